@@ -1,0 +1,54 @@
+"""What a plugin says about its components, without importing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["backbone", "head", "loss", "dataset", "augmentation", "export_wrapper"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# What zoo itself passes to a factory of each kind, when the factory's signature has a parameter of that name.
+# A recipe never has to say these; where it does and disagrees with the wiring, that is an error.
+WIRED: dict[Kind, tuple[str, ...]] = {
+    "backbone": ("image_size",),
+    "head": ("feature_levels", "image_size"),
+    "loss": ("embedding_dim", "num_classes"),
+    "dataset": ("seed",),
+    "augmentation": ("image_size",),
+    "export_wrapper": ("model", "image_size"),
+}
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """One component: ``factory`` and ``config`` are ``"module:attribute"`` strings, loaded only when used.
+
+    ``config`` names a pydantic model that validates the options; without one the factory's signature does.
+    """
+
+    kind: Kind
+    name: str
+    factory: str
+    summary: str
+    config: str | None = None
+    license: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComponentFamily:
+    """Many components behind one factory, such as every timm model.
+
+    ``names`` is a ``"module:attribute"`` of a callable without arguments that returns all names; ``pattern`` is a
+    glob a name must match. The factory gets the component's name as its first positional argument.
+    """
+
+    kind: Kind
+    pattern: str
+    names: str
+    factory: str
+    summary: str
+    config: str | None = None
+    license: str | None = None
+    tags: tuple[str, ...] = ()

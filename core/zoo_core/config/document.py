@@ -1,0 +1,80 @@
+"""Values that know where they were written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo_core.errors import Location, Problem
+
+KeyPath = tuple[str | int, ...]
+Scalar = str | int | float | bool | None
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a path as users do: ``data.image_size.0``."""
+    return ".".join(str(part) for part in path)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and the place of its key (of the item itself in a list)."""
+
+    value: Scalar | dict[str, Node] | list[Node]
+    place: Location
+
+    def children(self) -> Iterator[tuple[str | int, Node]]:
+        """Yield key or index and node of whatever a mapping or a list holds."""
+        if isinstance(self.value, dict):
+            yield from self.value.items()
+        elif isinstance(self.value, list):
+            yield from enumerate(self.value)
+
+    def walk(self, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+        """Yield this node and all below it, each with its path."""
+        yield path, self
+        for key, node in self.children():
+            yield from node.walk((*path, key))
+
+    def plain(self) -> Any:  # noqa: ANN401 - YAML holds anything
+        """Return the value alone, as new dicts and lists."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+@dataclass(frozen=True)
+class Document:
+    """A resolved recipe: plain values, where each was written, and what reading it found wrong."""
+
+    value: dict[str, Any]
+    marks: dict[KeyPath, Location]
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, root: Node, problems: tuple[Problem, ...] = ()) -> Document:
+        """Flatten a tree of nodes whose root is a mapping."""
+        marks = {path: replace(node.place, key=dotted(path)) for path, node in root.walk()}
+        return cls(root.plain(), marks, problems)
+
+    def locate(self, path: KeyPath) -> Location | None:
+        """Return the place of ``path``, or that of the nearest thing around it, with ``path`` as its key."""
+        for length in range(len(path), -1, -1):
+            if place := self.marks.get(path[:length]):
+                return replace(place, key=dotted(path))
+        return None
+
+    def get(self, path: KeyPath, default: Any = None) -> Any:  # noqa: ANN401 - YAML holds anything
+        """Return the value at ``path``, ``default`` when nothing is there."""
+        value: Any = self.value
+        for key in path:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return default
+        return value

@@ -1,0 +1,98 @@
+"""Single values from the environment and the command line, as a layer over the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from zoo_core.config.document import Node
+from zoo_core.config.reading import read_value
+from zoo_core.errors import Location, Problem, RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+COMMAND_LINE = "<command line>"
+PREFIX = "ZOO_RECIPE__"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """``text`` for the dotted ``key``, and who said so."""
+
+    key: str
+    text: str
+    place: Location
+
+
+def from_command_line(overrides: Iterable[str]) -> tuple[list[Assignment], list[Problem]]:
+    """Split each ``key=value`` at its first ``=``."""
+    assignments, problems = [], []
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        key = key.strip()
+        place = Location(COMMAND_LINE, key=key)
+        if not equals or not all(key.split(".")):
+            message = f"{override!r} is not an override"
+            hint = "write it as key=value, such as trainer.max_epochs=5"
+            problems.append(Problem(message, Location(COMMAND_LINE), hint))
+        else:
+            assignments.append(Assignment(key, text, place))
+    return assignments, problems
+
+
+def from_environment(environment: Mapping[str, str]) -> tuple[list[Assignment], list[Problem]]:
+    """Read ``ZOO_RECIPE__data__loader__batch_size=64``, where two underscores stand for a dot."""
+    assignments, problems = [], []
+    for name in sorted(environment):
+        if not name.startswith(PREFIX):
+            continue
+        parts = name.removeprefix(PREFIX).split("__")
+        place = Location(f"${name}", key=".".join(parts))
+        if all(parts):
+            assignments.append(Assignment(place.key, environment[name], place))
+        else:
+            hint = f"write it as {PREFIX}trainer__max_epochs=5"
+            problems.append(Problem("names no key of a recipe", replace(place, key=""), hint))
+    return assignments, problems
+
+
+def override(
+    root: Node, assignments: Iterable[Assignment], merge: Callable[[Node, Node], Node]
+) -> tuple[Node, list[Problem]]:
+    """Lay the assignments over ``root`` as one layer, so that a new ``name`` drops old options but not new ones."""
+    problems: list[Problem] = []
+    layer = Node({}, root.place)
+    for assignment in assignments:
+        try:
+            value = read_value(assignment.text, assignment.place)
+            layer = _assigned(layer, root, assignment.key.split("."), value, merge)
+        except RecipeError as error:
+            problems += error.problems
+    return merge(root, layer), problems
+
+
+def _assigned(
+    layer: Node | None, base: Node | None, path: list[str], value: Node, merge: Callable[[Node, Node], Node]
+) -> Node:
+    if not path:
+        return value if layer is None else merge(layer, value)
+    # Lists are replaced as a whole by a layer; so to change one item, the layer starts from the whole list.
+    start = layer if layer is not None else base
+    if start is not None and isinstance(start.value, list):
+        index = _index(path[0], len(start.value), value.place)
+        items = list(start.value)
+        items[index] = _assigned(items[index], None, path[1:], value, merge)
+        return Node(items, start.place)
+    mapping = dict(layer.value) if layer is not None and isinstance(layer.value, dict) else {}
+    below = base.value.get(path[0]) if base is not None and isinstance(base.value, dict) else None
+    mapping[path[0]] = _assigned(mapping.get(path[0]), below, path[1:], value, merge)
+    # A mapping that was there stays where it was written: only what is set comes from elsewhere.
+    return Node(mapping, value.place if base is None else base.place)
+
+
+def _index(text: str, length: int, place: Location) -> int:
+    if text.isdecimal() and int(text) < length:
+        return int(text)
+    hint = f"its items are 0 to {length - 1}" if length else "it is empty"
+    raise RecipeError([Problem(f"{text!r} is not an item of the list", place, hint)])

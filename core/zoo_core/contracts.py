@@ -1,0 +1,134 @@
+"""The shapes of built objects: Protocols to fit, and frozen records that cross the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from torch import Tensor
+
+UInt8Image = npt.NDArray[np.uint8]
+AffineMap = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureLevel:
+    """One level of a feature pyramid: its channels, and the stride in pixels of the input image."""
+
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """The normalisation that a backbone applies inside itself to RGB pixels in 0..1."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image of a dataset.
+
+    ``image``: ``uint8 [H, W, 3]`` RGB. ``label``: index into the dataset's ``classes``.
+    ``view``: ``float64 [3, 3]``, still to be applied: maps homogeneous points ``(x, y, 1)`` of the view's unit
+    square to the image's unit square (x to the right, y down), so that rotation, flip and half compose with
+    every other warp. The identity shows the whole image.
+    """
+
+    image: UInt8Image
+    label: int
+    view: AffineMap = field(default_factory=lambda: np.eye(3))
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A ``torch.nn.Module`` from pixels to a feature pyramid.
+
+    ``forward`` takes ``images float32 [N, 3, H, W]``, RGB in 0..1, normalises them itself as ``preprocessing``
+    says, and returns one ``[N, channels, ceil(H / stride), ceil(W / stride)]`` tensor a feature level.
+    A factory parameter called ``pretrained`` is set to ``False`` when zoo restores weights from a checkpoint.
+    An attribute ``provenance: dict[str, str]``, if there, goes into the run's record (where weights came from).
+    """
+
+    feature_levels: tuple[FeatureLevel, ...]
+    preprocessing: Preprocessing
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the feature pyramid of ``images``."""
+        ...
+
+
+@runtime_checkable
+class Head(Protocol):
+    """A ``torch.nn.Module`` from a feature pyramid to embeddings ``[N, embedding_dim]``, not yet normalised."""
+
+    embedding_dim: int
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return the embeddings of what a backbone returned."""
+        ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A ``torch.nn.Module``: ``embeddings [N, D]`` and ``labels int64 [N]`` to a scalar."""
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a batch."""
+        ...
+
+
+@runtime_checkable
+class FollowsProgress(Protocol):
+    """A loss whose scale or margin warms up: told before each step how far training is."""
+
+    def set_progress(self, progress: float) -> None:
+        """Take ``progress`` in 0..1, the larger of steps done and time used."""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A map-style dataset; the same index gives the same sample in every process."""
+
+    classes: Sequence[str]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+@runtime_checkable
+class Augmentation(Protocol):
+    """A sample to the picture a camera might have taken of it.
+
+    Applies ``sample.view`` too, and returns ``uint8 [H, W, 3]`` RGB at the recipe's ``image_size`` (H, W). All chance
+    comes from ``generator``, which zoo seeds by (seed, pass over the data, index).
+    """
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> UInt8Image:
+        """Take a picture of ``sample``."""
+        ...
+
+
+class TrainedModel(Protocol):
+    """What an export wrapper is given: the trained model with its two parts."""
+
+    backbone: torch.nn.Module
+    head: torch.nn.Module
+
+
+class ExportWrapper(Protocol):
+    """A class whose instance, made from the trained model, is the ``torch.nn.Module`` to export."""
+
+    def __call__(self, model: TrainedModel, **wired: Any) -> torch.nn.Module:  # noqa: ANN401 - wiring differs by wrapper
+        """Wrap ``model``."""
+        ...

@@ -1,0 +1,99 @@
+"""Every error that zoo expects: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a recipe: a file (or ``<command line>``), 1-based line and column, and the dotted key."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    key: str = ""
+
+    def __str__(self) -> str:
+        place = self.file
+        if self.line is not None:
+            place += f":{self.line}"
+            if self.column is not None:
+                place += f":{self.column}"
+        return f"{place}: {self.key}" if self.key else place
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, with the place and a hint where there is one."""
+
+    message: str
+    location: Location | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = self.message if self.location is None else f"{self.location}: {self.message}"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class ZooError(Exception):
+    """An expected failure: shown as one line a problem, without a traceback, with its own exit code."""
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None, location: Location | None = None) -> None:
+        if message.startswith("Caught ") and "Original Traceback" in message:
+            # torch's loader makes a worker's error anew from the text of its traceback; the end of it is ours.
+            message = message.rpartition(f"{type(self).__name__}: ")[2].strip()
+        super().__init__(message)
+        self.problems: tuple[Problem, ...] = (Problem(message, location, hint),)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class RunError(ZooError):
+    """A training, evaluation or export failed, a parity check included."""
+
+    exit_code = 1
+    code = "run"
+
+
+class UsageError(ZooError):
+    """The command was called wrongly."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class RecipeError(ZooError):
+    """A recipe is wrong; carries all its problems at once."""
+
+    exit_code = 3
+    code = "recipe"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            msg = "RecipeError needs at least one problem"
+            raise ValueError(msg)
+        super().__init__(problems[0].message)
+        self.problems = tuple(problems)
+
+
+class ComponentError(ZooError):
+    """A component, a plugin or an optional dependency is not available."""
+
+    exit_code = 4
+    code = "component"
+
+
+class RemoteError(ZooError):
+    """The Hub refused, could not be reached, or holds something else than asked for."""
+
+    exit_code = 5
+    code = "remote"

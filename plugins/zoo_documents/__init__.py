@@ -1,0 +1,1 @@
+"""Synthetic documents: a dataset that needs no data."""

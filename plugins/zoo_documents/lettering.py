@@ -1,0 +1,148 @@
+"""Draw text: fonts that are always there, with glyphs kept for speed."""
+# ruff: noqa: PLR2004 - a drawing is made of numbers
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
+
+    from zoo_documents.palettes import Colour
+
+# matplotlib ships these; all of DejaVu also have Greek, Cyrillic, Armenian and Georgian or parts of them.
+SANS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
+SERIF = ("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic")
+MONO = ("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique")
+LATIN = ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10", "cmb10")
+# Code points of private use stand for made-up ideographs.
+FIRST_IDEOGRAPH, LAST_IDEOGRAPH = 0xE000, 0xE0FF
+
+
+_BASE = 48
+
+
+class Typeface:
+    """A font file; draws glyphs at one large size, from which all others are reduced."""
+
+    def __init__(self, path: Path) -> None:
+        self._font = ImageFont.truetype(path, _BASE, layout_engine=ImageFont.Layout.BASIC)
+        ascent, descent = self._font.getmetrics()
+        # Some fonts claim room for accents upon accents.
+        self._ascent = min(ascent, round(1.1 * _BASE))
+        self._height = self._ascent + min(descent, round(0.3 * _BASE))
+        # Computer Modern has no accented letters.
+        self._plain = path.name.startswith("cm")
+        self._glyphs: dict[str, MatLike] = {}
+
+    @property
+    def line_height(self) -> float:
+        """Height of a line in units of the font's size."""
+        return self._height / _BASE
+
+    def line(self, text: str, size: float, room: int) -> MatLike:
+        """Draw a line as a mask ``uint8 [height, width, 3]``, reduced until its width fits ``room``."""
+        large = np.concatenate([self.glyph(character) for character in text or " "], axis=1)
+        fits = min(1.0, room / (large.shape[1] * size / _BASE))
+        # Up to a sixth is taken off the width alone.
+        scale = size / _BASE * min(1.0, fits / 0.84)
+        width, height = max(1, round(large.shape[1] * size / _BASE * fits)), max(1, round(self._height * scale))
+        mask = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+        return np.repeat(mask[:, :, None], 3, axis=2)
+
+    def glyph(self, character: str) -> MatLike:
+        """Draw a character: ``uint8 [height, width]``."""
+        if character not in self._glyphs:
+            self._glyphs[character] = self._draw(character)
+        return self._glyphs[character]
+
+    def _draw(self, character: str) -> MatLike:
+        if FIRST_IDEOGRAPH <= ord(character) <= LAST_IDEOGRAPH:
+            return self._ideograph(ord(character))
+        if self._plain:
+            character = unicodedata.normalize("NFD", character)[0]
+        picture = Image.new("L", (max(1, round(self._font.getlength(character))), self._height))
+        ImageDraw.Draw(picture).text((0, self._ascent), character, 255, self._font, anchor="ls")
+        return np.asarray(picture)
+
+    def _ideograph(self, code: int) -> MatLike:
+        """Draw strokes on a grid, the same for the same code."""
+        generator = np.random.Generator(np.random.PCG64(code))
+        block = np.zeros((self._height, _BASE), np.uint8)
+        top = self._ascent - round(0.9 * _BASE)
+        for level, start, end, lean in generator.integers(0, 5, (int(generator.integers(5, 9)), 4)).tolist():
+            # Strokes lie, stand or fall to the left.
+            near, far = min(start, end - 1), max(start, end - 1) + 2
+            points = ((near, level), (far, level)) if lean < 2 else ((level, near), (level, far))
+            points = points if lean < 4 else ((level, start), (max(0, level - 2), min(start + 2, 5)))
+            pixels = [(round((0.1 + 0.16 * x) * _BASE), top + round((0.1 + 0.16 * y) * _BASE)) for x, y in points]
+            cv2.line(block, pixels[0], pixels[1], 255, _BASE // 12, cv2.LINE_AA)
+        return block
+
+
+class Face:
+    """A typeface at a size in pixels, stretched in width; draws lines as masks ``uint8 [height, width, 3]``."""
+
+    def __init__(self, typeface: Typeface, size: int, stretch: float) -> None:
+        self._typeface = typeface
+        self._scale = size / _BASE * stretch
+        self.height = max(1, round(size * typeface.line_height))
+        self._glyphs: dict[str, MatLike] = {}
+
+    def line(self, text: str) -> MatLike:
+        """Draw one line from kept glyphs."""
+        glyphs = self._glyphs
+        for character in text:
+            if character not in glyphs:
+                glyphs[character] = self._glyph(character)
+        if not text:
+            return np.zeros((self.height, 0, 3), np.uint8)
+        return np.concatenate([glyphs[character] for character in text], axis=1)
+
+    def _glyph(self, character: str) -> MatLike:
+        large = self._typeface.glyph(character)
+        width = max(1, round(large.shape[1] * self._scale))
+        mask = cv2.resize(large, (width, self.height), interpolation=cv2.INTER_AREA)
+        return np.repeat(mask[:, :, None], 3, axis=2)
+
+
+@dataclass
+class Lettering:
+    """The faces in use, made when asked for and shared by all templates."""
+
+    _typefaces: dict[str, Typeface] = field(default_factory=dict)
+    _faces: dict[tuple[str, int, float], Face] = field(default_factory=dict)
+
+    def face(self, name: str, size: int, stretch: float = 1.0) -> Face:
+        """Return a font by the name of its file without ``.ttf``."""
+        key = (name, size, stretch)
+        if key not in self._faces:
+            self._faces[key] = Face(self.typeface(name), size, stretch)
+        return self._faces[key]
+
+    def typeface(self, name: str) -> Typeface:
+        """Return a font at its large size."""
+        if name not in self._typefaces:
+            import matplotlib as mpl  # noqa: PLC0415 - slow to import, and only needed to draw
+
+            self._typefaces[name] = Typeface(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf")
+        return self._typefaces[name]
+
+
+def write(canvas: MatLike, mask: MatLike, x: int, y: int, colour: Colour) -> None:
+    """Blend a mask in ``colour`` onto the canvas in place, upper left corner at (x, y); what is outside is cut."""
+    top, left = max(0, -y), max(0, -x)
+    bottom, right = min(mask.shape[0], canvas.shape[0] - y), min(mask.shape[1], canvas.shape[1] - x)
+    if bottom <= top or right <= left:
+        return
+    ink = mask[top:bottom, left:right]
+    below = canvas[y + top : y + bottom, x + left : x + right]
+    kept = cv2.multiply(below, cv2.bitwise_not(ink), scale=1 / 255)
+    below[:] = cv2.add(kept, cv2.multiply(ink, np.array([*colour, 0.0]), scale=1 / 255))

@@ -1,0 +1,119 @@
+"""Templates: what all samples of one class share, decided by seed, split and number alone."""
+# ruff: noqa: PLR2004 - a drawing is made of numbers
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable  # noqa: TC003 - a field's type
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+from zoo_documents import cards, sheets
+from zoo_documents.fields import Field, wear
+from zoo_documents.pages import Page
+
+if TYPE_CHECKING:
+    from zoo_core.api import UInt8Image
+    from zoo_documents.lettering import Lettering
+
+Split = Literal["train", "unseen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of document: its share of all templates, and width / height from ``narrowest`` to ``widest``.
+
+    ``changes`` are the parts of the design by which alone a variant may differ.
+    """
+
+    name: str
+    compose: Callable[[Page], None]
+    share: float
+    narrowest: float
+    widest: float
+    calm: bool
+    changes: tuple[str, ...]
+
+
+_CARD = ("colour", "emblem", "title")
+KINDS = (
+    Kind("bank_card", cards.bank_card, 0.36, 1.585, 1.585, calm=False, changes=(*_CARD, "mark")),
+    Kind("bank_card_upright", cards.bank_card, 0.05, 0.63, 0.63, calm=False, changes=(*_CARD, "mark")),
+    Kind("identity_card", cards.identity_card, 0.19, 1.55, 1.62, calm=True, changes=_CARD),
+    Kind("driving_licence", cards.driving_licence, 0.09, 1.585, 1.585, calm=True, changes=_CARD),
+    Kind("passport", cards.passport, 0.1, 1.38, 1.46, calm=True, changes=("colour", "title")),
+    Kind("letter", sheets.letter, 0.05, 0.707, 0.773, calm=True, changes=_CARD),
+    Kind("form", sheets.form, 0.05, 0.707, 1.414, calm=True, changes=("colour", "emblem")),
+    Kind("receipt", sheets.receipt, 0.04, 0.4, 0.6, calm=True, changes=("title",)),
+    Kind("ticket", sheets.ticket, 0.07, 1.9, 2.7, calm=False, changes=("colour", "emblem")),
+)
+
+# Every fourth template is the one three before it with one thing changed: documents that are hard to tell apart.
+FAMILY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A printed layer ``uint8 [H, W, 3]`` with longest side 192, and the fields to fill."""
+
+    kind: str
+    layer: UInt8Image
+    fields: tuple[Field, ...]
+
+    def sample(self, generator: np.random.Generator) -> UInt8Image:
+        """Fill in names, numbers, portraits: ``uint8 [H, W, 3]`` RGB."""
+        image = self.layer.copy()
+        for field in self.fields:
+            field.fill(image, generator)
+        wear(image, generator)
+        return image
+
+
+def key(seed: int, split: Split, *numbers: int) -> np.random.Generator:
+    """Return the generator of one thing: the same in every process, another for another split."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(split.encode()), *numbers])))
+
+
+def compose(seed: int, split: Split, number: int, lettering: Lettering) -> Template:
+    """Compose template ``number`` of a split."""
+    variant = number % FAMILY == FAMILY - 1
+    base = number - FAMILY + 1 if variant else number
+    sort = _kind(key(seed, split, base, 0).random())
+    changes = key(seed, split, number, 0)
+    own = sort.changes[int(changes.integers(len(sort.changes)))] if variant else None
+
+    def part(name: str) -> np.random.Generator:
+        return key(seed, split, number if name == own else base, 1, zlib.crc32(name.encode()))
+
+    # Far enough round the circle to be another colour.
+    turn = 0.25 + 0.5 * float(changes.random()) if own == "colour" else 0.0
+    aspect = sort.narrowest + (sort.widest - sort.narrowest) * float(part("aspect").random())
+    page = Page(aspect, part, lettering, calm=sort.calm, hue_turn=turn)
+    sort.compose(page)
+    if sort.compose in {cards.bank_card, cards.identity_card} and part("corners").random() < 0.5:
+        _round_corners(page)
+    return Template(sort.name, page.finished(), tuple(page.fields))
+
+
+def _kind(draw: float) -> Kind:
+    for kind in KINDS[:-1]:
+        draw -= kind.share
+        if draw < 0:
+            return kind
+    return KINDS[-1]
+
+
+def _round_corners(page: Page) -> None:
+    """Cut the corners as a scan on white shows them."""
+    height, width = page.canvas.shape[:2]
+    radius = page.length(0.07)
+    mask = np.zeros((height, width), np.uint8)
+    cv2.rectangle(mask, (radius, 0), (width - radius, height), 255, -1)
+    cv2.rectangle(mask, (0, radius), (width, height - radius), 255, -1)
+    for x in (radius, width - 1 - radius):
+        for y in (radius, height - 1 - radius):
+            cv2.circle(mask, (x, y), radius, 255, -1, cv2.LINE_AA)
+    page.canvas[mask < 128] = 255

@@ -1,0 +1,1 @@
+"""Heads from the last level of a feature pyramid to an embedding."""

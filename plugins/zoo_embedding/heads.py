@@ -1,0 +1,148 @@
+"""Heads from the last level of a feature pyramid to an embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from zoo_core.api import FeatureLevel, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+# What a recipe's options are checked against, before anything is built.
+Length = Annotated[int, Field(gt=0)]
+
+
+class EmbeddingHead(nn.Module):
+    """A pooling of the last feature map, then linear, norm, linear, norm; the linear layers have no bias.
+
+    Args:
+        pooling: from the map ``[N, C, h, w]`` to ``[N, F]``.
+        in_features: F.
+        map_shape: the (C, h, w) that ``pooling`` takes; None for an h or w that may be any.
+        embed_dim: length of the embedding.
+        norm: makes a norm of vectors of the length it is given.
+
+    Attributes:
+        embedding_dim: length of the embedding.
+    """
+
+    def __init__(
+        self,
+        pooling: nn.Module,
+        in_features: int,
+        map_shape: tuple[int, int | None, int | None],
+        *,
+        embed_dim: int,
+        norm: Callable[[int], nn.Module],
+    ) -> None:
+        super().__init__()
+        if embed_dim <= 0:
+            raise ValueError(f"embed_dim is {embed_dim}, but has to be above 0")
+        self.embedding_dim = embed_dim
+        self._map_shape = map_shape
+        self.pooling = pooling
+        self.embed = nn.Sequential(
+            nn.Linear(in_features, embed_dim, bias=False),
+            norm(embed_dim),
+            nn.Linear(embed_dim, embed_dim, bias=False),
+            norm(embed_dim),
+        )
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return embeddings ``[N, embedding_dim]``, not normalised, of the last of ``features``.
+
+        Raises:
+            RunError: that map has not the channels or the size that the head was built for.
+        """
+        last = features[-1]
+        # While tracing, sizes are values of the graph and prove nothing.
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call] # public, but not typed as such
+            self._check(last)
+        embeddings: Tensor = self.embed(self.pooling(last))
+        return embeddings
+
+    def _check(self, last: Tensor) -> None:
+        if any(want not in {None, got} for want, got in zip(self._map_shape, last.shape[1:], strict=True)):
+            want = "x".join("any" if size is None else str(size) for size in self._map_shape)
+            got = "x".join(map(str, last.shape[1:]))
+            raise RunError(
+                f"the head was built for a last feature map of {want} (channels, height, width), but got {got}",
+                hint="give images of the recipe's data.image_size",
+            )
+
+
+def flatten_ln(
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+) -> EmbeddingHead:
+    """Every position of the last map has weights of its own; LayerNorm.
+
+    Args:
+        feature_levels: the backbone's; the last is used.
+        image_size: height and width of the images.
+        embed_dim: length of the embedding.
+    """
+    return _flatten(feature_levels, image_size, embed_dim, nn.LayerNorm)
+
+
+def flatten_bn(
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+) -> EmbeddingHead:
+    """As ``flatten_ln``, with BatchNorm."""
+    return _flatten(feature_levels, image_size, embed_dim, nn.BatchNorm1d)
+
+
+def gap_ln(*, feature_levels: Sequence[FeatureLevel], embed_dim: Length = 256) -> EmbeddingHead:
+    """The mean over positions, whatever the image's size; LayerNorm.
+
+    Args:
+        feature_levels: the backbone's; the last is used.
+        embed_dim: length of the embedding.
+    """
+    channels = feature_levels[-1].channels
+    pooling = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return EmbeddingHead(pooling, channels, (channels, None, None), embed_dim=embed_dim, norm=nn.LayerNorm)
+
+
+def squeeze_ln(
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+) -> EmbeddingHead:
+    """As ``flatten_ln``, with a 1x1 convolution to a quarter of the channels before it."""
+    return _squeeze(feature_levels, image_size, embed_dim, nn.LayerNorm)
+
+
+def squeeze_lbn(
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+) -> EmbeddingHead:
+    """As ``squeeze_ln``, with a BatchNorm behind each LayerNorm."""
+    return _squeeze(feature_levels, image_size, embed_dim, _layer_then_batch_norm)
+
+
+def _flatten(
+    levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: int, norm: Callable[[int], nn.Module]
+) -> EmbeddingHead:
+    channels, height, width = shape = _last_map(levels, image_size)
+    return EmbeddingHead(nn.Flatten(), channels * height * width, shape, embed_dim=embed_dim, norm=norm)
+
+
+def _squeeze(
+    levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: int, norm: Callable[[int], nn.Module]
+) -> EmbeddingHead:
+    channels, height, width = shape = _last_map(levels, image_size)
+    squeezed = max(1, channels // 4)
+    pooling = nn.Sequential(nn.Conv2d(channels, squeezed, kernel_size=1, bias=False), nn.Flatten())
+    return EmbeddingHead(pooling, squeezed * height * width, shape, embed_dim=embed_dim, norm=norm)
+
+
+def _last_map(levels: Sequence[FeatureLevel], image_size: tuple[int, int]) -> tuple[int, int, int]:
+    height, width = image_size
+    last = levels[-1]
+    return last.channels, -(-height // last.stride), -(-width // last.stride)
+
+
+def _layer_then_batch_norm(features: int) -> nn.Module:
+    return nn.Sequential(nn.LayerNorm(features), nn.BatchNorm1d(features))

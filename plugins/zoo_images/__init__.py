@@ -1,0 +1,1 @@
+"""Image datasets, and an augmentation that photographs flat documents."""

@@ -1,0 +1,32 @@
+"""Describe the image datasets and the capture augmentation."""
+
+from __future__ import annotations
+
+from zoo_core.api import ComponentSpec, hookimpl
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_components() -> list[ComponentSpec]:
+    """Return the image components."""
+    return [
+        ComponentSpec(
+            kind="dataset",
+            name="folder",
+            factory="zoo_images.datasets:FolderDataset",
+            summary="one class per folder: root/<class>/<image>",
+        ),
+        ComponentSpec(
+            kind="dataset",
+            name="instances",
+            factory="zoo_images.datasets:InstancesDataset",
+            summary="each image its own class, optionally times 24 views",
+        ),
+        ComponentSpec(
+            kind="augmentation",
+            name="capture",
+            factory="zoo_images.capture:Capture",
+            summary="how a phone sees a flat document: warp, light, colour, blur, noise, JPEG",
+        ),
+    ]

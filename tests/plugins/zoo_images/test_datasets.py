@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from zoo_core.api import Dataset
+from zoo_core.errors import ComponentError, RunError
+from zoo_images.datasets import FolderDataset, InstancesDataset
+from zoo_images.partition import belongs
+
+
+@pytest.fixture
+def root(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("beta", "alpha", "gamma"):
+        for image in ("1.png", "deep/er/2.PNG", ".hidden.png"):
+            path = tmp_path / name / image
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(generator.integers(0, 256, (9, 12, 3), dtype=np.uint8)).save(path, format="png")
+    (tmp_path / "alpha" / "notes.txt").write_text("no image")
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def test_folder_classes_and_labels(root):
+    dataset = FolderDataset(str(root))
+    assert isinstance(dataset, Dataset)
+    assert list(dataset.classes) == ["alpha", "beta", "gamma"]
+    assert [dataset[index].label for index in range(len(dataset))] == [0, 0, 1, 1, 2, 2]
+    expected = np.asarray(Image.open(root / "beta" / "deep/er/2.PNG"))
+    np.testing.assert_array_equal(dataset[3].image, expected)
+    np.testing.assert_array_equal(dataset[3].view, np.eye(3))
+    with pytest.raises(IndexError):
+        dataset[6]
+
+
+def test_instances_without_views(root):
+    dataset = InstancesDataset(str(root))
+    assert isinstance(dataset, Dataset)
+    assert list(dataset.classes) == [f"{c}/{i}" for c in ("alpha", "beta", "gamma") for i in ("1.png", "deep/er/2.PNG")]
+    assert [dataset[index].label for index in range(len(dataset))] == list(range(6))
+
+
+def test_views_are_classes_and_the_last_label_fits(root):
+    dataset = InstancesDataset(str(root), views=True)
+    assert len(dataset) == len(dataset.classes) == 6 * 24
+    labels = [dataset[index].label for index in range(len(dataset))]
+    assert labels == list(range(len(dataset.classes)))
+    assert max(labels) == len(dataset.classes) - 1
+    assert len(set(dataset.classes)) == 6 * 24
+    assert dataset.classes[0] == "alpha/1.png@r0"
+    assert dataset.classes[6 + 3 + 1] == "alpha/1.png@r90-flip-upper"
+    assert dataset.classes[-1] == "gamma/deep/er/2.PNG@r270-flip-lower"
+    assert dataset.classes[1:3] == ["alpha/1.png@r0-upper", "alpha/1.png@r0-lower"]
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+
+
+@pytest.mark.parametrize("dataset", [FolderDataset, InstancesDataset])
+def test_splits_are_disjoint_and_complete(tmp_path, dataset):
+    for number in range(60):
+        path = tmp_path / f"class {number}" / f"{number}.png"
+        path.parent.mkdir()
+        Image.new("RGB", (4, 4)).save(path)
+    parts = {split: set(dataset(str(tmp_path), split=split).classes) for split in ("all", "train", "unseen")}
+    assert parts["train"] | parts["unseen"] == parts["all"]
+    assert not parts["train"] & parts["unseen"]
+    assert 5 <= len(parts["unseen"]) <= 25
+
+
+def test_split_is_the_published_hash():
+    digest = int(hashlib.sha256(b"caf\xc3\xa9.png").hexdigest()[:16], 16) / 2**64
+    for share in (digest - 1e-6, digest + 1e-6):
+        for name in ("caf\u00e9.png", "cafe\u0301.png"):  # composed and decomposed, as Linux and macOS write it
+            assert belongs(name, "unseen", share) == (digest < share)
+
+
+@given(st.text(), st.floats(0, 1))
+def test_every_name_is_in_one_part(name, share):
+    assert belongs(name, "all", share)
+    assert belongs(name, "train", share) != belongs(name, "unseen", share)
+
+
+@given(st.text())
+def test_shares_of_nothing_and_all(name):
+    assert belongs(name, "train", 0.0)
+    assert belongs(name, "unseen", 1.0)
+
+
+@pytest.mark.parametrize("dataset", [FolderDataset, InstancesDataset])
+def test_missing_and_empty_roots(tmp_path, dataset):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "void").mkdir()
+    for root, words in (("nowhere", "does not exist"), ("file", "not a folder"), ("void", "no")):
+        with pytest.raises(ComponentError, match=words) as caught:
+            dataset(str(tmp_path / root))
+        assert str(tmp_path / root) in str(caught.value)
+        assert caught.value.problems[0].hint
+
+
+@pytest.mark.parametrize("dataset", [FolderDataset, InstancesDataset])
+def test_an_empty_split_is_an_error(root, dataset):
+    with pytest.raises(ComponentError, match="unseen_share"):
+        dataset(str(root), split="unseen", unseen_share=0.0)
+
+
+def test_a_corrupt_image_is_named_when_read(root):
+    (root / "beta" / "1.png").write_bytes(b"\x89PNG broken")
+    dataset = FolderDataset(str(root))
+    with pytest.raises(RunError, match=r"beta.1\.png"):
+        dataset[2]
+
+
+def test_the_cache_is_bounded_and_only_speeds_up(root):
+    from zoo_images import datasets
+
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        picture = generator.integers(0, 256, (400, 500, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(root / "alpha" / f"big{number}.png")
+    reads = []
+
+    def counting(path, side, read=datasets.read_image):
+        reads.append(path)
+        return read(path, side)
+
+    kept = datasets._DecodedImages(512, 1, counting)
+    paths = sorted((root / "alpha").glob("big*.png"))
+    first = [kept.read(path) for path in paths]
+    again = [kept.read(path) for path in paths]
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert sum(image.nbytes for image in kept._kept.values()) <= 2**20
+    assert len(reads) == 8 + 7  # one of 600 kB fits into a megabyte
+
+
+def test_pickled_datasets_read_the_same(root):
+    dataset = InstancesDataset(str(root), views=True)
+    copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - our own bytes
+    np.testing.assert_array_equal(dataset[30].image, copy[30].image)
+    assert copy.classes[30] == dataset.classes[30]

@@ -1,0 +1,33 @@
+"""What stands in more than one place says the same everywhere."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_package_is_shipped_checked_and_kept_in_its_layer():
+    folders = {
+        str(path.parent.relative_to(ROOT))
+        for root in ("core", "plugins", "zoo")
+        for path in ROOT.glob(f"{root}/*/py.typed")
+    }
+    names = {Path(folder).name for folder in folders}
+
+    assert set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == folders
+    assert set(PROJECT["tool"]["mypy"]["packages"]) == names
+    assert set(PROJECT["tool"]["importlinter"]["root_packages"]) == names
+    (layers,) = (
+        one["layers"] for one in PROJECT["tool"]["importlinter"]["contracts"] if "zoo_core" in one.get("layers", ())
+    )
+    assert {name for layer in layers for name in layer.split(" | ")} == names
+
+
+def test_every_plugin_folder_is_an_entry_point():
+    points = PROJECT["project"]["entry-points"]["zoo.plugins"]
+
+    assert set(points.values()) == {f"{path.name}.plugin" for path in (ROOT / "plugins").iterdir() if path.is_dir()}
+    assert all(target == f"zoo_{name}.plugin" for name, target in points.items())

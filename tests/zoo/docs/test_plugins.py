@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "tests" / "end_to_end" / "outside" / "good"
+FILES = ["pyproject.toml", "zoo_swatch/plugin.py", "zoo_swatch/networks.py", "zoo_swatch/export.py"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_example_on_the_page_is_the_one_that_is_tested(name):
+    (shown,) = re.findall(rf"^`{name}`:\n\n```\w+\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
+
+    assert shown == (EXAMPLE / name).read_text(encoding="utf-8")

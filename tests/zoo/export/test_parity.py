@@ -1,0 +1,198 @@
+"""The verifier must refuse every graph that computes something else: each test is one way to go wrong."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zoo.export import graphs
+from zoo.export.parity import check_parity
+from zoo.export.pixels import PixelInput, patterns
+from zoo_core.errors import RunError
+
+AXES = {"img": {0: "batch"}, "feats": {0: "batch"}}
+PIXELS = PixelInput("img", (1, 3, 24, 24), "float32", AXES["img"])
+
+
+class Embedding(nn.Module):
+    """A small network whose embeddings of different images differ."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU()),
+            *(nn.Conv2d(8, 16, 3, stride=2), nn.BatchNorm2d(16), nn.Flatten()),
+            nn.Linear(16 * 5 * 5, 12),
+        )
+
+    def forward(self, img):
+        return nn.functional.normalize(self.layers(img))
+
+
+class TrainingBatchNorm(nn.BatchNorm2d):
+    """Goes on to use the batch's statistics, as if nobody had called eval()."""
+
+    def forward(self, x):
+        mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True)
+        return (x - mean) / (variance + self.eps).sqrt() * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+def changed(forward):
+    class Changed(Embedding):
+        def __init__(self, good):
+            super().__init__()
+            self.layers = good.layers
+
+    Changed.forward = lambda self, img: forward(super(Changed, self).forward, img)
+    return Changed
+
+
+@pytest.fixture(scope="module")
+def batches():
+    return PIXELS.batches(patterns(16))
+
+
+@pytest.fixture(scope="module")
+def good(batches):
+    torch.manual_seed(0)
+    module = Embedding()
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None
+    with torch.no_grad():
+        module.train()(torch.from_numpy(batches[-1]))
+    return module.eval()
+
+
+def exported(module, axes=AXES, **options):
+    pixels = PixelInput("img", PIXELS.shape, "float32", axes.get("img", {}))
+    return graphs.to_onnx(module, pixels, output_names=["feats"], axes=axes, options=options)
+
+
+def check(graph, module, batches, **more):
+    return check_parity(graph, module, batches, axes=AXES, output_names=["feats"], **more)
+
+
+@pytest.mark.parametrize("opset", [11, 16, 17, 20])
+def test_a_faithful_graph_passes(good, batches, opset):
+    graph = exported(good, opset_version=opset)
+    assert graphs.opset(graph) == opset
+    for candidate in (graph, graphs.simplify(graph)):
+        parity = check(candidate, good, batches)
+        assert [batch.size for batch in parity.batches] == [1, 3, 16]
+        assert max(batch.max_abs_diff for batch in parity.batches) <= 1e-5
+        assert min(batch.min_cosine for batch in parity.batches) >= 1 - 1e-6
+        assert parity.second is not None
+        assert parity.spread > 0.1
+        assert (parity.normalized, parity.embedding_dim) == (True, 12)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        pytest.param(lambda run, img: run(img.flip(1)), id="BGR"),
+        pytest.param(lambda run, img: run(img[:1]).expand(img.shape[0], -1), id="first row only"),
+        pytest.param(lambda run, img: run(img) * 1.001, id="not normalised"),
+        pytest.param(lambda run, img: run(img * 255), id="other range"),
+        pytest.param(lambda run, img: run(img.transpose(2, 3)), id="transposed"),
+        pytest.param(lambda run, img: run(img).roll(1, 0), id="rows shifted"),
+        pytest.param(lambda run, img: torch.log(run(img) - 2), id="NaN"),
+    ],
+)
+def test_a_graph_that_computes_something_else_is_refused(good, batches, forward):
+    graph = exported(changed(forward)(good))
+    with pytest.raises(RunError, match=r"parity failed|gives shape"):
+        check(graph, good, batches)
+
+
+def test_random_weights_are_refused(good, batches):
+    torch.manual_seed(1)
+    with pytest.raises(RunError, match="parity failed"):
+        check(exported(Embedding()), good, batches)
+
+
+def test_one_flipped_row_of_weights_is_refused(good, batches):
+    flipped = copy.deepcopy(good)
+    with torch.no_grad():
+        flipped.layers[-1].weight[3] *= -1
+    with pytest.raises(RunError, match="parity failed"):
+        check(exported(flipped), good, batches)
+
+
+def test_training_mode_is_refused(good, batches):
+    training = copy.deepcopy(good)
+    for place in (1, 4):
+        layer = TrainingBatchNorm(training.layers[place].num_features)
+        layer.load_state_dict(training.layers[place].state_dict(), strict=False)
+        training.layers[place] = layer
+    with pytest.raises(RunError, match="parity failed"):
+        check(exported(training), good, batches)
+
+
+def test_a_fixed_batch_is_refused(good, batches):
+    with pytest.raises(RunError, match=r"fixes axis 0 of img to 1, but onnx\.dynamic_axes leaves it open"):
+        check(exported(good, axes={}), good, batches)
+
+
+def test_a_graph_that_only_claims_to_take_any_batch_is_refused(good, batches):
+    reshaped = changed(lambda run, img: run(img.reshape(1, 3, 24, 24)))(good)
+    claims = exported(reshaped, axes={})
+    for value in (claims.graph.input[0], claims.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    with pytest.raises(RunError, match=r"fails at batch 3|fixes axis 0 of feats"):
+        check(claims, good, batches)
+
+
+def test_rows_that_the_model_itself_mixes_are_refused(batches, good):
+    """Torch and the graph agree, and both are wrong: an image's embedding depends on its neighbours."""
+    mixing = changed(lambda run, img: nn.functional.normalize(run(img) + run(img[:1])))(good)
+    with pytest.raises(RunError, match=r"parity failed alone and as row 1 of a batch"):
+        check(exported(mixing), mixing, batches)
+
+
+def test_a_collapsed_model_proves_nothing(good, batches):
+    collapsed = changed(lambda run, img: nn.functional.normalize(1 + 1e-4 * run(img)))(good)
+    with pytest.raises(RunError, match=r"tells no images apart.*1e-02 is needed.*train it further"):
+        check(exported(collapsed), collapsed, batches)
+
+
+def test_weights_that_magnify_rounding_are_told_from_a_wrong_graph(good, batches):
+    grey = torch.full((1, 3, 24, 24), 0.5)
+
+    def magnified(run, img):
+        # The difference of nearly equal numbers: mostly what rounding left of them.
+        return nn.functional.normalize(run(0.5 + 1e-4 * img) - run(grey.to(img.dtype)))
+
+    module = changed(magnified)(good)
+    with pytest.raises(RunError, match=r"torch's own float32 result is .* away from the exact one"):
+        check(exported(module), module, batches)
+    with pytest.raises(RunError, match="does not compute what the torch model does"):
+        check(exported(changed(lambda run, img: run(img.flip(1)))(good)), good, batches)
+
+
+def test_outputs_must_have_the_names_that_the_recipe_gives(good, batches):
+    with pytest.raises(RunError, match=r"outputs are \['feats'\], not \['embedding'\]"):
+        check_parity(exported(good), good, batches, axes=AXES, output_names=["embedding"])
+
+
+def test_embeddings_that_are_not_normalised_are_compared_relative_to_their_size(good, batches):
+    large = changed(lambda run, img: run(img) * 1e4)(good)
+    parity = check(exported(large), large, batches)
+    assert not parity.normalized
+    assert max(batch.max_abs_diff for batch in parity.batches) <= 1e-5
+
+
+def test_a_graph_of_one_batch_size_is_measured_at_that(good):
+    pixels = PixelInput("img", (4, 3, 24, 24), "float32", {})
+    graph = graphs.to_onnx(good, pixels, output_names=["feats"], axes={}, options={})
+    parity = check_parity(graph, good, pixels.batches(patterns(16)), axes={}, output_names=["feats"])
+    assert [batch.size for batch in parity.batches] == [4]
+
+
+def test_batches_are_of_distinct_images(batches):
+    assert [len(batch) for batch in batches] == [1, 3, 16]
+    assert len(np.unique(batches[-1].reshape(16, -1), axis=0)) == 16

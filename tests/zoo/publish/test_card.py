@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from huggingface_hub import HfApi, ModelCard
+from PIL import Image
+
+from zoo.publish.card import body, metadata
+from zoo.publish.facts import gather
+from zoo.publish.merge import merge
+from zoo.recipes import load_run_recipe
+from zoo_core.errors import UsageError
+
+REPO = "org/tiny"
+
+
+@pytest.fixture
+def facts(exported):
+    return gather(exported, load_run_recipe(exported))
+
+
+@pytest.fixture
+def card(facts):
+    return merge(metadata(facts, REPO), body(facts, REPO))
+
+
+def front(card):
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def section(card, title):
+    return card.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def cells(text):
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [row for row in rows if set("".join(row)) - {"-"}]
+
+
+def test_metadata_says_what_the_hub_wants_to_know(card):
+    said = front(card)
+    assert said["license"] == "apache-2.0"
+    assert said["library_name"] == "zoo"
+    assert said["pipeline_tag"] == "image-feature-extraction"
+    assert said["base_model"] == "timm/lcnet_050.ra2_in1k"
+    assert {"zoo", "onnx", "timm", "loss:cosface", "embedding-dim:8"} <= set(said["tags"])
+    assert "datasets" not in said
+
+
+def test_every_metric_of_the_evaluation_is_in_the_index_unrounded(card, exported):
+    metrics = json.loads(exported.artifact.metrics.read_text())
+    (model,) = front(card)["model-index"]
+    assert model["name"] == "tiny"
+    found = {one["type"]: one["value"] for result in model["results"] for one in result["metrics"]}
+    assert found == metrics["metrics"]
+
+
+def test_every_figure_of_the_evaluation_is_that_of_its_file(card, exported):
+    metrics = json.loads(exported.artifact.metrics.read_text())
+    config = json.loads(exported.artifact.config.read_text())
+    text = section(card, "Evaluation")
+    rows = cells(text)
+    points = metrics["thresholds"]
+    expected = [
+        ["TPR@FPR=1e-4", f"{metrics['metrics']['tpr_at_fpr_1e-4']:.4f}", ""],
+        [
+            "TPR@FPR=1e-3",
+            f"{metrics['metrics']['tpr_at_fpr_1e-3']:.4f}",
+            f"{metrics['untrained']['tpr_at_fpr_1e-3']:.4f}",
+        ],
+        ["ROC AUC", f"{metrics['metrics']['auc']:.4f}", f"{metrics['untrained']['auc']:.4f}"],
+        ["Rank-1", f"{metrics['metrics']['rank1']:.4f}", ""],
+    ]
+    assert rows[1:5] == expected
+    assert [[float(cell) for cell in row] for row in rows[6:]] == [
+        [point["fpr_target"], point["fpr"], round(point["tpr"], 4), round(point["threshold"], 6)] for point in points
+    ]
+    counts = [
+        int(number.replace(",", "")) for number in re.findall(r"(?<![\d.])\d[\d,]*(?= )", text.strip().split("\n\n")[0])
+    ]
+    assert counts == list(metrics["counts"].values())
+    assert f"from {config['zoo']['threshold']['value']:.6f} on" in text
+
+
+def test_every_figure_of_the_model_is_that_of_the_export(card, exported, facts):
+    export = json.loads(exported.artifact.export_report.read_text())
+    model = dict(cells(section(card, "Model"))[1:])
+    for name, key in (("Parameters", "params"), ("FLOPs", "flops"), ("MACs", "macs")):
+        assert int(model[name].replace(",", "")) == export[key]
+    parity = [[float(cell) for cell in row] for row in cells(section(card, "Export verification"))[1:]]
+    assert parity == [[b["size"], float(f"{b['max_abs_diff']:.1e}"), b["min_cosine"]] for b in export["batches"]]
+    files = {row[0].partition("](")[0][1:]: row[1:] for row in cells(section(card, "Files"))[1:]}
+    assert files == {one.name: [f"{one.size:,}", f"`{one.sha256}`"] for one in facts.files}
+
+
+def test_pictures_are_those_that_are_published(card, facts):
+    shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", card)
+    assert shown == ["assets/roc.png", "assets/scores.png"]
+    assert set(shown) <= {one.name for one in facts.files}
+
+
+def test_no_section_is_empty_and_no_local_path_is_told(card):
+    assert not re.search(r"^## .*\n\s*(?=## |<!--)", card, re.MULTILINE)
+    assert "/home/somebody" not in card
+    assert "`root=pictures`" in card
+    assert "None |" not in card
+
+
+def test_a_model_that_started_from_random_weights_has_no_base_model(exported):
+    record = json.loads(exported.record.read_text())
+    record["weights"] = {"weights": "random", "reason": "no network on /home/somebody"}
+    exported.record.write_text(json.dumps(record))
+    facts = gather(exported, load_run_recipe(exported))
+    card = merge(metadata(facts, REPO), body(facts, REPO))
+    assert "base_model" not in front(card)
+    assert "started from random weights" in card
+    assert "somebody" not in card
+
+
+def test_devices_and_the_state_of_the_code_are_told(exported):
+    record = json.loads(exported.record.read_text())
+    record["hardware"] = {"cpu": "Some CPU", "cores": 4, "devices": ["cuda:0"]}
+    for dirty in (False, True):
+        record["git"] = {"revision": "0123abc", "dirty": dirty}
+        exported.record.write_text(json.dumps(record))
+        card = body(gather(exported, load_run_recipe(exported)), REPO)
+        assert "| hardware | Some CPU, cuda:0 |" in section(card, "Environment")
+        assert ("at commit `0123abc` with uncommitted changes." in card) == dirty
+
+
+def test_words_of_the_recipe_are_used(exported):
+    facts = gather(exported, load_run_recipe(exported, ("card.summary=For receipts.", "card.datasets=[org/receipts]")))
+    card = merge(metadata(facts, REPO), body(facts, REPO))
+    assert "# tiny\n\nFor receipts.\n" in card
+    assert front(card)["datasets"] == ["org/receipts"]
+
+
+def test_text_outside_the_block_survives_byte_for_byte(facts, card):
+    before, after = (
+        "\n<p>Von Hand: ä</p>\r\n\n",
+        "\n\n## Limits\r\n\n| a |\n\ttab  \n<!-- note -->\n---\nno newline at the end",
+    )
+    start, end = card.index("<!-- zoo: generated"), card.index("<!-- zoo: end -->") + len("<!-- zoo: end -->")
+    head = card[:start].rstrip("\n") + "\n"
+    edited = head + before + card[start:end].replace("tiny", "STALE") + after
+    again = merge(metadata(facts, REPO), body(facts, REPO), remote=edited, local=card)
+    assert again.startswith(head + before + "<!-- zoo: generated")
+    assert again.endswith("<!-- zoo: end -->" + after)
+    assert again[len(head + before) :].count("STALE") == 0
+    assert merge(metadata(facts, REPO), body(facts, REPO), remote=again, local=again) == again
+
+
+def test_a_card_that_somebody_wrote_before_zoo_is_kept_below(facts):
+    theirs = "---\nlicense: mit\nlanguage: de\ntags: [receipts]\n---\n\n# Mine\n"
+    card = merge(metadata(facts, REPO), body(facts, REPO), remote=theirs)
+    assert card.endswith("<!-- zoo: end -->\n\n\n# Mine\n")
+    said = front(card)
+    assert said["license"] == "apache-2.0"
+    assert said["language"] == "de"
+    assert {"zoo", "receipts"} <= set(said["tags"])
+    assert merge(metadata(facts, REPO), body(facts, REPO), remote=card) == card
+
+
+def test_tags_with_a_value_are_todays(facts, card):
+    theirs = card.replace("- loss:cosface", "- loss:arcface\n- mine").replace("embedding-dim:8", "embedding-dim:512")
+    for source in ("local", "remote"):
+        tags = front(merge(metadata(facts, REPO), body(facts, REPO), **{source: theirs}))["tags"]
+        assert {"mine", "loss:cosface", "embedding-dim:8"} <= set(tags)
+        assert not {"loss:arcface", "embedding-dim:512"} & set(tags)
+
+
+def test_the_place_that_was_edited_wins_and_two_edits_are_refused(facts, card):
+    def make(**cards):
+        return merge(metadata(facts, REPO), body(facts, REPO), **cards)
+
+    here, there = card + "\nhere", card + "\nthere"
+    assert make(local=here, remote=card).endswith("\nhere")
+    assert make(local=card, remote=there).endswith("\nthere")
+    assert make(local=there, remote=there).endswith("\nthere")
+    assert make(local=None, remote=there).endswith("\nthere")
+    with pytest.raises(UsageError, match="edited both here and on the Hub"):
+        make(local=here, remote=there)
+
+
+@pytest.mark.parametrize("broken", ["---\na: [\n---\n", "---\n- list\n---\n"])
+def test_metadata_that_is_no_yaml_is_told(facts, broken):
+    with pytest.raises(UsageError, match=r"README\.md on the Hub: its metadata is not"):
+        merge(metadata(facts, REPO), body(facts, REPO), remote=broken)
+
+
+def test_huggingface_hub_loads_and_validates_the_card(hub, hub_double, card, tmp_path):
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    loaded = ModelCard.load(tmp_path / "README.md")
+    assert loaded.data.license == "apache-2.0"
+    assert {result.metric_type for result in loaded.data.eval_results} == {
+        "tpr_at_fpr_1e-4",
+        "tpr_at_fpr_1e-3",
+        "auc",
+        "rank1",
+    }
+    HfApi(endpoint=hub.url, token=hub_double.TOKEN)._validate_yaml(card, repo_type="model")
+    assert len(hub.requests("POST", "/api/validate-yaml")) == 1
+
+
+VARIANTS = [
+    {},
+    {"layout": "NHWC"},
+    {"dtype": "uint8"},
+    {"layout": "NHWC", "dtype": "uint8", "size": None},
+    {"normalized": False},
+]
+
+
+@pytest.mark.parametrize("graph", VARIANTS)
+def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path, graph):
+    """The fenced block, as it stands, in a process that cannot import zoo; the download is from a local cache."""
+    from zoo.folders import RunFolder
+    from zoo.inference.embedder import Embedder
+    from zoo.preprocessing import read_image
+
+    run = RunFolder.open(make_run(**graph))
+    facts = gather(run, load_run_recipe(run))
+    (code,) = re.findall(r"```python\n(.*?)```", body(facts, REPO), re.DOTALL)
+    size = (40, 60) if graph.get("size", 1) else (32, 48)
+    paths = [picture(tmp_path / f"{name}.jpg", seed, size) for seed, name in enumerate(("first", "second"))]
+    turned = Image.Exif()
+    turned[0x0112] = 3  # as of a camera held upside down
+    Image.open(paths[0]).save(paths[0], exif=turned)
+    images = [read_image(path) for path in paths]
+    snapshot = tmp_path / "cache/models--org--tiny/snapshots/0123456789012345678901234567890123456789"
+    (snapshot / "onnx").mkdir(parents=True)
+    (snapshot / "onnx/model.onnx").write_bytes(run.artifact.onnx.read_bytes())
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs/main").write_text(snapshot.name)
+    script = f"import sys\nsys.modules['zoo'] = None\n{code}\nprint(repr(score))"
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    first, second = Embedder.open(run.artifact.path).embed(images)
+    assert abs(float(result.stdout.split()[-1]) - float(first @ second)) < 1e-5

@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from huggingface_hub import HfApi
+
+from zoo.folders import RunFolder
+from zoo.publish.push import Target, plan_push, push
+from zoo.recipes import load_run_recipe
+from zoo_core.errors import RemoteError, RunError, UsageError
+from zoo_core.hooks import hookimpl
+
+REPO = "org/tiny"
+
+
+@pytest.fixture
+def registry():
+    """No plugin listens."""
+    from zoo_core.registry import Registry
+
+    return Registry((), (), {}, None)
+
+
+@pytest.fixture
+def publish(hub, hub_double, registry):
+    """Plan and push a run as the command does."""
+
+    def publish(run, repo=REPO, *, token=hub_double.TOKEN, overrides=(), evaluated=True, registry=registry, **target):
+        api = HfApi(endpoint=hub.url, token=token)
+        where = Target(repo, **target)
+        plan = plan_push(api, run, load_run_recipe(run, overrides), registry, where, evaluated=evaluated)
+        return push(api, plan, run, registry)
+
+    return publish
+
+
+def local_files(run):
+    return {
+        path.relative_to(run.artifact.path).as_posix(): path.read_bytes()
+        for path in run.artifact.path.rglob("*")
+        if path.is_file()
+    }
+
+
+def remote_files(hub, repo=REPO):
+    return {name: blob.content for name, blob in hub.repos[repo].files.items() if name != ".gitattributes"}
+
+
+def test_a_push_is_one_commit_on_the_known_parent(hub, publish, exported):
+    done = publish(exported)
+    (commit,) = hub.requests("POST", "/commit/")
+    first, created = hub.repos[REPO].history
+    assert commit.ndjson[0]["value"]["parentCommit"] == created.oid
+    assert done.commit == first.oid
+    assert done.url == f"{hub.url}/{REPO}"
+    assert remote_files(hub) == local_files(exported)
+    assert set(remote_files(hub)) == {
+        "README.md",
+        "assets/roc.png",
+        "assets/scores.png",
+        "config.json",
+        "eval/metrics.json",
+        "model.safetensors",
+        "onnx/export.json",
+        "onnx/model.onnx",
+        "preprocessor_config.json",
+        "recipe.yaml",
+    }
+
+
+def test_a_second_push_makes_no_commit_and_uploads_nothing(hub, publish, exported):
+    publish(exported)
+    before = len(hub.log)
+    done = publish(exported)
+    assert done.commit is None
+    later = hub.log[before:]
+    assert not [request for request in later if request.method == "PUT" or "/commit/" in request.path]
+    assert len(hub.repos[REPO].history) == 2
+
+
+def test_a_changed_file_alone_is_sent(hub, publish, exported):
+    publish(exported)
+    config = json.loads(exported.artifact.config.read_text())
+    exported.artifact.config.write_text(json.dumps({**config, "more": 1}))
+    publish(exported)
+    names = [line["value"]["path"] for line in hub.requests("POST", "/commit/")[-1].ndjson[1:]]
+    assert names == ["README.md", "config.json"]
+
+
+def test_files_of_the_same_content_are_sent_whole(hub, publish, exported):
+    picture = exported.artifact.assets / "roc.png"
+    for number in range(5):
+        (exported.artifact.assets / f"{number}.png").write_bytes(picture.read_bytes())
+    publish(exported)
+    assert remote_files(hub) == local_files(exported)
+
+
+def test_a_commit_of_somebody_else_in_between_leaves_all_as_it_is(hub, hub_double, publish, exported):
+    publish(exported)
+    exported.artifact.preprocessor.write_text("{}")
+    repo = hub.repos[REPO]
+
+    def meanwhile():
+        hub.before_commit = None
+        repo.commit("main", {**repo.files, "note.txt": hub_double.Blob(b"hello", lfs=False)}, "in between")
+
+    hub.before_commit = meanwhile
+    with pytest.raises(RemoteError, match=r"org/tiny has been changed in the meantime \(412\); run it again"):
+        publish(exported)
+    assert repo.history[0].summary == "in between"
+    assert repo.files["preprocessor_config.json"].content != b"{}"
+    publish(exported)
+    assert repo.files["preprocessor_config.json"].content == b"{}"
+    assert repo.files["note.txt"].content == b"hello"
+
+
+@pytest.mark.parametrize(("wish", "wire"), [(None, True), (True, True), (False, False)])
+def test_a_new_repository_is_private_unless_told_otherwise(hub, publish, exported, wish, wire):
+    publish(exported, private=wish)
+    (created,) = hub.requests("POST", "/api/repos/create")
+    assert (
+        "private" in (created.json.get("visibility"), *[key for key in created.json if created.json[key] is True])
+    ) == wire
+    assert hub.repos[REPO].private is wire
+
+
+def test_the_recipe_says_where_and_how_visible(hub, publish, exported):
+    publish(exported, None, overrides=("hub.repo_id=org/elsewhere", "hub.private=false"))
+    assert hub.repos["org/elsewhere"].private is False
+
+
+def test_the_last_resort_is_the_users_own_name(hub, publish, exported):
+    publish(exported, None)
+    assert set(hub.repos) == {"tester/tiny"}
+
+
+def test_the_visibility_of_an_existing_repository_stays_with_a_warning(hub, publish, exported):
+    publish(exported)
+    with pytest.warns(UserWarning, match="org/tiny exists and stays private"):
+        publish(exported, private=False)
+    assert hub.repos[REPO].private
+
+
+def test_a_branch_and_a_pull_request(hub, publish, exported):
+    publish(exported)
+    exported.artifact.preprocessor.write_text("{}")
+    publish(exported, revision="next/one")
+    assert hub.repos[REPO].at("next/one").files["preprocessor_config.json"].content == b"{}"
+    done = publish(exported, create_pr=True)
+    assert done.pull_request == f"{hub.url}/{REPO}/discussions/1"
+    assert hub.repos[REPO].files["preprocessor_config.json"].content != b"{}"
+    assert hub.repos[REPO].at("refs/pr/1").files["preprocessor_config.json"].content == b"{}"
+
+
+def test_what_an_earlier_push_left_in_zoos_own_folders_is_removed(hub, hub_double, publish, exported):
+    publish(exported)
+    repo = hub.repos[REPO]
+    extra = {"onnx/model_int8.onnx": b"old", "notes/mine.txt": b"kept"}
+    repo.commit("main", {**repo.files, **{name: hub_double.Blob(text, lfs=False) for name, text in extra.items()}}, "+")
+    publish(exported)
+    assert "onnx/model_int8.onnx" not in repo.files
+    assert repo.files["notes/mine.txt"].content == b"kept"
+
+
+def test_without_evaluation_nothing_tells_of_one(hub, publish, exported):
+    exported.artifact.metrics.unlink()
+    with pytest.raises(UsageError, match=r"metrics.json: missing.*zoo eval.*--no-eval"):
+        publish(exported)
+    assert not hub.writes
+    publish(exported, evaluated=False)
+    files = remote_files(hub)
+    card = files["README.md"].decode()
+    assert not [name for name in files if name.startswith(("eval/", "assets/"))]
+    assert "model-index" not in card
+    assert "Evaluation" not in card
+    assert "TPR" not in card
+
+
+def test_what_an_evaluated_push_told_is_gone_after_one_without(hub, publish, exported):
+    publish(exported)
+    before, config = len(hub.repos[REPO].history), exported.artifact.config.read_bytes()
+    publish(exported, evaluated=False)
+    files = remote_files(hub)
+    assert len(hub.repos[REPO].history) == before + 1
+    assert not [name for name in files if name.startswith(("eval/", "assets/"))]
+    said = json.loads(files["config.json"])
+    assert said["zoo"]["threshold"] is None
+    assert said["zoo"]["embedding_dim"] == 8
+    assert hashlib.sha256(files["config.json"]).hexdigest() in files["README.md"].decode()
+    assert exported.artifact.config.read_bytes() == config
+    assert publish(exported, evaluated=False).commit is None
+
+
+@pytest.mark.parametrize("name", ["", "tiny", "/tiny", "org/", "org/a/b", " /x"])
+def test_a_name_that_is_none_is_refused_before_anything_is_sent(hub, publish, exported, name):
+    for repo, overrides in ((name, ()), (None, (f"hub.repo_id='{name}'",))):
+        with pytest.raises(UsageError, match="ORG/NAME"):
+            publish(exported, repo, overrides=overrides)
+    assert hub.log == []
+
+
+def test_what_must_not_be_published_is_refused_before_anything_is_sent(hub, publish, make_run):
+    def broken(name, breaking):
+        run = RunFolder.open(make_run(name))
+        breaking(run)
+        return run
+
+    def no_license(run):
+        run.recipe.write_text(run.recipe.read_text().replace("card: {license: apache-2.0}", ""))
+
+    def unverified(run):
+        report = json.loads(run.artifact.export_report.read_text())
+        run.artifact.export_report.write_text(json.dumps({**report, "verified": False}))
+
+    def other_file(run):
+        run.artifact.onnx.write_bytes(run.artifact.onnx.read_bytes() + b"\0")
+
+    for number, (breaking, error, text) in enumerate(
+        (
+            (no_license, UsageError, "card.license is not set"),
+            (unverified, RunError, "the export was not verified"),
+            (other_file, RunError, "is not the file that was verified"),
+            (lambda run: run.artifact.onnx.unlink(), UsageError, "zoo export --run"),
+            (lambda run: run.artifact.export_report.unlink(), UsageError, "zoo export --run"),
+        )
+    ):
+        with pytest.raises(error, match=text):
+            publish(broken(str(number), breaking))
+    assert hub.log == []
+
+
+def change(path, *keys, value):
+    """Set one value in a JSON file; without ``keys`` the whole of it."""
+    document = json.loads(path.read_text()) if keys else value
+    place = document
+    for key in keys[:-1]:
+        place = place[key]
+    if keys:
+        place[keys[-1]] = value
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("breaking", "text"),
+    [
+        (lambda run: run.artifact.weights.write_bytes(b"other"), "model.safetensors: is not the file that was"),
+        (lambda run: change(run.artifact.metrics, "weights_sha256", value="0"), "evaluation of other weights"),
+        (lambda run: change(run.artifact.config, "zoo", "threshold", "value", value=0.5), "its threshold 0.5 is not"),
+        (lambda run: change(run.artifact.config, "zoo", "threshold", "fpr_target", value=0.5), "is not that of"),
+        (lambda run: change(run.artifact.export_report, value=[]), "export.json: not a mapping"),
+        (lambda run: change(run.artifact.export_report, value={"verified": True}), "export.json: sha256: Field req"),
+        (lambda run: change(run.artifact.metrics, value=3), "metrics.json: not a mapping"),
+        (lambda run: change(run.artifact.metrics, "counts", value={}), r"metrics.json: counts.images: Field req"),
+        (lambda run: change(run.artifact.config, "zoo", value=None), "config.json: zoo: "),
+        (lambda run: run.artifact.config.write_text("{"), "config.json: not a JSON file"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(hub, publish, exported, breaking, text):
+    breaking(exported)
+    with pytest.raises(RunError, match=text) as caught:
+        publish(exported)
+    assert "zoo export" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert hub.log == []
+
+
+def test_an_evaluation_newer_than_the_export_is_refused(hub, publish, exported):
+    exported.evaluation.mkdir()
+    newest = exported.evaluation / "metrics.json"
+    newest.write_bytes(exported.artifact.metrics.read_bytes())
+    publish(exported)
+    newest.write_bytes(newest.read_bytes() + b"\n")
+    before = len(hub.log)
+    with pytest.raises(RunError, match=r"is not the run's evaluation.*zoo export"):
+        publish(exported)
+    assert len(hub.log) == before
+
+
+def test_a_licence_may_be_given_with_the_command(hub, publish, exported):
+    exported.recipe.write_text(exported.recipe.read_text().replace("card: {license: apache-2.0}", ""))
+    publish(exported, overrides=("card.license=mit",))
+    assert b"license: mit" in remote_files(hub)["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("token", "repo", "text"),
+    [
+        ("hf_wrong", REPO, r"refuses the token \(401\); set HF_TOKEN"),
+        ("hf_wrong", None, r"refuses the token \(401\)"),
+        (None, "stranger/tiny", r"does not let this token write here \(403\)"),
+        (None, "not a name", r"ORG/NAME"),
+    ],
+)
+def test_refusals_of_the_hub_are_one_line_without_the_token(hub_double, publish, exported, token, repo, text):
+    with pytest.raises((RemoteError, UsageError), match=text) as caught:
+        publish(exported, repo, token=token or hub_double.TOKEN)
+    assert "\n" not in str(caught.value)
+    assert "hf_" not in str(caught.value).replace("hf auth", "")
+
+
+def test_metadata_that_the_hub_finds_wrong_is_told(hub, hub_double, publish, exported):
+    wrong = hub_double.Answer(400, {"errors": [{"message": '"license" must be one of [...]'}], "warnings": []})
+    hub.answers.append(("POST /api/validate-yaml", wrong))
+    with pytest.raises(RemoteError, match=r'README.md.*"license" must be one of'):
+        publish(exported, overrides=("card.license=nonsense",))
+    assert not hub.requests("POST", "/commit/")
+
+
+def test_server_errors_are_one_line(hub, hub_double, publish, exported):
+    hub.answers.append(("POST .*/commit/", hub_double.Answer(500, {"error": f"oops\n{hub_double.TOKEN}"})))
+    with pytest.raises(RemoteError, match=r"answered 500: oops \*\*\*"):
+        publish(exported)
+
+
+def test_plugins_change_the_card_and_stop_a_push(hub, publish, exported):
+    import pluggy
+
+    from zoo_core import hooks
+    from zoo_core.registry import Plugin, Provenance, Registry
+
+    class Listener:
+        stop = False
+
+        @hookimpl
+        def zoo_card_written(self, card):
+            card.write_text(card.read_text() + "\nBy a plugin.\n")
+
+        @hookimpl
+        def zoo_before_push(self, artifact, repo_id):
+            if self.stop:
+                raise ValueError(f"{repo_id} not today, {artifact.name}")
+
+    listener = Listener()
+    manager = pluggy.PluginManager("zoo")
+    manager.add_hookspecs(hooks)
+    manager.register(listener)
+    plugin = Plugin("listener", Provenance("outside", "1", "outside.plugin", 1), listener, ())
+    registry = Registry((plugin,), (), {}, manager)
+    publish(exported, registry=registry)
+    assert remote_files(hub)["README.md"].endswith(b"\nBy a plugin.\n")
+    listener.stop = True
+    commits = len(hub.repos[REPO].history)
+    with pytest.raises(RunError, match=r"stopped the push.*org/tiny not today, artifact"):
+        publish(exported, registry=registry)
+    assert len(hub.repos[REPO].history) == commits
+
+
+def test_a_process_killed_between_upload_and_commit_leaves_the_repository_unchanged(
+    hub, publish, exported, hub_environment
+):
+    script = "from zoo.cli.main import main; main()"
+    arguments = ["push", "--run", str(exported.path), "--repo", REPO]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments], env={**os.environ, **hub_environment}, stderr=subprocess.DEVNULL
+    )
+
+    def kill():
+        process.kill()
+        process.wait()
+        raise ConnectionAbortedError
+
+    hub.before_commit = kill
+    assert process.wait(timeout=60) != 0
+    assert len(hub.requests("PUT", "/lfs/")) == 4
+    assert remote_files(hub) == {}
+    hub.before_commit = None
+    publish(exported)
+    assert len(hub.requests("PUT", "/lfs/")) == 4
+    assert remote_files(hub) == local_files(exported)
+
+
+def test_uploads_go_the_xet_way_where_the_hub_has_it(hub, publish, exported, tmp_path):
+    pytest.importorskip("hf_xet")
+    (tmp_path / "cas").mkdir()
+    hub.cas = str(tmp_path / "cas")
+    publish(exported)
+    assert not hub.requests("PUT", "/lfs/")
+    assert hub.requests("GET", "/xet-write-token/")
+    (commit,) = hub.requests("POST", "/commit/")
+    sent = {line["value"]["path"]: line["value"]["oid"] for line in commit.ndjson if line["key"] == "lfsFile"}
+    assert sent["onnx/model.onnx"] == hashlib.sha256(exported.artifact.onnx.read_bytes()).hexdigest()
+
+
+def test_a_hub_without_xet_gets_plain_lfs_although_the_client_has_xet(hub, publish, exported, caplog):
+    pytest.importorskip("hf_xet")
+    publish(exported)
+    assert len(hub.requests("PUT", "/lfs/")) == 4
+    assert not caplog.records

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+
+def only_run(folder):
+    (run,) = folder.glob("runs/tiny/*")
+    return run
+
+
+def read_curves(run):
+    with (run / "metrics.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_folder_holds_all_that_was_promised(zoo, tiny_recipe, tmp_path):
+    result = zoo("train", "--cfg", tiny_recipe, "--json", check=0)
+
+    run = only_run(tmp_path)
+    outcome = json.loads(result.stdout)
+    assert outcome["schema"] == 1
+    assert Path(outcome["run"]) == run.relative_to(tmp_path)
+    evaluation = outcome["evaluation"]
+    assert set(evaluation["metrics"]) == set(evaluation["untrained"]) >= {"tpr_at_fpr_1e-3", "auc", "rank1"}
+    assert yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))["trainer"]["max_epochs"] == 2
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    names = {component["name"] for component in record["components"]}
+    assert names >= {"timm/test_resnet", "embedding/flatten_bn", "margin/cosface", "documents/synthetic"}
+    assert [row["epoch"] for row in read_curves(run)] == ["0", "1"]
+    assert list((run / "tensorboard").glob("events*"))
+    assert (run / "evaluation" / "metrics.json").is_file()
+    for name in ("best", "last"):
+        checkpoint = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert any(key.startswith("model.backbone.") for key in checkpoint["state_dict"])
+    assert "zoo export" in result.stderr
+
+
+def test_the_same_seed_trains_the_same_weights(zoo, tiny_recipe, tmp_path):
+    states = []
+    for name in ("one", "two"):
+        zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / name, "trainer.max_epochs=1", check=0)
+        states.append(torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_a_time_limit_ends_at_a_decayed_learning_rate(zoo, tiny_recipe, tmp_path):
+    zoo("train", "--cfg", tiny_recipe, "--max-time", "6s", "trainer.max_epochs=100000", check=0)
+
+    last = read_curves(only_run(tmp_path))[-1]
+    assert float(last["progress"]) > 0.9
+    assert float(last["lr"]) < 0.15 * 4e-3
+
+
+def test_ctrl_c_keeps_the_last_step_and_resume_goes_on(zoo, tiny_recipe, tmp_path):
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("zoo"), "train", "--cfg", tiny_recipe, "trainer.max_epochs=100000"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/tiny/*/checkpoints/last.ckpt")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 130, stderr
+    assert "zoo train --resume" in stderr
+    assert "Traceback" not in stderr
+    run = only_run(tmp_path)
+    stopped_at = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    epochs = stopped_at["epoch"] + 2
+    zoo("train", "--resume", f"trainer.max_epochs={epochs}", check=0)
+    finished = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert finished["global_step"] == epochs * 6
+    assert [int(row["epoch"]) for row in read_curves(run)] == list(range(epochs))
+
+
+def test_a_limit_of_steps_within_the_first_epoch_ends_with_a_validation(zoo, tiny_recipe, tmp_path):
+    zoo("train", "--cfg", tiny_recipe, "trainer.max_steps=2", check=0)
+
+    run = only_run(tmp_path)
+    assert [row["step"] for row in read_curves(run)] == ["2"]
+    assert torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["global_step"] == 2
+
+
+def test_a_run_folder_is_never_reused(zoo, tiny_recipe, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine", encoding="utf-8")
+
+    result = zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / "taken", check=2)
+
+    assert "not empty" in result.stderr
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["notes.txt"]
+
+
+def test_what_lightning_refuses_leaves_no_run(zoo, tiny_recipe, tmp_path):
+    result = zoo("train", "--cfg", tiny_recipe, "trainer.devices=abc", check=3)
+
+    assert "lightning" in result.stderr
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
+def test_a_dry_run_builds_everything_and_writes_nothing(zoo, tiny_recipe, tmp_path):
+    result = zoo("train", "--cfg", tiny_recipe, "--dry-run", check=0)
+
+    assert "12 classes" in result.stderr
+    assert list(tmp_path.iterdir()) == [tiny_recipe]
+
+
+def test_what_made_a_checkpoint_cannot_change_on_resume(zoo, tiny_recipe, tmp_path):
+    zoo("train", "--cfg", tiny_recipe, "trainer.max_epochs=1", check=0)
+    run = only_run(tmp_path)
+    before = (run / "recipe.yaml").read_bytes()
+
+    result = zoo("train", "--resume", "model.head.options.embed_dim=8", check=2)
+
+    assert "model.head.options.embed_dim" in result.stderr
+    assert (run / "recipe.yaml").read_bytes() == before
+
+
+def test_a_run_that_was_never_validated_still_ends_with_checkpoints(zoo, tiny_recipe, tmp_path):
+    zoo("train", "--cfg", tiny_recipe, "trainer.check_val_every_n_epoch=9", check=0)
+
+    run = only_run(tmp_path)
+    for name in ("best", "last"):
+        assert torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["global_step"] == 12
+
+
+def test_an_unreadable_picture_in_a_loader_process_is_one_line(zoo, tiny_recipe, tmp_path):
+    (tmp_path / "cards").mkdir()
+    for name in "abc":
+        (tmp_path / "cards" / f"{name}.png").write_bytes(b"no picture")
+
+    result = zoo(
+        *("train", "--cfg", tiny_recipe, "data.loader.num_workers=1", "data.train.name=images/instances"),
+        *("data.train.options={root: cards}", "trainer.num_sanity_val_steps=0"),
+        check=1,
+    )
+
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error:"))
+    assert "cards/" in line
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("time", ["", "5", "0s", "3x", "m3"])
+def test_a_wrong_duration_is_a_usage_error(zoo, tiny_recipe, time):
+    assert "duration" in zoo("train", "--cfg", tiny_recipe, "--max-time", time, check=2).stderr
+
+
+def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_path):
+    zoo(
+        *("train", "--cfg", tiny_recipe, "trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1"),
+        check=0,
+    )
+
+    run = only_run(tmp_path)
+    # 96 samples on two devices, 16 each a step.
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 3
+    metrics = json.loads((run / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["counts"]["images"] == 36
+    assert len(read_curves(run)) == 1
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(zoo, tiny_recipe):
+    result = zoo("train", "--cfg", tiny_recipe, "optimizer.options.lr=1e30", "trainer.gradient_clip_val=null", check=1)
+
+    assert "learning rate" in result.stderr or "optimizer.options.lr" in result.stderr
+    assert "Traceback" not in result.stderr

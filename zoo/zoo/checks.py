@@ -1,0 +1,278 @@
+"""A recipe against what is installed: components, their options, how they fit, and the names of torch and Lightning."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from zoo.recipe import COMPONENTS, SCHEDULES, OnnxSection, Recipe
+from zoo_core.building import check_options
+from zoo_core.components import WIRED
+from zoo_core.config import dotted, schema_problems, sort_problems, strictly
+from zoo_core.config.suggestions import suggest
+from zoo_core.errors import ComponentError, Location, Problem, RecipeError
+from zoo_core.extras import naming_missing_extras
+from zoo_core.signatures import signature_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import ModuleType
+
+    from zoo_core.components import Kind
+    from zoo_core.config import Document, KeyPath
+    from zoo_core.registry import Component, Registry
+
+HEAD = ("model", "head")
+RANK_OF_IMAGES = 4
+# What zoo itself passes to lightning.Trainer and to torch.onnx.export.
+OWN_TRAINER = frozenset({"callbacks"})
+OWN_EXPORT = frozenset(
+    {"model", "args", "kwargs", "f", "input_names", "output_names", "dynamic_axes", "dynamic_shapes", "external_data"}
+)
+
+
+def check_recipe(document: Document, registry: Registry) -> None:
+    """Check all of a recipe; imports what its components need, and builds nothing.
+
+    Raises:
+        RecipeError: it is wrong; all problems at once.
+        ComponentError: it may be right, but a plugin or an extra that it needs is not available.
+    """
+    check = _Check(document, registry)
+    problems = schema_problems(Recipe, document)
+    # What stands at a wrong place is not worth a second complaint about what is in it.
+    known = {problem.location for problem in problems}
+    problems += [problem for problem in check.run() if problem.location not in known]
+    if problems:
+        raise RecipeError(sort_problems([*problems, *check.unavailable]))
+    if check.unavailable:
+        error = ComponentError(check.unavailable[0].message)
+        error.problems = tuple(sort_problems(check.unavailable))
+        raise error
+
+
+class _Check:
+    """The checks of one recipe, each of which only looks at parts that have the right shape."""
+
+    def __init__(self, document: Document, registry: Registry) -> None:
+        self.unavailable: list[Problem] = []
+        self._document = document
+        self._registry = registry
+        self._factories: dict[KeyPath, Callable[..., Any]] = {}
+
+    def run(self) -> list[Problem]:
+        """Return what is wrong; what is only not installed goes to ``unavailable``."""
+        problems: list[Problem] = []
+        for path, kind in COMPONENTS.items():
+            problems += self._component(kind, path)
+        return [*problems, *self._wiring(), *self._onnx(), *self._schedule(), *self._torch()]
+
+    def _at(self, path: KeyPath) -> Location | None:
+        return self._document.locate(path)
+
+    def _options(self, path: KeyPath) -> dict[str, Any]:
+        options = self._document.get((*path, "options"), {})
+        return options if isinstance(options, dict) else {}
+
+    def _component(self, kind: Kind, path: KeyPath) -> list[Problem]:
+        name = self._document.get((*path, "name"))
+        if not isinstance(name, str):
+            return []
+        try:
+            component = self._registry.find(kind, name)
+        except ComponentError as error:
+            problems = self._placed(error, (*path, "name"))
+            if not self._is_unavailable(error, name):
+                return problems
+            self._miss(problems)
+            return []
+        try:
+            factory = self._registry.load(component)
+        except ComponentError as error:
+            self._miss(self._placed(error, (*path, "name")))
+            return []
+        self._factories[path] = factory
+        # The options of `onnx` are those of torch.onnx.export: a wrapper has none.
+        return [] if kind == "export_wrapper" else self._fitting_options(component, factory, path)
+
+    def _fitting_options(self, component: Component, factory: Callable[..., Any], path: KeyPath) -> list[Problem]:
+        try:
+            return check_options(
+                component, factory, self._options(path), WIRED[component.kind], lambda below: self._at((*path, *below))
+            )
+        except ComponentError as error:
+            self._miss(self._placed(error, (*path, "name")))
+            return []
+
+    def _placed(self, error: ComponentError, path: KeyPath) -> list[Problem]:
+        return [Problem(problem.message, self._at(path), problem.hint) for problem in error.problems]
+
+    def _miss(self, problems: list[Problem]) -> None:
+        # An extra that is missing is missed by nearly every part: its pip line is said once.
+        said = {problem.hint for problem in self.unavailable}
+        self.unavailable += [problem for problem in problems if problem.hint is None or problem.hint not in said]
+
+    def _is_unavailable(self, error: ComponentError, name: str) -> bool:
+        plugin, slash, _ = name.partition("/")
+        failed = {failure.id for failure in self._registry.failures} | set(self._registry.disabled)
+        return error.__cause__ is not None or (bool(slash) and plugin in failed)
+
+    def _wiring(self) -> list[Problem]:
+        """Compare what a recipe says by hand with what zoo passes itself."""
+        wired: list[tuple[str, Any, str]] = []
+        if size := self._document.get(("data", "image_size")):
+            wired.append(("image_size", size, self._said("data", "image_size")))
+        wired.append(("seed", self._document.get(("seed",), 0), self._said("seed")))
+        if dimension := self._embedding_dim():
+            wired.append(("embedding_dim", *dimension))
+        problems = []
+        for path, kind in COMPONENTS.items():
+            options = self._options(path) if kind != "export_wrapper" else {}
+            for name, value, source in wired:
+                if name in WIRED[kind] and name in options and options[name] != value:
+                    message = f"{options[name]} disagrees with {value}, which is {source}"
+                    hint = "leave it out: zoo passes it"
+                    problems.append(Problem(message, self._at((*path, "options", name)), hint))
+        return problems
+
+    def _said(self, *path: str) -> str:
+        place = self._document.marks.get(path)
+        return f"said at {place}" if place else f"the default of {'.'.join(path)}"
+
+    def _embedding_dim(self) -> tuple[int, str] | None:
+        """Return the embedding size that the head will have, and where that is said."""
+        factory = self._factories.get(HEAD)
+        if factory is None:
+            return None
+        options = self._options(HEAD)
+        for name in ("embed_dim", "embedding_dim"):
+            if isinstance(options.get(name), int):
+                return options[name], self._said(*HEAD, "options", name)
+            parameter = inspect.signature(factory).parameters.get(name)
+            if parameter is not None and isinstance(parameter.default, int):
+                return parameter.default, "the head's default"
+        return None
+
+    def _onnx(self) -> list[Problem]:
+        try:
+            section = strictly(OnnxSection, self._document.get(("onnx",)))
+        except ValidationError:
+            return []
+        return [*self._inputs(section), *self._axes(section), *self._image_shape(section)]
+
+    def _inputs(self, section: OnnxSection) -> list[Problem]:
+        problems = [
+            Problem(
+                f"the input {name!r} has no input_shape",
+                self._at(("onnx", "input_names", index)),
+                suggest(name, section.input_shape, "input_shape has"),
+            )
+            for index, name in enumerate(section.input_names)
+            if name not in section.input_shape
+        ]
+        problems += [
+            Problem(
+                f"{name!r} is not among the input_names",
+                self._at(("onnx", "input_shape", name)),
+                suggest(name, section.input_names, "input_names"),
+            )
+            for name in section.input_shape
+            if name not in section.input_names
+        ]
+        seen: set[str] = set()
+        for key, names in (("input_names", section.input_names), ("output_names", section.output_names)):
+            for index, name in enumerate(names):
+                if name in seen:
+                    problems.append(Problem(f"{name!r} is used twice", self._at(("onnx", key, index))))
+                seen.add(name)
+        return problems
+
+    def _axes(self, section: OnnxSection) -> list[Problem]:
+        problems = []
+        names = [*section.input_names, *section.output_names]
+        meant = section.misnamed_axes()
+        for name, axes in section.dynamic_axes.items():
+            at: KeyPath = ("onnx", "dynamic_axes", name)
+            if name not in names and (meant is None or name != meant[0]):
+                hint = suggest(name, names, "inputs and outputs")
+                problems.append(Problem("neither an input nor an output", self._at(at), hint))
+            rank = len(section.input_shape[name].shape) if name in section.input_shape else None
+            for axis in axes:
+                if not axis.isdecimal() or (rank is not None and int(axis) >= rank):
+                    hint = "axes are counted from 0" if rank is None else f"its axes are 0 to {rank - 1}"
+                    problems.append(Problem(f"there is no axis {axis!r}", self._at((*at, axis)), hint))
+        return problems
+
+    def _image_shape(self, section: OnnxSection) -> list[Problem]:
+        """A float32 image goes into the model as it is, so it has to be of the model's size."""
+        size = self._document.get(("data", "image_size"))
+        problems = []
+        for name, tensor in section.input_shape.items():
+            shape = tensor.shape
+            is_image = tensor.dtype == "float32" and len(shape) == RANK_OF_IMAGES and shape[1] == 3  # noqa: PLR2004 - RGB
+            dynamic = section.dynamic_axes.get(name, {})
+            if is_image and isinstance(size, list) and shape[2:] != size and not {"2", "3"} <= dynamic.keys():
+                message = f"an image of {shape[2:]} disagrees with {size}, which is {self._said('data', 'image_size')}"
+                hint = 'write "${data.image_size.0}", "${data.image_size.1}" for its height and width'
+                problems.append(Problem(message, self._at(("onnx", "input_shape", name, "shape")), hint))
+        return problems
+
+    def _schedule(self) -> list[Problem]:
+        path = ("lr_scheduler",)
+        name = self._document.get((*path, "name"))
+        if not isinstance(name, str):
+            return []
+        if name not in SCHEDULES:
+            hint = suggest(name, SCHEDULES, "known")
+            return [Problem(f"there is no schedule {name!r}", self._at((*path, "name")), hint)]
+        return schema_problems(SCHEDULES[name], self._document, (*path, "options"))
+
+    def _torch(self) -> list[Problem]:
+        """Check the names and options that are not zoo's own."""
+        try:
+            with naming_missing_extras("training"):
+                # Dynamic, for the plain install has none of them and still reads recipes.
+                optim, trainer, export = (
+                    import_module("torch.optim"),
+                    import_module("lightning").Trainer,
+                    import_module("torch.onnx").export,
+                )
+        except ComponentError as error:
+            self._miss(list(error.problems))
+            return []
+        return [
+            *self._optimizer(optim),
+            *self._arguments(trainer, ("trainer",), OWN_TRAINER),
+            *self._arguments(export, ("onnx", "options"), OWN_EXPORT),
+        ]
+
+    def _optimizer(self, optim: ModuleType) -> list[Problem]:
+        path = ("optimizer",)
+        name = self._document.get((*path, "name"))
+        if not isinstance(name, str):
+            return []
+        known = {
+            key: value
+            for key, value in vars(optim).items()
+            if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
+        }
+        if name not in known:
+            hint = suggest(name, known, "known")
+            return [Problem(f"there is no optimizer {name!r} in torch.optim", self._at((*path, "name")), hint)]
+        return self._arguments(known[name], (*path, "options"), {"params"})
+
+    def _arguments(self, function: Callable[..., Any], at: KeyPath, own: Collection[str]) -> list[Problem]:
+        """Check what stands ``at`` a path as arguments of ``function``; zoo gives those called ``own`` itself."""
+        given = self._document.get(at, {})
+        if not isinstance(given, dict):
+            return []
+        problems = [
+            Problem("zoo sets this itself", self._at((*at, name)), "leave it out") for name in given if name in own
+        ]
+        taken = {problem.location for problem in problems}
+        parameters = [one for name, one in inspect.signature(function).parameters.items() if name not in own]
+        schema = signature_schema(dotted(at), function, parameters)
+        return problems + [one for one in schema_problems(schema, self._document, at) if one.location not in taken]

@@ -1,0 +1,1 @@
+"""The command line: one file a command, options only, imports inside the bodies."""

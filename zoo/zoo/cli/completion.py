@@ -1,0 +1,78 @@
+"""``zoo completion``: the shell's script, and what it may complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def command(shell: str) -> None:
+    """Print the script that makes SHELL complete commands, recipes and components.
+
+    \b
+    bash: eval "$(zoo completion bash)" in ~/.bashrc
+    zsh:  eval "$(zoo completion zsh)" in ~/.zshrc
+    fish: zoo completion fish > ~/.config/fish/completions/zoo.fish
+    """  # noqa: D301 - click's mark, not a backslash
+    from click.shell_completion import get_completion_class
+
+    from zoo.cli.main import cli
+
+    script = get_completion_class(shell)
+    if script is None:  # pragma: no cover: click knows all of SHELLS
+        msg = f"click completes no {shell}"
+        raise click.UsageError(msg)
+    click.echo(script(cli, {}, "zoo", "_ZOO_COMPLETE").source())
+
+
+def complete_recipes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a recipe, or the path of one."""
+    from click.shell_completion import CompletionItem
+
+    from zoo.recipes import recipe_names
+
+    names = [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
+    return names or [CompletionItem(incomplete, type="file")]
+
+
+def complete_components(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a component, with its plugin or without; the members of a family would take too long."""
+    from click.shell_completion import CompletionItem
+
+    from zoo_core.discovery import discover
+    from zoo_core.errors import ZooError
+
+    try:
+        components = discover().components()
+    except ZooError:
+        # A line that is being typed is no place for an error.
+        return []
+    return [
+        CompletionItem(name, help=component.spec.summary)
+        for component in components
+        if not component.is_family
+        for name in (component.qualified_name, component.name)
+        if name.startswith(incomplete)
+    ]
+
+
+def complete_kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the kind of a component."""
+    from click.shell_completion import CompletionItem
+
+    from zoo_core.components import KINDS
+
+    return [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
+
+
+def complete_kinds_or_components(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete what may come first behind ``zoo list``."""
+    return complete_kinds(ctx, param, incomplete) + complete_components(ctx, param, incomplete)

@@ -1,0 +1,80 @@
+"""``zoo eval``: how well a run's best checkpoint tells classes apart that it has never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@click.command(epilog="KEY=VALUE changes the recipe: data.valid.options.seed=7 data.valid_captures=8")
+@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="A run; else the latest.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
+    """Measure a trained model: all pairs of its validation images, and rank-1 against one reference a class.
+
+    Writes figures and pictures into the run's evaluation folder; 'zoo export' takes the threshold from there.
+    """
+    from zoo.cli.output import open_registry, print_json, say, warn
+    from zoo.folders import RunFolder
+    from zoo.recipes import load_run_recipe
+
+    folder = RunFolder.open(run_path) if run_path else RunFolder.latest()
+    registry = open_registry()
+    # What was trained has been checked; its training data need not be there any more.
+    loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
+    for problem in loaded.warnings:
+        warn(str(problem))
+
+    from zoo.evaluation.run import run
+
+    if not as_json:
+        say(f"evaluating {folder.best}")
+    document, written = run(folder, loaded, registry, advance=_progress)
+    if as_json:
+        print_json({"run": str(folder.path), "written": [str(path) for path in written], "evaluation": document})
+        return
+    print_evaluation(document)
+    say(f"written: {', '.join(str(path) for path in written)}")
+    say(f"next: zoo export --simplify --run {folder.path}")
+
+
+def print_evaluation(document: dict[str, Any]) -> None:
+    """Print what is in ``evaluation/metrics.json`` as a person reads it."""
+    from zoo.cli.output import print_columns
+
+    print_columns(_table(document))
+    counts, untrained = document["counts"], document["untrained"] or {}
+    click.echo()
+    rows = [("AUC", "auc"), ("rank-1", "rank1")]
+    for label, key in rows:
+        before = f"  (untrained {untrained[key]:.4f})" if key in untrained else ""
+        click.echo(f"{label:<7}{document['metrics'][key]:.6f}{before}")
+    click.echo(
+        f"{counts['images']:,} images of {counts['classes']:,} classes: "
+        f"{counts['genuine_pairs']:,} genuine and {counts['impostor_pairs']:,} impostor pairs"
+    )
+
+
+def _table(document: dict[str, Any]) -> list[list[str]]:
+    untrained = document["untrained"] or {}
+    table = [["FPR target", "FPR", "TPR", "threshold", *(["untrained TPR"] if untrained else [])]]
+    for point, (key, _) in zip(document["thresholds"], document["metrics"].items(), strict=False):
+        row = [f"{point['fpr_target']:.0e}", f"{point['fpr']:.2e}", f"{point['tpr']:.4f}", f"{point['threshold']:.6f}"]
+        if untrained:
+            row.append(f"{untrained[key]:.4f}" if key in untrained else "")
+        table.append(row)
+    return table
+
+
+def _progress(batches: Iterable[Any]) -> Iterable[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(batches, "embedding", console=console, disable=not console.is_terminal, transient=True)

@@ -1,0 +1,98 @@
+"""``zoo export``: run folder to artifact folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from zoo.export.run import VerifiedExport
+
+
+@click.command(
+    epilog="KEY=VALUE changes the recipe: onnx.options.opset_version=17. A check that fails removes an older graph.",
+)
+@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="A run; else the latest.")
+@click.option("--simplify/--no-simplify", help="Simplify the graph by onnxsim, and compare it with torch again.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Write the graph alone, to FILE, and leave the artifact folder as it is.",
+)  # fmt: skip
+@click.option("-n", "--dry-run", is_flag=True, help="Export and verify, but write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def command(
+    run_path: Path | None,
+    simplify: bool,
+    output: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    overrides: tuple[str, ...],
+) -> None:
+    """Export a trained model to ONNX, and prove that the file computes what the model does.
+
+    The best checkpoint is compared with the file at batches of 1, 3 and 16 different images. Only a file that
+    passes is written, into the run's artifact folder with all else that 'zoo push' publishes. When a check fails,
+    an older graph there is removed, unless --output or --dry-run is given.
+    """
+    from zoo.cli.output import open_registry, print_json, say, warn
+    from zoo.folders import RunFolder
+    from zoo.recipes import load_run_recipe
+
+    run = RunFolder.open(run_path) if run_path else RunFolder.latest()
+    registry = open_registry()
+    # What was trained has been checked; its data need not be there any more.
+    loaded = load_run_recipe(run, overrides, registry=registry if overrides else None)
+    for problem in loaded.warnings:
+        warn(str(problem))
+
+    from zoo.export.artifact import withdraw, write_artifact, write_graph
+    from zoo.export.run import export
+    from zoo_core.errors import RunError
+    from zoo_core.events import notify
+
+    if not as_json:
+        say(f"exporting {run.best}")
+    try:
+        verified = export(run, loaded, registry, simplify=simplify)
+    except RunError:
+        if not output and not dry_run:
+            withdraw(run.artifact)
+        raise
+    warnings = list(verified.warnings)
+    written: list[Path] = []
+    if output and not dry_run:
+        written = write_graph(verified, output)
+    elif not dry_run:
+        written, more = write_artifact(verified, run)
+        warnings += more
+        notify(registry, "zoo_exported", artifact=run.artifact.path)
+    for warning in warnings:
+        warn(warning)
+    if as_json:
+        print_json({"run": str(run.path), "written": [str(path) for path in written], "export": verified.report})
+        return
+    target = output or run.artifact.onnx
+    click.echo(_summary(verified, target, written=not dry_run))
+    if written and not output:
+        say(f"next: zoo predict --model {run.artifact.path} --gallery FOLDER IMAGES, or: zoo push --run {run.path}")
+
+
+def _summary(verified: VerifiedExport, target: Path, *, written: bool) -> str:
+    report = verified.report
+    nodes: dict[str, Any] = report["nodes"]
+    differences = ", ".join(f"{batch['max_abs_diff']:.1e} at {batch['size']}" for batch in report["batches"])
+    simplified = f", {nodes['simplified']} simplified" if report["simplified"] else ""
+    rows = {
+        "graph": f"{target}{'' if written else ' (not written: --dry-run)'}",
+        "size": f"{report['bytes'] / 1e6:.2f} MB, opset {report['opset']}",
+        "nodes": f"{nodes['exported']}{simplified}",
+        "verified": f"largest difference from torch {differences} images (allowed {report['tolerance']:.0e})",
+        "cost": f"{report['params'] / 1e6:.2f} M parameters, {report['flops'] / 1e6:.1f} MFLOPs an image",
+        "input": f"{verified.pixels.name} {report['preprocess']['dtype']} {report['preprocess']['layout']}",
+        "output": f"{report['embedding_dim']} numbers{', length 1' if report['normalized'] else ''}",
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name.ljust(width)}  {text}" for name, text in rows.items())

@@ -1,0 +1,129 @@
+"""The command ``zoo``: a static table of commands, and how their errors are shown."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+# Static, so that neither --help nor completion imports a command; the module's `command` is the click command.
+COMMANDS = {
+    "train": ("zoo.cli.train", "Train a model from a recipe."),
+    "eval": ("zoo.cli.eval", "Measure a trained model: verification, rank-1, pictures."),
+    "export": ("zoo.cli.export", "Export a trained model to ONNX and verify the file."),
+    "push": ("zoo.cli.push", "Publish an exported model on the Hugging Face Hub."),
+    "pull": ("zoo.cli.pull", "Download a published model."),
+    "predict": ("zoo.cli.predict", "Name images by comparing them with a gallery."),
+    "list": ("zoo.cli.list", "List the components that plugins provide."),
+    "show": ("zoo.cli.show", "Show a component, its options and where it comes from."),
+    "plugins": ("zoo.cli.plugins", "List the installed plugins."),
+    "config": ("zoo.cli.config", "Show and check recipes, or write their JSON Schema."),
+    "doctor": ("zoo.cli.doctor", "Report versions, devices and what is missing."),
+    "completion": ("zoo.cli.completion", "Print the completion script of a shell."),
+}
+INTERRUPTED = 130
+
+
+class CommandTable(click.Group):
+    """A group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table, which is the order of work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command called ``cmd_name``; a wrong name gets the nearest right one."""
+        if cmd_name in COMMANDS:
+            module, _ = COMMANDS[cmd_name]
+            command: click.Command = import_module(module).command
+            return command
+        if not ctx.resilient_parsing and not cmd_name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(cmd_name, COMMANDS, n=1)
+            ctx.fail(f"no such command {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the table into the help text without importing a command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands and the options of ``zoo`` itself."""
+        from click.shell_completion import CompletionItem
+
+        items = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command; show an expected error as one line a problem and exit with its code."""
+        # The command's own parser has not run yet, and it may be what fails.
+        as_json = "--json" in ctx.args
+        name = next(iter(ctx._protected_args), "")  # noqa: SLF001 - click has no public name for it
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = show_warning
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - what is not expected is raised again
+            ctx.exit(show_error(error, f"zoo {name}", as_json=as_json, verbose=ctx.params["verbose"]))
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as a line for users, who have no use for the place in the code."""
+    click.echo(f"warning: {message}", err=True)
+
+
+def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) -> int:
+    """Print ``error`` on stderr and return the exit code; one that nobody expected is raised again."""
+    from zoo.cli.output import report_problems
+    from zoo_core.errors import Problem, ZooError
+    from zoo_core.extras import naming_missing_extras
+
+    if isinstance(error, click.ClickException):
+        if as_json:
+            report_problems("usage", [Problem(error.format_message())], as_json=True)
+        else:
+            error.show()
+        return error.exit_code
+    if isinstance(error, OSError) and error.filename is not None:
+        report_problems("error", [Problem(f"{error.filename}: {error.strerror}")], as_json=as_json)
+        return 1
+    try:
+        with naming_missing_extras(command):
+            raise error
+    except ZooError as expected:
+        if verbose:
+            import traceback
+
+            traceback.print_exception(error)
+        report_problems(expected.code, expected.problems, as_json=as_json)
+        return expected.exit_code
+
+
+@click.command(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, "-V", "--version", prog_name="zoo", message="%(prog)s %(version)s")
+def cli(verbose: bool) -> None:
+    """Train, export, publish and use image-embedding models made of plugins."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    # Before torch starts its threads: where they wait by spinning they take the cores from the loader's processes
+    # (measured on two cores with one of them busy: 28 images/s instead of 122).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    cli(prog_name="zoo")

@@ -1,0 +1,27 @@
+"""``zoo pull``: download a published model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("pull")
+@click.argument("repo_id", metavar="ORG/NAME")
+@click.option("--revision", metavar="REVISION", help="Branch, tag or commit.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="A new folder [default: the Hub's cache]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(repo_id: str, revision: str | None, output: Path | None, as_json: bool) -> None:
+    """Download a published model, check it, and print its folder."""
+    from zoo.cli.output import print_json, say
+    from zoo.publish.pull import pull
+
+    path = pull(repo_id, revision=revision, output=output)
+    if as_json:
+        print_json({"repo_id": repo_id, "path": str(path)})
+        return
+    click.echo(str(path))
+    say(f"next: zoo predict --model {path if output else repo_id} --gallery FOLDER IMAGES")

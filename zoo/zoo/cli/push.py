@@ -1,0 +1,104 @@
+"""``zoo push``: publish an exported model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo.publish.push import Plan
+
+
+@click.command("push", epilog="KEY=VALUE changes the recipe's card and hub sections: card.license=apache-2.0")
+@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="Default: the latest.")
+@click.option("--repo", metavar="ORG/NAME", help="Where to [default: the recipe's hub.repo_id, or your own RECIPE].")
+@click.option("--private/--public", default=None, help="Visibility of a new repository [default: private].")
+@click.option("--revision", default="main", show_default=True, metavar="BRANCH", help="Branch; a new one is made.")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
+@click.option("--no-eval", is_flag=True, help="Publish without an evaluation.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show files and card, send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def command(
+    run_path: Path | None,
+    repo: str | None,
+    private: bool | None,
+    revision: str,
+    create_pr: bool,
+    no_eval: bool,
+    dry_run: bool,
+    as_json: bool,
+    overrides: tuple[str, ...],
+) -> None:
+    """Publish an exported run on the Hugging Face Hub, with a model card, as one commit."""
+    from zoo.cli.output import open_registry, print_json, say
+    from zoo.folders import RunFolder
+    from zoo.publish.hub import open_hub
+    from zoo.publish.push import Target, plan_push, push
+    from zoo.recipes import load_run_recipe
+
+    check_overrides(overrides)
+    run = RunFolder.open(run_path) if run_path else RunFolder.latest()
+    loaded = load_run_recipe(run, overrides)
+    registry, api = open_registry(), open_hub()
+    target = Target(repo, private, revision, create_pr)
+    plan = plan_push(api, run, loaded, registry, target, evaluated=not no_eval, dry_run=dry_run)
+    if dry_run:
+        show(plan, api.endpoint, as_json=as_json)
+        return
+    done = push(api, plan, run, registry)
+    document = {**described(plan), "url": done.url, "commit": done.commit, "pull_request": done.pull_request}
+    if as_json:
+        print_json(document)
+        return
+    if done.commit is None:
+        say("nothing has changed: no commit was made")
+    else:
+        say(f"{len(plan.files)} files in commit {done.commit}; next: zoo pull {plan.repo_id}")
+    click.echo(done.pull_request or done.url)
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Refuse to change what the model was made of: its card would describe another model.
+
+    Raises:
+        UsageError: a key is outside of the card and hub sections.
+    """
+    from zoo_core.errors import UsageError
+
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if not key.startswith(("card.", "hub.")):
+            message = f"{key}: a push changes only card.* and hub.*"
+            raise UsageError(message, hint="the rest of the recipe is what the model was trained with")
+
+
+def described(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plain values."""
+    return {
+        "repo_id": plan.repo_id,
+        "private": plan.private,
+        "revision": plan.revision,
+        "new": not plan.exists,
+        "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in plan.files],
+        "removed": list(plan.removed),
+    }
+
+
+def show(plan: Plan, endpoint: str, *, as_json: bool) -> None:
+    """Print what a push would do."""
+    from zoo.cli.output import print_columns, print_json, say
+
+    if as_json:
+        print_json({**described(plan), "card": plan.card})
+        return
+    kind = f"{'private' if plan.private else 'public'}, {'exists' if plan.exists else 'new'}"
+    click.echo(f"{endpoint}/{plan.repo_id} ({kind}), branch {plan.revision}\n")
+    print_columns([[file.name, f"{file.size:,}", file.sha256] for file in plan.files])
+    print_columns([[name, "removed"] for name in plan.removed])
+    click.echo(f"\n{plan.card}")
+    say("dry run: nothing was sent")

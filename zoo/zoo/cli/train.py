@@ -1,0 +1,176 @@
+"""``zoo train``: recipe to run folder."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.completion import complete_recipes
+
+if TYPE_CHECKING:
+    from zoo.folders import RunFolder
+    from zoo.recipes import LoadedRecipe
+    from zoo.training.run import Training, TrainingOutcome
+    from zoo_core.registry import Registry
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some versions of click only
+    """A time such as ``90s``, ``15m``, ``1h30m`` or ``2d``; becomes Lightning's ``DD:HH:MM:SS``."""
+
+    name = "duration"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Parse ``value``."""
+        parts = re.findall(r"(\d+)([dhms])", value)
+        seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
+        if "".join(number + unit for number, unit in parts) != value or not seconds:
+            self.fail(f"{value!r} is no duration; write 90s, 15m, 1h30m or 2d", param, ctx)
+        days, rest = divmod(seconds, 86400)
+        return f"{days:02}:{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+
+
+@click.command(
+    epilog="KEY=VALUE changes the recipe: data.loader.batch_size=64 model.loss.options.m=0.3 trainer.max_epochs=5",
+)
+@click.option("--cfg", metavar="RECIPE", shell_complete=complete_recipes, help="Recipe by name, or path to one.")
+@click.option("--max-time", type=Duration(), metavar="TIME", help="Stop after 90s, 15m, 1h30m ..., fully decayed.")
+@click.option("--resume", is_flag=True, help="Go on with a run: the latest, or --run DIR.")
+@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="The run to resume.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new run.")
+@click.option("-n", "--dry-run", is_flag=True, help="Build everything, say what would be trained, write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def command(
+    cfg: str | None,
+    max_time: str | None,
+    resume: bool,
+    run_path: Path | None,
+    output: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train a recipe, and evaluate the best checkpoint on classes it has never seen."""
+    from zoo.cli.output import open_registry, say
+    from zoo_core.errors import UsageError
+
+    if run_path and not resume:
+        raise UsageError("--run names a run to --resume; a new one goes to --output DIR")
+    if max_time:
+        overrides = (*overrides, f"trainer.max_time='{max_time}'")
+    resumed = _resumed(run_path, overrides, anew=bool(cfg or output)) if resume else None
+    registry = open_registry()
+    loaded = _load(cfg, resumed, overrides, registry)
+
+    from zoo.training.run import Training, is_first_rank
+
+    training = Training(loaded, registry, resume=resume)
+    if is_first_rank():
+        _announce(training)
+    if dry_run:
+        return
+    folder = resumed or _new_folder(loaded.name, output)
+    try:
+        outcome = training.run(folder)
+    except BaseException:
+        # A run that never began leaves no folder; one that holds anything stays.
+        with suppress(OSError):
+            folder.path.rmdir()
+        raise
+    if outcome.interrupted and is_first_rank():
+        say(f"the last step is kept in {folder.last}; go on with: zoo train --resume --run {folder.path}")
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if is_first_rank():
+        _conclude(folder, loaded, registry, outcome, as_json=as_json)
+
+
+def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
+    """Open the run to go on with; what made its checkpoint has to stay, or it would not be the same run."""
+    from zoo.folders import RunFolder
+    from zoo_core.errors import UsageError
+
+    if anew:
+        raise UsageError("--resume goes on with a run's own recipe and folder; leave --cfg and --output out")
+    for override in overrides:
+        if not override.startswith(("trainer.", "data.loader.")):
+            raise UsageError(
+                f"{override.partition('=')[0]} cannot change on --resume",
+                hint="trainer.* and data.loader.* can; for all else train anew",
+            )
+    return RunFolder.open(run_path) if run_path else RunFolder.latest()
+
+
+def _load(cfg: str | None, resumed: RunFolder | None, overrides: tuple[str, ...], registry: Registry) -> LoadedRecipe:
+    from zoo.cli.output import warn
+    from zoo.recipes import load_recipe, load_run_recipe
+    from zoo_core.errors import UsageError
+
+    if resumed:
+        loaded = load_run_recipe(resumed, overrides, registry=registry)
+    elif cfg:
+        loaded = load_recipe(cfg, overrides, registry=registry)
+    else:
+        raise UsageError("which recipe?", hint="zoo train --cfg RECIPE; 'zoo config check --all' lists them")
+    for problem in loaded.warnings:
+        warn(str(problem))
+    return loaded
+
+
+def _announce(training: Training) -> None:
+    from zoo.cli.output import say
+
+    recipe = training.recipe
+    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    height, width = recipe.data.image_size
+    names = "  ".join(part.name for part in (recipe.model.backbone, recipe.model.head, recipe.model.loss))
+    say(
+        f"{training.loaded.name}: {names}  {parameters / 1e6:.2f} M parameters  "
+        f"{height}x{width} -> {training.model.embedding_dim}"
+    )
+    say(
+        f"{recipe.data.train.name}: {training.num_classes:,} classes, {len(training.items):,} samples, "
+        f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
+        f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
+    )
+
+
+def _new_folder(name: str, output: Path | None) -> RunFolder:
+    from zoo.folders import RUNS, RunFolder
+    from zoo.training.run import is_first_rank
+    from zoo_core.errors import UsageError
+
+    if not is_first_rank():
+        # The first rank writes and tells Lightning where; this path is never used.
+        return RunFolder(RUNS / name / "other-ranks")
+    if output is None:
+        return RunFolder.create(name)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} is there and not empty", hint="--resume --run DIR goes on with a run")
+    output.mkdir(parents=True, exist_ok=True)
+    return RunFolder(output)
+
+
+def _conclude(
+    folder: RunFolder, loaded: LoadedRecipe, registry: Registry, outcome: TrainingOutcome, *, as_json: bool
+) -> None:
+    """Evaluate the best checkpoint, and say what there is now and what to type next."""
+    from zoo.cli.eval import print_evaluation
+    from zoo.cli.output import print_json, say
+    from zoo.evaluation import run as evaluation
+
+    say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s; evaluating {folder.best}")
+    document, _ = evaluation.run(folder, loaded, registry)
+    if as_json:
+        trained = {"images": outcome.images, "images_per_second": outcome.images_per_second}
+        print_json({"run": str(folder.path), "trained": trained, "evaluation": document})
+    else:
+        print_evaluation(document)
+    say(f"written: {folder.path} (recipe, record, checkpoints, curves, evaluation)")
+    say(f"next: zoo export --simplify --run {folder.path}   or look: tensorboard --logdir {folder.path}")

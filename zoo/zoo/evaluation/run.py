@@ -1,0 +1,135 @@
+"""One evaluation: a run's best checkpoint on its validation data, to figures and pictures in the run folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo import assembly, metrics, weights
+from zoo.evaluation.pictures import draw_embedding, draw_roc, draw_scores
+from zoo.folders import read_json, write_json, write_text
+from zoo.recipes import load_run_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from zoo.assembly import EmbeddedImages
+    from zoo.folders import RunFolder
+    from zoo.metrics import Verification
+    from zoo.recipes import LoadedRecipe
+    from zoo_core.registry import Registry
+
+METRICS, UNTRAINED = "metrics.json", "untrained.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Verification over all pairs, and rank-1 of the images that are no references."""
+
+    verification: Verification
+    rank1: float
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that a table shows; see ``zoo.metrics.summary``."""
+        return metrics.figures(self.verification, self.rank1)
+
+
+def evaluate(embedded: EmbeddedImages) -> Evaluation:
+    """Measure embeddings.
+
+    Raises:
+        RunError: they cannot be measured; see ``zoo.metrics``.
+    """
+    return Evaluation(
+        metrics.verify(embedded.embeddings, embedded.labels),
+        metrics.rank1(embedded.embeddings, embedded.labels, embedded.is_reference),
+    )
+
+
+def run(
+    run: RunFolder,
+    loaded: LoadedRecipe,
+    registry: Registry,
+    *,
+    advance: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> tuple[dict[str, Any], list[Path]]:
+    """Evaluate the best checkpoint of ``run`` on the recipe's validation data and write all of it down.
+
+    Returns:
+        What is in ``metrics.json``, and the files written.
+
+    Raises:
+        RunError: the checkpoint does not load, or its embeddings cannot be measured.
+    """
+    builder = assembly.RecipeBuilder(loaded, registry)
+    model = builder.model(initial_weights=False)
+    assembly.load_weights(model, run.best)
+    # Before the model moves to a device.
+    measured = weights.weights_sha256(model)
+    loader, data = loaded.recipe.data.loader, loaded.recipe.data.valid
+    embedded = assembly.embed(
+        model,
+        builder.validation_items(),
+        batch_size=loader.batch_size,
+        num_workers=assembly.loader_processes(loader.num_workers),
+        advance=advance,
+    )
+    protocol = loaded.recipe.validation_protocol()
+    # Another data set, or captures of another kind: not what the run was trained to be judged by.
+    own = protocol == load_run_recipe(run).recipe.validation_protocol()
+    context: dict[str, Any] = {"data": protocol, "weights_sha256": measured}
+    title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if own else "")
+    if not own:
+        # What the untrained model could do was measured on the run's own data.
+        context["untrained"] = None
+    document, written = write(evaluate(embedded), run.evaluation, title=title, context=context)
+    written.append(run.evaluation / "embedding.png")
+    draw_embedding(embedded, written[-1], title=title)
+    return document, written
+
+
+def write(
+    evaluation: Evaluation, folder: Path, *, title: str, context: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Path]]:
+    """Write ``metrics.json``, ``thresholds.csv`` and the pictures; keep what the untrained model could do.
+
+    Returns:
+        What is in ``metrics.json``, and the files written.
+    """
+    verification = evaluation.verification
+    points = [asdict(point) for point in verification.operating_points]
+    document = {
+        "schema": 1,
+        "metrics": evaluation.figures,
+        "thresholds": points,
+        "counts": {
+            "images": verification.images,
+            "classes": verification.classes,
+            "genuine_pairs": verification.genuine_pairs,
+            "impostor_pairs": verification.impostor_pairs,
+        },
+        "untrained": _untrained(folder),
+        **context,
+    }
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fieldnames=list(points[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(points)
+    paths = [folder / name for name in (METRICS, "thresholds.csv", "roc.png", "scores.png")]
+    draw_roc(verification, paths[2], title=title)
+    draw_scores(verification, paths[3], title=title)
+    write_text(paths[1], table.getvalue())
+    write_json(paths[0], document)
+    return document, paths
+
+
+def _untrained(folder: Path) -> dict[str, float] | None:
+    """Read what training measured before its first step, else what an earlier evaluation knew."""
+    if (folder / UNTRAINED).is_file():
+        found: dict[str, float] = read_json(folder / UNTRAINED)
+        return found
+    return read_json(folder / METRICS).get("untrained") if (folder / METRICS).is_file() else None

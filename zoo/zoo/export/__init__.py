@@ -1,0 +1,1 @@
+"""Run folder to artifact folder: one verified ONNX graph, and all that is published with it."""

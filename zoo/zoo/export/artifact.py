@@ -1,0 +1,140 @@
+"""A verified export to the files that are published."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from zoo import __version__
+from zoo.folders import read_json, replacing, write_json, write_text
+from zoo.recipes import load_run_recipe
+from zoo_core.config import dump
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo.export.run import VerifiedExport
+    from zoo.folders import ArtifactFolder, RunFolder
+
+FPR_TARGET = 1e-3
+_BILINEAR = 2
+
+
+def write_graph(export: VerifiedExport, path: Path) -> list[Path]:
+    """Write the graph alone."""
+    write_bytes(path, export.graph)
+    return [path]
+
+
+def write_artifact(export: VerifiedExport, run: RunFolder) -> tuple[list[Path], list[str]]:
+    """Write all files of the run's artifact but its card; return them, and what deserves a warning.
+
+    The report goes first and comes back last: while it is missing, the folder counts as not verified.
+    """
+    artifact = run.artifact
+    artifact.export_report.unlink(missing_ok=True)
+    write_bytes(artifact.weights, export.weights)
+    write_graph(export, artifact.onnx)
+    write_text(artifact.recipe, dump(export.loaded.recipe.model_dump(mode="json")))
+    write_json(artifact.preprocessor, _preprocessor_config(export))
+    metrics, warnings = _evaluation(run, export)
+    copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
+    write_json(artifact.config, _config(export, metrics))
+    write_json(artifact.export_report, export.report)
+    written = [artifact.onnx, artifact.export_report, artifact.weights, artifact.config]
+    return [*written, artifact.preprocessor, artifact.recipe, *copied], warnings
+
+
+def withdraw(artifact: ArtifactFolder) -> None:
+    """Remove an older graph and its report: nothing proves that they are of today's checkpoint, so none may push them.
+
+    The report goes first: without it, the folder counts as not verified.
+    """
+    for path in (artifact.export_report, artifact.onnx):
+        path.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data``, all or nothing."""
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] | None, list[str]]:
+    """Read the run's evaluation, if it is of these weights on the recipe's own validation data."""
+    path = run.evaluation / "metrics.json"
+    if not path.is_file():
+        return None, [f"there is no evaluation, so no threshold is recommended; run: zoo eval --run {run.path}"]
+    metrics: dict[str, Any] = read_json(path)
+    if metrics.get("weights_sha256") != export.report["weights_sha256"]:
+        return None, [f"{path} is of other weights and left out; run: zoo eval --run {run.path}"]
+    protocols = [loaded.recipe.validation_protocol() for loaded in (load_run_recipe(run), export.loaded)]
+    if any(metrics.get("data") != protocol for protocol in protocols):
+        return None, [f"{path} is of other data than the recipe's and left out; run: zoo eval --run {run.path}"]
+    return metrics, []
+
+
+def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, *, wanted: bool) -> list[Path]:
+    """Copy figures and pictures, or remove those of an earlier export."""
+    pairs = {run.evaluation / "metrics.json": artifact.metrics}
+    names = {path.name for folder in (run.evaluation, artifact.assets) for path in folder.glob("*.png")}
+    pairs |= {run.evaluation / name: artifact.assets / name for name in sorted(names)}
+    copied = []
+    for source, target in pairs.items():
+        if wanted and source.is_file():
+            with replacing(target) as beside:
+                shutil.copyfile(source, beside)
+            copied.append(target)
+        else:
+            target.unlink(missing_ok=True)
+    return copied
+
+
+def _config(export: VerifiedExport, metrics: dict[str, Any] | None) -> dict[str, Any]:
+    """Describe the model as timm does, with what ``zoo predict`` needs under ``zoo``."""
+    recipe, report = export.loaded.recipe, export.report
+    preprocess = report["preprocess"]
+    points = metrics["thresholds"] if metrics else []
+    thresholds = [
+        {"fpr_target": point["fpr_target"], "value": point["threshold"]}
+        for point in points
+        if point["fpr_target"] == FPR_TARGET
+    ]
+    return {
+        "architecture": recipe.model.backbone.name.rpartition("/")[2],
+        "num_classes": 0,
+        "num_features": report["embedding_dim"],
+        "pretrained_cfg": {
+            "input_size": [3, *recipe.data.image_size],
+            "interpolation": preprocess["resample"],
+            "mean": preprocess["mean"],
+            "std": preprocess["std"],
+        },
+        "zoo": {
+            "schema": 1,
+            "version": __version__,
+            "recipe": export.loaded.name,
+            "wrapper": report["wrapper"],
+            "embedding_dim": report["embedding_dim"],
+            "normalized": report["normalized"],
+            "input": export.pixels.name,
+            "output": recipe.onnx.output_names[0],
+            "threshold": thresholds[0] if thresholds else None,
+        },
+    }
+
+
+def _preprocessor_config(export: VerifiedExport) -> dict[str, Any]:
+    """Say in the words of transformers what is left to do outside the graph: mean and std are applied inside."""
+    preprocess = export.report["preprocess"]
+    height, width = export.loaded.recipe.data.image_size
+    return {
+        "do_resize": preprocess["size"] is not None,
+        "size": {"height": height, "width": width},
+        "resample": _BILINEAR,
+        "do_rescale": preprocess["dtype"] != "uint8",
+        "rescale_factor": 1 / 255,
+        "do_normalize": False,
+        "image_mean": preprocess["mean"],
+        "image_std": preprocess["std"],
+    }

@@ -1,0 +1,183 @@
+"""The schema of a recipe's sections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from zoo_core.components import Kind
+
+# Where a recipe names components.
+COMPONENTS: dict[tuple[str, ...], Kind] = {
+    ("model", "backbone"): "backbone",
+    ("model", "head"): "head",
+    ("model", "loss"): "loss",
+    ("data", "train"): "dataset",
+    ("data", "valid"): "dataset",
+    ("data", "augmentation"): "augmentation",
+    ("onnx",): "export_wrapper",
+}
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+ImageSize = tuple[PositiveInt, PositiveInt]
+Metric = Literal[
+    "tpr_at_fpr_1e-5",
+    "tpr_at_fpr_1e-4",
+    "tpr_at_fpr_1e-3",
+    "tpr_at_fpr_1e-2",
+    "tpr_at_fpr_1e-1",
+    "auc",
+    "rank1",
+]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ComponentReference(Section):
+    """A component by name, with its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class ModelSection(Section):
+    """The network and what trains it."""
+
+    backbone: ComponentReference
+    head: ComponentReference
+    loss: ComponentReference
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+
+
+class LoaderSection(Section):
+    """How images reach the device."""
+
+    batch_size: PositiveInt = 256
+    num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+
+
+class DataSection(Section):
+    """What is seen in training, and what of the unseen in validation."""
+
+    image_size: ImageSize = Field(description="height and width in pixels of what the model sees")
+    train: ComponentReference
+    valid: ComponentReference
+    augmentation: ComponentReference
+    valid_captures: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="augmented captures of each validation sample, with a fixed seed, beside the plain one",
+    )
+    samples_per_epoch: PositiveInt | None = Field(default=None, description="default: every sample once")
+    loader: LoaderSection = LoaderSection()
+
+
+class NamedSection(Section):
+    """Something known by name within zoo or torch, with its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class ScheduleOptions(Section):
+    """Options of every learning rate schedule: ``warmup`` is a fraction of the run, ``final`` one of the rate."""
+
+    warmup: Fraction = 0.1
+    final: Fraction = 0.0
+
+
+class PolynomialOptions(ScheduleOptions):
+    """``power`` 1 is a straight line down."""
+
+    power: Annotated[float, Field(gt=0)] = 1.0
+
+
+class ConstantOptions(ScheduleOptions):
+    """No decay: ``final`` is always 1."""
+
+    final: Annotated[float, Field(ge=1, le=1)] = 1.0
+
+
+SCHEDULES: dict[str, type[ScheduleOptions]] = {
+    "constant": ConstantOptions,
+    "cosine_warmup": ScheduleOptions,
+    "polynomial_warmup": PolynomialOptions,
+}
+
+
+class CheckpointSection(Section):
+    """Which validation metric decides what the best checkpoint is."""
+
+    monitor: Metric = "tpr_at_fpr_1e-3"
+
+
+class TensorSection(Section):
+    """Shape and dtype of one input of the exported graph."""
+
+    shape: Annotated[list[PositiveInt], Field(min_length=1)]
+    dtype: Literal["float32", "uint8"] = "float32"
+
+
+class OnnxSection(Section):
+    """What to export: the wrapper, its inputs and outputs, and the options of ``torch.onnx.export``."""
+
+    name: str
+    input_shape: dict[str, TensorSection]
+    input_names: Annotated[list[str], Field(min_length=1)]
+    output_names: Annotated[list[str], Field(min_length=1)]
+    dynamic_axes: dict[str, dict[str, str]] = {}
+    options: dict[str, Any] = {}
+
+    def misnamed_axes(self) -> tuple[str, str] | None:
+        """Return the one unknown name in ``dynamic_axes`` and the one output without axes, which it must mean."""
+        unknown = [name for name in self.dynamic_axes if name not in {*self.input_names, *self.output_names}]
+        without = [name for name in self.output_names if name not in self.dynamic_axes]
+        return (unknown[0], without[0]) if len(unknown) == len(without) == 1 else None
+
+
+class CardSection(Section):
+    """What only a person can say about the model."""
+
+    license: str | None = Field(default=None, description="licence of the weights, as the Hub names it: apache-2.0")
+    summary: str | None = None
+    datasets: list[str] = Field(default=[], description="ids of the training data on the Hub: ORG/NAME")
+
+
+class HubSection(Section):
+    """Where the model is published."""
+
+    repo_id: str | None = None
+    private: bool = True
+
+
+class Recipe(Section):
+    """A whole recipe, resolved."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    model: ModelSection
+    data: DataSection
+    optimizer: NamedSection
+    lr_scheduler: NamedSection
+    trainer: dict[str, Any] = Field(default={}, description="lightning.Trainer's own arguments")
+    checkpoint: CheckpointSection = CheckpointSection()
+    onnx: OnnxSection
+    card: CardSection = CardSection()
+    hub: HubSection = HubSection()
+
+    def validation_protocol(self) -> dict[str, Any]:
+        """Return all that decides which images a model is judged by, as plain values."""
+        data = self.data.model_dump(mode="json")
+        return {
+            "name": data["valid"]["name"],
+            "options": data["valid"]["options"],
+            "captures": data["valid_captures"],
+            "augmentation": data["augmentation"],
+            "image_size": data["image_size"],
+            "seed": self.seed,
+        }

@@ -1,0 +1,1 @@
+"""Recipe to run folder: Lightning trains, zoo says what, how fast and how far."""

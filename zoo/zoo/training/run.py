@@ -1,0 +1,252 @@
+"""One training from a recipe to a run folder."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.data import DataLoader
+
+from zoo import folders
+from zoo.assembly import RecipeBuilder, collate, loader_processes
+from zoo.training.callbacks import FollowProgress, GracefulStop, KeepLast, StopRequested, TrainingDisplay
+from zoo.training.data import StreamSampler, TrainingItems, start_worker
+from zoo.training.module import EmbeddingTraining
+from zoo.training.schedules import schedule
+from zoo_core.config import dump
+from zoo_core.errors import Problem, RecipeError, RunError, UsageError
+from zoo_core.events import notify
+from zoo_core.provenance import BuildRecord
+
+if TYPE_CHECKING:
+    from zoo.folders import RunFolder
+    from zoo.recipes import LoadedRecipe
+    from zoo_core.registry import Registry
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training came to: the last validation's metrics, and those of the untrained model."""
+
+    metrics: dict[str, float]
+    untrained: dict[str, float]
+    images_per_second: float
+    images: int
+    interrupted: bool
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one of a distributed training that writes and speaks; a lone one is."""
+    return rank_zero_only.rank == 0  # type: ignore[attr-defined,no-any-return] # set by Lightning at import
+
+
+class Training:
+    """A training, assembled: everything a recipe can get wrong has been noticed, and nothing is written yet."""
+
+    def __init__(self, loaded: LoadedRecipe, registry: Registry, *, resume: bool = False) -> None:
+        lightning.seed_everything(loaded.recipe.seed, workers=True, verbose=False)
+        self.loaded = loaded
+        self.recipe = loaded.recipe
+        self.registry = registry
+        self.builder = builder = RecipeBuilder(loaded, registry)
+        self.items = TrainingItems(builder.dataset("train"), builder.augmentation(), self.recipe.seed)
+        self.validation = builder.validation_items()
+        self.model = builder.model(initial_weights=not resume)
+        self.num_classes = len(self.items.dataset.classes)
+        self.loss = builder.loss(embedding_dim=self.model.embedding_dim, num_classes=self.num_classes)
+        self.resume = resume
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """How many samples an epoch shows."""
+        return self.recipe.data.samples_per_epoch or len(self.items)
+
+    def run(self, folder: RunFolder) -> TrainingOutcome:
+        """Train into ``folder``.
+
+        Raises:
+            UsageError: there is nothing to resume.
+            RecipeError: Lightning refuses the ``trainer`` section.
+            RunError: training failed; the folder keeps the last checkpoint.
+        """
+        if self.resume and not folder.last.is_file():
+            raise UsageError(
+                f"{folder.path} has no checkpoint to go on from", hint="start anew: zoo train --cfg RECIPE"
+            )
+        _quiet()
+        module = EmbeddingTraining(
+            self.model,
+            self.loss,
+            optimizer=self.recipe.optimizer,
+            schedule=schedule(self.recipe.lr_scheduler.name, self.recipe.lr_scheduler.options),
+            channels_last=self.recipe.model.memory_format == "channels_last",
+        )
+        if self.recipe.model.memory_format == "channels_last":
+            self.model.to(memory_format=torch.channels_last)
+        display = TrainingDisplay(folder.metrics_csv, bar=self.recipe.trainer.get("enable_progress_bar", True))
+        trainer = self._trainer(folder, display)
+        data = _Loaders(self, trainer)
+        interrupted = self._fit(trainer, module, data, folder)
+        if trainer.is_global_zero:
+            if module.untrained:
+                folders.write_json(folder.evaluation / "untrained.json", module.untrained)
+            if not interrupted:
+                notify(self.registry, "zoo_run_finished", run=folder.path, metrics=module.validated)
+        return TrainingOutcome(
+            module.validated,
+            module.untrained,
+            display.images_per_second,
+            display.images,
+            interrupted,
+        )
+
+    def _fit(self, trainer: lightning.Trainer, module: EmbeddingTraining, data: _Loaders, folder: RunFolder) -> bool:
+        """Train, and return whether the user stopped it."""
+        try:
+            trainer.fit(
+                module,
+                train_dataloaders=None,
+                datamodule=data,
+                ckpt_path=folder.last if self.resume else None,
+                weights_only=True,
+            )
+        except StopRequested:
+            return True
+        except SystemExit as error:  # Lightning's answer to the second Ctrl-C
+            raise KeyboardInterrupt from error
+        except MisconfigurationException as error:
+            raise RunError(f"lightning: {' '.join(str(error).split())}", hint="look at the recipe's trainer") from error
+        except torch.OutOfMemoryError as error:
+            msg = f"the device ran out of memory: {str(error).splitlines()[0]}"
+            raise RunError(msg, hint="lower data.loader.batch_size, or set trainer.precision=16-mixed") from error
+        return False
+
+    def _trainer(self, folder: RunFolder, display: TrainingDisplay) -> lightning.Trainer:
+        arguments: dict[str, Any] = {
+            "num_sanity_val_steps": -1,
+            "enable_model_summary": False,
+            "logger": TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
+            **self.recipe.trainer,
+        }
+        # Ours hides its bar, but always counts images and writes the curves.
+        arguments.pop("enable_progress_bar", None)
+        facts = LambdaCallback(on_train_start=lambda trainer, _: self._write_facts(folder, trainer))
+        callbacks = [
+            *(facts, FollowProgress(), GracefulStop(folder.last), KeepLast(folder), display),
+            *_checkpoints(folder, self.recipe.checkpoint.monitor),
+        ]
+        try:
+            return lightning.Trainer(**arguments, callbacks=callbacks)
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            message = f"lightning.Trainer: {' '.join(str(error).split())}"
+            raise RecipeError([Problem(message, self.loaded.document.locate(("trainer",)))]) from error
+
+    def _write_facts(self, folder: RunFolder, trainer: lightning.Trainer) -> None:
+        """Write recipe and record once training really starts: all that could be refused has been accepted."""
+        if not trainer.is_global_zero:
+            return
+        folders.write_text(folder.recipe, dump(self.recipe.model_dump(mode="json")))
+        record = BuildRecord.capture(
+            recipe=self.recipe.model_dump(mode="json"),
+            seed=self.recipe.seed,
+            components=self.builder.components(),
+            devices=_device_names(trainer),
+            weights=self._initial_weights(folder),
+        )
+        folders.write_json(folder.record, {"name": self.loaded.name, **record.to_json()})
+
+    def _initial_weights(self, folder: RunFolder) -> dict[str, str]:
+        """Where the backbone's weights came from, which a resumed run only knows from its own record."""
+        if self.resume and folder.record.is_file():
+            return dict(folders.read_json(folder.record)["weights"])
+        return dict(getattr(self.model.backbone, "provenance", {}))
+
+
+class _Loaders(lightning.LightningDataModule):
+    """Loaders made when the trainer knows its rank, and where a resumed epoch goes on."""
+
+    def __init__(self, training: Training, trainer: lightning.Trainer) -> None:
+        super().__init__()
+        self.training = training
+        self.loader = training.recipe.data.loader
+        self.workers = loader_processes(
+            self.loader.num_workers, devices=trainer.num_devices, on_cpu=trainer.strategy.root_device.type == "cpu"
+        )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        trainer = self.trainer
+        assert trainer is not None  # noqa: S101 - Lightning sets it before it asks
+        sampler = StreamSampler(
+            len(self.training.items),
+            samples_per_epoch=self.training.samples_per_epoch,
+            seed=self.training.recipe.seed,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+        )
+        size = min(self.loader.batch_size, len(sampler))
+        batches = len(sampler) // size
+        # BatchNorm cannot train on a rest of one image, so a rest is left to the next epoch.
+        sampler.num_samples = batches * size
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        sampler.skip = done % batches * size
+        return DataLoader(
+            self.training.items,
+            batch_size=size,
+            sampler=sampler,
+            num_workers=self.workers,
+            collate_fn=collate,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+            persistent_workers=self.workers > 0,
+            worker_init_fn=start_worker,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(
+            self.training.validation,
+            batch_size=self.loader.batch_size,
+            num_workers=self.workers,
+            collate_fn=collate,
+            worker_init_fn=start_worker,
+        )
+
+
+def _device_names(trainer: lightning.Trainer) -> list[str]:
+    device = trainer.strategy.root_device
+    if device.type == "cpu":
+        return []
+    module = torch.get_device_module(device)
+    name = module.get_device_name(device) if hasattr(module, "get_device_name") else device.type
+    return [name] * trainer.num_devices * trainer.num_nodes
+
+
+def _checkpoints(folder: RunFolder, monitor: str) -> list[lightning.Callback]:
+    shared: dict[str, Any] = {
+        "dirpath": folder.checkpoints,
+        "auto_insert_metric_name": False,
+        "enable_version_counter": False,
+    }
+    best = ModelCheckpoint(**shared, filename=folder.best.stem, monitor=f"valid/{monitor}", mode="max")
+    last = ModelCheckpoint(**shared, filename=folder.last.stem)
+    return [best, last]
+
+
+def _quiet() -> None:
+    """Leave out what Lightning says of itself; zoo says what a user can act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # the recipe's num_workers was chosen
+        ".*your dataloader is not resumable.*",  # StreamSampler goes on where the last step stopped
+        ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
+        ".*GPU available but not used.*",
+        ".*smaller than the logging interval.*",  # short runs are fine
+        ".*LeafSpec.*is deprecated.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
