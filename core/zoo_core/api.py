@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_core.components import ComponentFamily, ComponentSpec
-from zoo_core.errors import ComponentError, RecipeError, RemoteError, RunError, UsageError, ZooError
+from zoo_core.errors import ComponentError, RecipeError, RemoteError, RunError, UnreadableSample, UsageError, ZooError
 from zoo_core.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         Loss,
         Preprocessing,
         Sample,
+        StreamingDataset,
+        Teacher,
         TrainedModel,
         UInt8Image,
     )
@@ -38,6 +40,8 @@ _CONTRACTS = frozenset(
         "Loss",
         "Preprocessing",
         "Sample",
+        "StreamingDataset",
+        "Teacher",
         "TrainedModel",
         "UInt8Image",
     },
@@ -61,8 +65,11 @@ __all__ = [
     "RemoteError",
     "RunError",
     "Sample",
+    "StreamingDataset",
+    "Teacher",
     "TrainedModel",
     "UInt8Image",
+    "UnreadableSample",
     "UsageError",
     "ZooError",
     "hookimpl",

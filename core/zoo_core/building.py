@@ -177,8 +177,12 @@ def _check_contract(component: Component, built: object) -> None:
         "dataset": _members(contracts.Dataset),
         "augmentation": _members(contracts.Augmentation),
         "export_wrapper": ["forward"],
+        "teacher": _members(contracts.Teacher),
     }
-    missing = [name for name in members[component.kind] if not hasattr(built, name)]
+    wanted = members[component.kind]
+    if component.kind == "dataset" and hasattr(built, "stream"):
+        wanted = _members(contracts.StreamingDataset)
+    missing = [name for name in wanted if not hasattr(built, name)]
     if missing:
         msg = f"{component} built a {type(built).__name__} without {', '.join(missing)}"
         raise ComponentError(msg, hint=f"the plugin must fit the contract of a {component.kind}")

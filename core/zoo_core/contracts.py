@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
     from torch import Tensor
+
+    from zoo_core.errors import UnreadableSample
 
 UInt8Image = npt.NDArray[np.uint8]
 AffineMap = npt.NDArray[np.float64]
@@ -97,13 +99,37 @@ class FollowsProgress(Protocol):
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A map-style dataset; the same index gives the same sample in every process."""
+    """A map-style dataset; the same index gives the same sample in every process.
+
+    ``__getitem__`` raises ``UnreadableSample`` for a sample that is there but broken.
+    """
 
     classes: Sequence[str]
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+@runtime_checkable
+class StreamingDataset(Protocol):
+    """A dataset that can only be read from its beginning: shards, or what outgrows a disk. For training.
+
+    ``length`` is the number of samples of one pass, or ``None`` where it is not known before.
+    """
+
+    classes: Sequence[str]
+    length: int | None
+
+    def stream(
+        self, *, rank: int, world_size: int, worker: int, workers: int, epoch: int, seed: int
+    ) -> Iterator[tuple[int, Sample | UnreadableSample]]:
+        """Read one pass: ``(index, sample)`` in an order that depends on ``(seed, epoch)`` and on who asks.
+
+        All ``world_size * workers`` readers together get every sample exactly once. ``index`` is the sample's own:
+        another epoch or number of readers does not change it. A broken sample comes as its error, not raised.
+        """
+        ...
 
 
 @runtime_checkable
@@ -116,6 +142,21 @@ class Augmentation(Protocol):
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> UInt8Image:
         """Take a picture of ``sample``."""
+        ...
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """A ``torch.nn.Module`` from pixels to features, whose likeness a student's embeddings are to follow.
+
+    ``forward`` takes ``images float32 [N, 3, H, W]`` of its own ``image_size`` (H, W), RGB in 0..1, normalises them
+    itself, and returns ``[N, D]``. An attribute ``provenance: dict[str, str]``, if there, goes into the run's record.
+    """
+
+    image_size: tuple[int, int]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of ``images``."""
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,27 @@ class RunError(ZooError):
 
     exit_code = 1
     code = "run"
+
+
+class UnreadableSample(RunError):  # noqa: N818 - it says what a sample is
+    """One sample of a data set cannot be read: training takes another in its place, validation leaves it out.
+
+    Args:
+        source: the file, or the place in an archive, that cannot be read.
+        reason: what is wrong with it, in a few words.
+        samples: how many samples of the data set are lost with it.
+    """
+
+    code = "sample"
+
+    def __init__(self, source: str, reason: str, *, samples: int = 1) -> None:
+        super().__init__(f"{source}: cannot be read as an image ({reason})", hint="repair the file or remove it")
+        self.source = source
+        self.reason = reason
+        self.samples = samples
+
+    def __reduce__(self) -> tuple[Callable[..., UnreadableSample], tuple[object, ...], dict[str, object]]:
+        return type(self), (self.source, self.reason), {"samples": self.samples}
 
 
 class UsageError(ZooError):
