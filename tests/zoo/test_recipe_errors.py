@@ -119,6 +119,20 @@ WRONG = {
             "8:37: lr_scheduler.options.powre: unknown key; did you mean 'power'?",
         ],
     ),
+    "mixing": (
+        BASE
+        + "data:\n"
+        + "  train_also:\n"
+        + "    - {name: documents/synthetic, share: 0.7, options: {templates: 0}}\n"
+        + "    - {name: images/instence, share: 0.3}\n"
+        + "    - {name: documents/synthetic}\n",
+        [
+            "3:3: data.train_also: the shares sum to 1, which leaves data.train nothing",
+            "4:57: data.train_also.0.options.templates: should be greater than 0, not 0",
+            ("5:8: data.train_also.1.name: there is no dataset 'images/instence'; did you mean 'images/instances'?"),
+            "6:7: data.train_also.2: missing key 'share'",
+        ],
+    ),
     "unknown_references": (
         BASE + "seed: ${sed}\ntrainer: {max_epochs: '${trainer.max_epochs}', max_steps: '${data.image_sise.0}'}\n",
         [

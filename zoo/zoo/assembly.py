@@ -62,23 +62,20 @@ class RecipeBuilder:
         self.recipe = loaded.recipe
         self.registry = registry
 
-    def component(self, kind: Kind, path: tuple[str, ...], **wired: object) -> Any:  # noqa: ANN401 - kind decides
+    def component(self, kind: Kind, path: tuple[str | int, ...], **wired: object) -> Any:  # noqa: ANN401 - kind decides
         """Build the component that stands at ``path`` of the recipe.
 
         Raises:
             RecipeError: its options do not fit.
             ComponentError: it is not available.
         """
-        section: Any = self.recipe
-        for key in path:
-            section = getattr(section, key)
-        return self._build(kind, section, path, wired)
+        return self._build(kind, self.loaded.reference(path), path, wired)
 
     def _build(
         self,
         kind: Kind,
         reference: ComponentReference,
-        path: tuple[str, ...],
+        path: tuple[str | int, ...],
         wired: dict[str, object],
     ) -> Any:  # noqa: ANN401 - kind decides
         def locate(below: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - Location or None
@@ -92,17 +89,7 @@ class RecipeBuilder:
         Raises:
             ComponentError: one is not available.
         """
-        recipe = self.recipe
-        named: list[tuple[Kind, str]] = [
-            ("backbone", recipe.model.backbone.name),
-            ("head", recipe.model.head.name),
-            ("loss", recipe.model.loss.name),
-            ("dataset", recipe.data.train.name),
-            ("dataset", recipe.data.valid.name),
-            ("augmentation", recipe.data.augmentation.name),
-            ("export_wrapper", recipe.onnx.name),
-        ]
-        return [self.registry.find(kind, name) for kind, name in dict.fromkeys(named)]
+        return self.loaded.components(self.registry)
 
     def model(self, *, initial_weights: bool) -> EmbeddingModel:
         """Build backbone and head; without ``initial_weights`` nothing is looked up or downloaded for them."""
@@ -123,12 +110,18 @@ class RecipeBuilder:
             self.component("loss", ("model", "loss"), embedding_dim=embedding_dim, num_classes=num_classes),
         )
 
-    def dataset(self, part: str) -> ZooDataset:
-        """Build the data set ``train`` or ``valid``."""
-        dataset = self.component("dataset", ("data", part), seed=self.recipe.seed)
+    def dataset(self, *below: str | int) -> ZooDataset:
+        """Build the data set that stands ``below`` the section ``data``."""
+        dataset = self.component("dataset", ("data", *below), seed=self.recipe.seed)
         if len(dataset) == 0:
-            raise RecipeError([Problem("the data set is empty", self.loaded.document.locate(("data", part)))])
+            raise RecipeError([Problem("the data set is empty", self.loaded.document.locate(("data", *below)))])
         return cast("ZooDataset", dataset)
+
+    def training_sources(self) -> list[Source]:
+        """Build the data sets to train on, each with its share."""
+        also = self.recipe.data.train_also
+        first = Source(self.dataset("train"), 1 - sum(one.share for one in also))
+        return [first, *(Source(self.dataset("train_also", index), one.share) for index, one in enumerate(also))]
 
     def augmentation(self) -> Augmentation:
         """Build the augmentation."""
@@ -145,6 +138,14 @@ class RecipeBuilder:
             image_size=data.image_size,
             seed=self.recipe.seed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set to train on, and its share 0..1 of the samples shown."""
+
+    dataset: ZooDataset
+    share: float
 
 
 def plain_view(sample: Sample, image_size: tuple[int, int]) -> UInt8Image:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from zoo.recipe import COMPONENTS, SCHEDULES, OnnxSection, Recipe
+from zoo.recipe import ALSO, SCHEDULES, OnnxSection, Recipe, component_places
 from zoo_core.building import check_options
 from zoo_core.components import WIRED
 from zoo_core.config import dotted, schema_problems, sort_problems, strictly
@@ -62,13 +62,15 @@ class _Check:
         self._document = document
         self._registry = registry
         self._factories: dict[KeyPath, Callable[..., Any]] = {}
+        also = document.get(ALSO, [])
+        self._places = component_places(len(also) if isinstance(also, list) else 0, teacher=True)
 
     def run(self) -> list[Problem]:
         """Return what is wrong; what is only not installed goes to ``unavailable``."""
         problems: list[Problem] = []
-        for path, kind in COMPONENTS.items():
+        for path, kind in self._places.items():
             problems += self._component(kind, path)
-        return [*problems, *self._wiring(), *self._onnx(), *self._schedule(), *self._torch()]
+        return [*problems, *self._shares(), *self._wiring(), *self._onnx(), *self._schedule(), *self._torch()]
 
     def _at(self, path: KeyPath) -> Location | None:
         return self._document.locate(path)
@@ -120,6 +122,14 @@ class _Check:
         failed = {failure.id for failure in self._registry.failures} | set(self._registry.disabled)
         return error.__cause__ is not None or (bool(slash) and plugin in failed)
 
+    def _shares(self) -> list[Problem]:
+        also = self._document.get(ALSO, [])
+        shares = [one.get("share") for one in also if isinstance(one, dict)] if isinstance(also, list) else []
+        total = sum(share for share in shares if isinstance(share, int | float))
+        if total < 1:
+            return []
+        return [Problem(f"the shares sum to {total:g}, which leaves data.train nothing", self._at(ALSO))]
+
     def _wiring(self) -> list[Problem]:
         """Compare what a recipe says by hand with what zoo passes itself."""
         wired: list[tuple[str, Any, str]] = []
@@ -129,7 +139,7 @@ class _Check:
         if dimension := self._embedding_dim():
             wired.append(("embedding_dim", *dimension))
         problems = []
-        for path, kind in COMPONENTS.items():
+        for path, kind in self._places.items():
             options = self._options(path) if kind != "export_wrapper" else {}
             for name, value, source in wired:
                 if name in WIRED[kind] and name in options and options[name] != value:

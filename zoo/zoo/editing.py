@@ -32,6 +32,9 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         else:
             section = properties["ModelSection" if path[0] == "model" else "DataSection"]
             section[path[1]] = {**section[path[1]], "properties": {"name": names}}
+    properties["AlsoReference"]["name"] = _names(registry, "dataset")
+    distillation = properties["DistillationSection"]
+    distillation["teacher"] = {**distillation["teacher"], "properties": {"name": _names(registry, "teacher")}}
     schema["properties"]["lr_scheduler"]["properties"] = {"name": {"enum": sorted(SCHEDULES)}}
     schema["properties"] = {
         "extends": {

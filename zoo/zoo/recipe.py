@@ -20,6 +20,18 @@ COMPONENTS: dict[tuple[str, ...], Kind] = {
     ("onnx",): "export_wrapper",
 }
 
+# Any number of further data sets to train on.
+ALSO = ("data", "train_also")
+# There where the recipe distils.
+TEACHER = ("model", "distillation", "teacher")
+
+
+def component_places(also: int, *, teacher: bool = False) -> dict[tuple[str | int, ...], Kind]:
+    """Return the kind of each component by its place, for ``also`` further training data sets and maybe a teacher."""
+    places: dict[tuple[str | int, ...], Kind] = {**COMPONENTS, **{(*ALSO, index): "dataset" for index in range(also)}}
+    return {**places, TEACHER: "teacher"} if teacher else places
+
+
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ImageSize = tuple[PositiveInt, PositiveInt]
@@ -47,12 +59,29 @@ class ComponentReference(Section):
     options: dict[str, Any] = {}
 
 
+class AlsoReference(ComponentReference):
+    """A further training data set, and its share of the samples shown."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+
+
+class DistillationSection(Section):
+    """A second loss: the embeddings of a batch shall be as similar to each other as a teacher's features are."""
+
+    teacher: ComponentReference
+    weight: Annotated[float, Field(gt=0)] = Field(default=1.0, description="of this loss, beside the other's 1")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        default=0.1, description="divides the cosines before the softmax over them; less looks at neighbours alone"
+    )
+
+
 class ModelSection(Section):
     """The network and what trains it."""
 
     backbone: ComponentReference
     head: ComponentReference
     loss: ComponentReference
+    distillation: DistillationSection | None = None
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
 
 
@@ -68,6 +97,10 @@ class DataSection(Section):
 
     image_size: ImageSize = Field(description="height and width in pixels of what the model sees")
     train: ComponentReference
+    train_also: list[AlsoReference] = Field(
+        default=[],
+        description="further data sets to train on, each with its share of the samples shown; the rest is train's",
+    )
     valid: ComponentReference
     augmentation: ComponentReference
     valid_captures: Annotated[int, Field(ge=0)] = Field(
@@ -83,6 +116,24 @@ class NamedSection(Section):
 
     name: str
     options: dict[str, Any] = {}
+
+
+class OptimizerSection(NamedSection):
+    """An optimizer of torch, with its options."""
+
+    reference_batch: PositiveInt | None = Field(
+        default=None,
+        description="images a step that the learning rate is meant for; with others it is scaled: linearly for SGD, "
+        "by the square root for all else; null: never",
+    )
+
+
+class EmaSection(Section):
+    """The exponential moving average of the weights, which is what is validated and published."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.999, description="of each step, once the run is long enough: n steps in, at most n / (n + 9)"
+    )
 
 
 class ScheduleOptions(Section):
@@ -162,8 +213,9 @@ class Recipe(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     model: ModelSection
     data: DataSection
-    optimizer: NamedSection
+    optimizer: OptimizerSection
     lr_scheduler: NamedSection
+    ema: EmaSection | None = None
     trainer: dict[str, Any] = Field(default={}, description="lightning.Trainer's own arguments")
     checkpoint: CheckpointSection = CheckpointSection()
     onnx: OnnxSection

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.errors import Problem, UsageError
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.folders import RunFolder
-    from zoo.recipe import Recipe
+    from zoo.recipe import ComponentReference, Recipe
     from zoo_core.config import Document
     from zoo_core.registry import Component, Registry
 
@@ -37,13 +36,21 @@ class LoadedRecipe:
         Raises:
             ComponentError: one is not available.
         """
-        from zoo.recipe import COMPONENTS  # noqa: PLC0415 - needs pydantic
+        from zoo.recipe import component_places  # noqa: PLC0415 - needs pydantic
 
         found = {}
-        for path, kind in COMPONENTS.items():
-            component = registry.find(kind, attrgetter(".".join((*path, "name")))(self.recipe))
+        teacher = self.recipe.model.distillation is not None
+        for path, kind in component_places(len(self.recipe.data.train_also), teacher=teacher).items():
+            component = registry.find(kind, self.reference(path).name)
             found[kind, component.qualified_name] = component
         return list(found.values())
+
+    def reference(self, path: Sequence[str | int]) -> ComponentReference:
+        """Return the component that stands at ``path``."""
+        section: Any = self.recipe
+        for key in path:
+            section = section[key] if isinstance(key, int) else getattr(section, key)
+        return cast("ComponentReference", section)
 
 
 def shipped() -> Path:

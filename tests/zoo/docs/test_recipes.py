@@ -9,11 +9,12 @@ from zoo.recipes import load_recipe, recipe_names
 PAGE = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
-def test_the_example_is_a_recipe(zoo, tmp_path):
-    (example,) = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
-    (tmp_path / "my.yaml").write_text(example, encoding="utf-8")
-
-    zoo("config", "check", "--cfg", "my.yaml", check=0)
+def test_the_examples_are_recipes(zoo, tmp_path):
+    examples = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
+    assert examples
+    for number, example in enumerate(examples):
+        (tmp_path / f"my{number}.yaml").write_text(example, encoding="utf-8")
+        zoo("config", "check", "--cfg", f"my{number}.yaml", check=0)
 
 
 def test_the_error_is_the_one_that_is_shown(zoo, tmp_path):

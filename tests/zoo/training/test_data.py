@@ -2,17 +2,21 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.training.data import StreamSampler
+from zoo.training.data import MixedDataset, StreamSampler
+from zoo.training.shuffling import shuffled
+from zoo_core.api import Sample
 
 LENGTHS = st.integers(1, 60)
 EPOCHS = st.integers(1, 90)
 
 
 def stream(length, samples_per_epoch, epochs, *, seed=0, rank=0, world_size=1):
-    sampler = StreamSampler(length, samples_per_epoch=samples_per_epoch, seed=seed, rank=rank, world_size=world_size)
+    sampler = StreamSampler([length], samples_per_epoch=samples_per_epoch, seed=seed, rank=rank, world_size=world_size)
     keys = []
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
@@ -45,7 +49,7 @@ def test_ranks_share_an_epoch_without_doubles_and_evenly(length, samples_per_epo
 @given(LENGTHS, EPOCHS, st.data())
 def test_a_resumed_epoch_goes_on_where_it_stopped(length, samples_per_epoch, data):
     skip = data.draw(st.integers(0, samples_per_epoch))
-    sampler = StreamSampler(length, samples_per_epoch=samples_per_epoch, seed=7)
+    sampler = StreamSampler([length], samples_per_epoch=samples_per_epoch, seed=7)
     sampler.set_epoch(3)
     whole = list(sampler)
     sampler.skip = skip
@@ -57,3 +61,81 @@ def test_a_resumed_epoch_goes_on_where_it_stopped(length, samples_per_epoch, dat
 def test_the_order_depends_on_the_seed():
     assert stream(50, 50, 1, seed=0) != stream(50, 50, 1, seed=1)
     assert stream(50, 50, 1, seed=0) == stream(50, 50, 1, seed=0)
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), st.floats(0.01, 1)), min_size=2, max_size=5), st.integers(0, 9))
+def test_mixed_data_sets_have_their_shares_and_each_shows_every_sample_once_a_pass(parts, epoch):
+    lengths, weights = zip(*parts, strict=True)
+    shares = [weight / sum(weights) for weight in weights]
+    sampler = StreamSampler(lengths, shares=shares, samples_per_epoch=1024, seed=3)
+    sampler.set_epoch(epoch)
+    keys = list(sampler)
+
+    assert len(set(keys)) == len(keys) == 1024
+    ends = np.cumsum(lengths)
+    counts = Counter(int(np.searchsorted(ends, index, side="right")) for _, index in keys)
+    for part, share in enumerate(shares):
+        assert counts[part] / 1024 == pytest.approx(share, abs=1 / 256 * len(parts))
+        assert counts[part] >= 4
+
+
+def test_a_pass_over_a_mixed_data_set_is_whole_across_epochs():
+    sampler = StreamSampler([10, 7], shares=[0.75, 0.25], samples_per_epoch=50, seed=0)
+    keys = []
+    for epoch in range(40):
+        sampler.set_epoch(epoch)
+        keys += list(sampler)
+
+    first = Counter(index for passed, index in keys if passed == 3 and index < 10)
+    second = Counter(index for passed, index in keys if passed == 3 and index >= 10)
+    assert first == Counter(range(10))
+    assert second == Counter(range(10, 17))
+
+
+@given(st.integers(1, 3000), st.integers(0, 2**32))
+def test_a_shuffle_is_a_permutation_whatever_part_of_it_is_asked_for(length, key):
+    whole = shuffled(np.arange(length), length, [key])
+
+    assert sorted(whole.tolist()) == list(range(length))
+    part = np.arange(length // 3, length, 2)
+    assert shuffled(part, length, [key]).tolist() == whole[part].tolist()
+
+
+def test_a_shuffle_has_no_order_left():
+    length = 10_000
+    orders = np.stack([shuffled(np.arange(length), length, [key]) for key in range(40)])
+
+    # Each is far from every other and from no shuffle: correlations of 10,000 draws are below 5 / sqrt(10,000).
+    correlations = np.corrcoef(np.vstack([np.arange(length), orders]))
+    np.fill_diagonal(correlations, 0)
+    assert np.abs(correlations).max() < 0.05
+    # A fixed point is as likely as 1 in length: 40 shuffles have about 40.
+    assert 10 < np.sum(orders == np.arange(length)) < 90
+
+
+def test_a_shuffle_of_a_billion_is_made_where_it_is_asked_for():
+    some = shuffled(np.array([0, 1, 999_999_999]), 10**9, [0])
+
+    assert len(set(some.tolist())) == 3
+    assert ((some >= 0) & (some < 10**9)).all()
+
+
+class Numbers:
+    def __init__(self, name, count):
+        self.classes = [f"{name}{number}" for number in range(count)]
+
+    def __len__(self):
+        return 2 * len(self.classes)
+
+    def __getitem__(self, index):
+        return Sample(np.zeros((1, 1, 3), np.uint8), index // 2)
+
+
+def test_mixed_data_sets_are_one_after_the_other():
+    mixed = MixedDataset([Numbers("a", 2), Numbers("b", 3)])
+
+    assert list(mixed.classes) == ["a0", "a1", "b0", "b1", "b2"]
+    assert [mixed[index].label for index in range(len(mixed))] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert mixed[-1].label == 4
+    with pytest.raises(IndexError):
+        mixed[10]

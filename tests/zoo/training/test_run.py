@@ -55,6 +55,24 @@ def test_the_same_seed_trains_the_same_weights(zoo, tiny_recipe, tmp_path):
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+def test_data_sets_are_mixed_by_their_shares(zoo, tiny_recipe, tmp_path):
+    with tiny_recipe.open("a", encoding="utf-8") as file:
+        file.write("card: {license: mit}\n")
+    recipe = tmp_path / "mixed.yaml"
+    recipe.write_text(
+        "extends: tiny.yaml\n"
+        "data:\n"
+        "  train_also: [{name: documents/synthetic, options: {templates: 5, samples_per_template: 4}, share: 0.25}]\n"
+        "  samples_per_epoch: 128\n",
+        encoding="utf-8",
+    )
+    zoo("train", "--cfg", recipe, "--output", tmp_path / "run", "trainer.max_epochs=1", check=0)
+
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert state["loss.weight"].shape == (12 + 5, 16)
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["data"]["train_also"][0]["share"] == 0.25
+
+
 def test_a_time_limit_ends_at_a_decayed_learning_rate(zoo, tiny_recipe, tmp_path):
     zoo("train", "--cfg", tiny_recipe, "--max-time", "6s", "trainer.max_epochs=100000", check=0)
 

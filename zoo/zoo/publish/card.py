@@ -162,6 +162,7 @@ def _data(facts: Facts) -> str:
     data = facts.recipe.data
     rows = [
         ("Training", f"`{data.train.name}`", _options(data.train.options)),
+        *(("Training", f"`{one.name}`, share {one.share:g}", _options(one.options)) for one in data.train_also),
         ("Validation", f"`{data.valid.name}`", _options(data.valid.options)),
         ("Augmentation", f"`{data.augmentation.name}`", _options(data.augmentation.options)),
     ]

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from zoo.training.shuffling import shuffled
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_core.contracts import Augmentation, UInt8Image
+    from zoo.training.shuffling import Integers
+    from zoo_core.contracts import Augmentation, Sample, UInt8Image
     from zoo_core.contracts import Dataset as ZooDataset
 
 # (seed, stream): validation captures use stream 1, permutations 2 and training augmentation 3.
 PERMUTATION_STREAM = 2
 TRAINING_STREAM = 3
+_BLOCK = 256  # samples within which every data set has its share
+_CHUNK = 1024  # samples whose order is made at once
 
 
 class TrainingItems(Dataset[tuple["UInt8Image", int]]):
@@ -39,16 +48,76 @@ class TrainingItems(Dataset[tuple["UInt8Image", int]]):
         return self.augmentation(sample, generator), sample.label
 
 
+class MixedDataset:
+    """Several data sets as one: their samples and their classes, one after the other."""
+
+    def __init__(self, datasets: Sequence[ZooDataset]) -> None:
+        self.datasets = datasets
+        self.classes = MixedClasses([dataset.classes for dataset in datasets])
+        self._ends = list(accumulate(len(dataset) for dataset in datasets))
+        self._labels = [0, *accumulate(len(dataset.classes) for dataset in datasets)]
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]
+        part = bisect_right(self._ends, index)
+        dataset = self.datasets[part]
+        sample = dataset[index - self._ends[part] + len(dataset)]
+        return replace(sample, label=sample.label + self._labels[part])
+
+
+class MixedClasses(Sequence[str]):
+    """The names of the classes of several data sets, one after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[str]]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[label] for label in range(len(self))[index]]
+        index = range(len(self))[index]
+        part = bisect_right(self._ends, index)
+        return self._parts[part][index - self._ends[part]]
+
+
 class StreamSampler(DistributedSampler[tuple[int, int]]):
     """Cuts one endless stream of shuffled passes over the data into epochs of a chosen length.
 
-    Every pass shows each sample once, in an order that depends on the seed and the pass alone; ranks take turns.
-    Yields ``(pass, index)``. As a ``DistributedSampler`` it is left as it is by Lightning, and told the epoch.
+    Every pass over a data set shows each of its samples once, in an order that depends on the seed and the pass alone.
+    Of several, with ``lengths`` samples each, every 256 samples hold as many of each as its share says. Ranks take
+    turns. Yields ``(pass, index)``, with indices into all data sets one after the other. As a ``DistributedSampler``
+    it is left as it is by Lightning, and told the epoch.
     """
 
-    def __init__(self, length: int, *, samples_per_epoch: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        super().__init__(range(length), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type] # only its length is used
-        self.length = length
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        *,
+        shares: Sequence[float] = (1.0,),
+        samples_per_epoch: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(range(1), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type] # unused
+        self._lengths = np.array(lengths)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+        self._turns = _turns(shares)
+        self._each = np.bincount(self._turns, minlength=len(lengths))
+        # How often a source had its turn before, within a block.
+        self._earlier = np.array([np.sum(self._turns[:place] == turn) for place, turn in enumerate(self._turns)])
         # Every rank must see the same number of samples, or collectives would wait for ever.
         self.num_samples = max(1, samples_per_epoch // world_size)
         self.skip = 0
@@ -59,17 +128,36 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         per_epoch = self.num_samples * self.num_replicas
         start = self.epoch * per_epoch + self.skip * self.num_replicas + self.rank
+        end = (self.epoch + 1) * per_epoch
         self.skip = 0
-        order_of: int | None = None
-        order = np.empty(0, dtype=np.int64)
-        for position in range(start, (self.epoch + 1) * per_epoch, self.num_replicas):
-            passed, offset = divmod(position, self.length)
-            if passed != order_of:
-                order_of, order = passed, self._permutation(passed)
-            yield passed, int(order[offset])
+        for first in range(start, end, _CHUNK * self.num_replicas):
+            positions = np.arange(first, min(end, first + _CHUNK * self.num_replicas), self.num_replicas)
+            passes, indices = self._at(positions)
+            yield from zip(passes.tolist(), indices.tolist(), strict=True)
 
-    def _permutation(self, passed: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return np.random.default_rng([self.seed, PERMUTATION_STREAM, passed]).permutation(self.length)
+    def _at(self, positions: Integers) -> tuple[Integers, Integers]:
+        """Which pass over its source, and which sample, comes at each position of the stream."""
+        block, place = np.divmod(positions, len(self._turns))
+        source = self._turns[place]
+        passes, offsets = np.divmod(block * self._each[source] + self._earlier[place], self._lengths[source])
+        indices = np.empty_like(positions)
+        for one, passed in np.unique(np.stack([source, passes]), axis=1).T.tolist():
+            here = (source == one) & (passes == passed)
+            key = (self.seed, PERMUTATION_STREAM, one, passed)
+            indices[here] = self._starts[one] + shuffled(offsets[here], int(self._lengths[one]), key)
+        return passes, indices
+
+
+def _turns(shares: Sequence[float]) -> Integers:
+    """Whose turn it is at each place of a block: each data set as evenly spread as it can be."""
+    if len(shares) == 1:
+        return np.zeros(1, dtype=np.int64)
+    whole = np.array(shares) / sum(shares) * _BLOCK
+    counts = np.maximum(1, np.floor(whole)).astype(np.int64)
+    counts[np.argsort(counts - whole)[: max(0, _BLOCK - int(counts.sum()))]] += 1
+    due = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
+    turns: Integers = np.repeat(np.arange(len(shares)), counts)[np.argsort(due, kind="stable")]
+    return turns
 
 
 def start_worker(_worker: int) -> None:

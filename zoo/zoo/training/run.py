@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from zoo import folders
 from zoo.assembly import RecipeBuilder, collate, loader_processes
-from zoo.training.callbacks import FollowProgress, GracefulStop, KeepLast, StopRequested, TrainingDisplay
-from zoo.training.data import StreamSampler, TrainingItems, start_worker
+from zoo.recipe import TEACHER
+from zoo.training.averaging import AverageWeights
+from zoo.training.callbacks import FollowProgress, GracefulStop, StopRequested, TrainingDisplay
+from zoo.training.checkpoints import KeepLast, WholeCheckpoints, kept_checkpoints
+from zoo.training.claims import claimed
+from zoo.training.data import MixedDataset, StreamSampler, TrainingItems, start_worker
+from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, WithTeacher, teacher_features
 from zoo.training.module import EmbeddingTraining
+from zoo.training.optimizers import build_optimizer, check_optimizer, learning_rate_factor
 from zoo.training.schedules import schedule
 from zoo_core.config import dump
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
@@ -27,6 +36,8 @@ from zoo_core.events import notify
 from zoo_core.provenance import BuildRecord
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from zoo.folders import RunFolder
     from zoo.recipes import LoadedRecipe
     from zoo_core.registry import Registry
@@ -52,17 +63,32 @@ class Training:
     """A training, assembled: everything a recipe can get wrong has been noticed, and nothing is written yet."""
 
     def __init__(self, loaded: LoadedRecipe, registry: Registry, *, resume: bool = False) -> None:
+        _quiet()
         lightning.seed_everything(loaded.recipe.seed, workers=True, verbose=False)
         self.loaded = loaded
         self.recipe = loaded.recipe
         self.registry = registry
         self.builder = builder = RecipeBuilder(loaded, registry)
-        self.items = TrainingItems(builder.dataset("train"), builder.augmentation(), self.recipe.seed)
+        self.sources = builder.training_sources()
+        mixed = MixedDataset([source.dataset for source in self.sources])
+        self.items = TrainingItems(mixed, builder.augmentation(), self.recipe.seed)
         self.validation = builder.validation_items()
         self.model = builder.model(initial_weights=not resume)
         self.num_classes = len(self.items.dataset.classes)
         self.loss = builder.loss(embedding_dim=self.model.embedding_dim, num_classes=self.num_classes)
         self.resume = resume
+        self.teacher = self._teacher()
+        trainer = self._trainer(logger=False)
+        self.batch = self.recipe.data.loader.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+        check_optimizer(
+            self.recipe.optimizer, trainer.strategy.root_device, lambda place: loaded.document.locate(place)
+        )
+        self._check_batch_of_one()
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the recipe's learning rate is multiplied with for ``batch`` images a step, of all devices."""
+        return learning_rate_factor(self.recipe.optimizer, self.batch)
 
     @property
     def samples_per_epoch(self) -> int:
@@ -81,20 +107,40 @@ class Training:
             raise UsageError(
                 f"{folder.path} has no checkpoint to go on from", hint="start anew: zoo train --cfg RECIPE"
             )
-        _quiet()
+        # Of several ranks the first one writes, and claims the folder for all.
+        with claimed(folder, new=not self.resume) if is_first_rank() else nullcontext():
+            return self._train(folder)
+
+    def _train(self, folder: RunFolder) -> TrainingOutcome:
+        distillation = self.recipe.model.distillation
         module = EmbeddingTraining(
             self.model,
             self.loss,
-            optimizer=self.recipe.optimizer,
+            optimizer=partial(build_optimizer, self.recipe.optimizer, batch=self.batch),
             schedule=schedule(self.recipe.lr_scheduler.name, self.recipe.lr_scheduler.options),
             channels_last=self.recipe.model.memory_format == "channels_last",
+            distillation=distillation and (SimilarityDistillation(distillation.temperature), distillation.weight),
         )
         if self.recipe.model.memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)
         display = TrainingDisplay(folder.metrics_csv, bar=self.recipe.trainer.get("enable_progress_bar", True))
-        trainer = self._trainer(folder, display)
+        stop = GracefulStop(folder.last)
+        facts = LambdaCallback(on_train_start=lambda trainer, _: self._write_facts(folder, trainer))
+        ema = self.recipe.ema
+        trainer = self._trainer(
+            logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
+            callbacks=[
+                # The average follows a step before anything saves it.
+                *([AverageWeights(ema.decay)] if ema else []),
+                *(facts, FollowProgress(), stop, KeepLast(folder), display),
+                *kept_checkpoints(folder, self.recipe.checkpoint.monitor),
+            ],
+        )
         data = _Loaders(self, trainer)
-        interrupted = self._fit(trainer, module, data, folder)
+        if self.teacher is not None:
+            data.features = self._features(self.teacher, trainer, data.workers)
+        # Asked for in the last validation, it came too late to stop the training, but not its evaluation.
+        interrupted = self._fit(trainer, module, data, folder) or stop.requested
         if trainer.is_global_zero:
             if module.untrained:
                 folders.write_json(folder.evaluation / "untrained.json", module.untrained)
@@ -129,25 +175,63 @@ class Training:
             raise RunError(msg, hint="lower data.loader.batch_size, or set trainer.precision=16-mixed") from error
         return False
 
-    def _trainer(self, folder: RunFolder, display: TrainingDisplay) -> lightning.Trainer:
+    def _trainer(self, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
+        """Make the trainer that the recipe asks for, with zoo's ``own`` arguments where the recipe says nothing."""
+        given = dict(self.recipe.trainer)
+        if given.get("overfit_batches"):
+            self._refuse("zoo orders the batches itself", "trainer", "overfit_batches", hint="train on fewer data")
+        # Ours hides its bar, but always counts images and writes the curves.
+        given.pop("enable_progress_bar", None)
+        plugins = given.pop("plugins", None) or []
+        plugins = [WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])]
         arguments: dict[str, Any] = {
             "num_sanity_val_steps": -1,
             "enable_model_summary": False,
-            "logger": TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
-            **self.recipe.trainer,
+            "plugins": plugins,
+            **own,
+            **given,
         }
-        # Ours hides its bar, but always counts images and writes the curves.
-        arguments.pop("enable_progress_bar", None)
-        facts = LambdaCallback(on_train_start=lambda trainer, _: self._write_facts(folder, trainer))
-        callbacks = [
-            *(facts, FollowProgress(), GracefulStop(folder.last), KeepLast(folder), display),
-            *_checkpoints(folder, self.recipe.checkpoint.monitor),
-        ]
         try:
-            return lightning.Trainer(**arguments, callbacks=callbacks)
+            return lightning.Trainer(**arguments)
         except (MisconfigurationException, TypeError, ValueError) as error:
             message = f"lightning.Trainer: {' '.join(str(error).split())}"
             raise RecipeError([Problem(message, self.loaded.document.locate(("trainer",)))]) from error
+
+    def _refuse(self, message: str, *place: str, hint: str) -> NoReturn:
+        raise RecipeError([Problem(message, self.loaded.document.locate(place), hint)])
+
+    def _check_batch_of_one(self) -> None:
+        """Show a copy of the model one image where a step would: BatchNorm may have nothing to average over."""
+        if min(self.recipe.data.loader.batch_size, self.samples_per_epoch) > 1:
+            return
+        model = copy.deepcopy(self.model).train()
+        try:
+            model(torch.zeros(1, 3, *self.recipe.data.image_size))
+        except ValueError as error:
+            message = f"one image a step: {' '.join(str(error).split())}"
+            path = ("data", "loader", "batch_size") if self.recipe.data.loader.batch_size == 1 else ("data",)
+            raise RecipeError(
+                [Problem(message, self.loaded.document.locate(path), "BatchNorm needs a batch of at least 2")]
+            ) from error
+
+    def _teacher(self) -> nn.Module | None:
+        if self.recipe.model.distillation is None:
+            return None
+        if any(hasattr(source.dataset, "stream") for source in self.sources):
+            hint = "distil from data sets with samples by number, or leave the distillation out"
+            self._refuse("a stream's samples come once: no teacher's features can be kept", *TEACHER[:2], hint=hint)
+        return cast("nn.Module", self.builder.component("teacher", TEACHER))
+
+    def _features(self, teacher: nn.Module, trainer: lightning.Trainer, workers: int) -> TeacherFeatures:
+        data = self.recipe.data.model_dump(mode="json", include={"train", "train_also"})
+        return teacher_features(
+            teacher,
+            self.items.dataset,
+            identity={**data, "seed": self.recipe.seed},
+            device=trainer.strategy.root_device,
+            num_workers=workers,
+            show=is_first_rank(),
+        )
 
     def _write_facts(self, folder: RunFolder, trainer: lightning.Trainer) -> None:
         """Write recipe and record once training really starts: all that could be refused has been accepted."""
@@ -161,7 +245,10 @@ class Training:
             devices=_device_names(trainer),
             weights=self._initial_weights(folder),
         )
-        folders.write_json(folder.record, {"name": self.loaded.name, **record.to_json()})
+        more: dict[str, Any] = {"images_per_step": self.batch, "learning_rate_factor": self.learning_rate_factor}
+        if self.teacher is not None:
+            more["teacher"] = getattr(self.teacher, "provenance", {})
+        folders.write_json(folder.record, {"name": self.loaded.name, **record.to_json(), **more})
 
     def _initial_weights(self, folder: RunFolder) -> dict[str, str]:
         """Where the backbone's weights came from, which a resumed run only knows from its own record."""
@@ -177,6 +264,7 @@ class _Loaders(lightning.LightningDataModule):
         super().__init__()
         self.training = training
         self.loader = training.recipe.data.loader
+        self.features: TeacherFeatures | None = None
         self.workers = loader_processes(
             self.loader.num_workers, devices=trainer.num_devices, on_cpu=trainer.strategy.root_device.type == "cpu"
         )
@@ -185,7 +273,8 @@ class _Loaders(lightning.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None  # noqa: S101 - Lightning sets it before it asks
         sampler = StreamSampler(
-            len(self.training.items),
+            [len(source.dataset) for source in self.training.sources],
+            shares=[source.share for source in self.training.sources],
             samples_per_epoch=self.training.samples_per_epoch,
             seed=self.training.recipe.seed,
             rank=trainer.global_rank,
@@ -197,12 +286,15 @@ class _Loaders(lightning.LightningDataModule):
         sampler.num_samples = batches * size
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         sampler.skip = done % batches * size
+        items, stack = self.training.items, collate
+        if self.features is not None:
+            items, stack = WithTeacher(items), self.features.collate
         return DataLoader(
-            self.training.items,
+            items,
             batch_size=size,
             sampler=sampler,
             num_workers=self.workers,
-            collate_fn=collate,
+            collate_fn=stack,
             pin_memory=trainer.strategy.root_device.type == "cuda",
             persistent_workers=self.workers > 0,
             worker_init_fn=start_worker,
@@ -225,17 +317,6 @@ def _device_names(trainer: lightning.Trainer) -> list[str]:
     module = torch.get_device_module(device)
     name = module.get_device_name(device) if hasattr(module, "get_device_name") else device.type
     return [name] * trainer.num_devices * trainer.num_nodes
-
-
-def _checkpoints(folder: RunFolder, monitor: str) -> list[lightning.Callback]:
-    shared: dict[str, Any] = {
-        "dirpath": folder.checkpoints,
-        "auto_insert_metric_name": False,
-        "enable_version_counter": False,
-    }
-    best = ModelCheckpoint(**shared, filename=folder.best.stem, monitor=f"valid/{monitor}", mode="max")
-    last = ModelCheckpoint(**shared, filename=folder.last.stem)
-    return [best, last]
 
 
 def _quiet() -> None:
