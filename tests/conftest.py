@@ -26,6 +26,12 @@ trainer: {max_epochs: 2, accelerator: cpu}
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Keep what a test caches out of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 @pytest.fixture
 def zoo(tmp_path):
     """Run the installed command in an empty folder, as a user would: `zoo("list", "--json")`."""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, overload
+from typing import Annotated, overload
 
 from pydantic import Field
 
-from zoo_core.api import ComponentError, Sample
-from zoo_images.decoding import read_image
+from zoo_core.api import ComponentError, Sample, UnreadableSample
+from zoo_images.cache import DecodedImages
+from zoo_images.duplicates import groups
 from zoo_images.partition import Split, belongs
 from zoo_images.views import views as all_views
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from zoo_core.api import UInt8Image
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -32,7 +28,8 @@ class FolderDataset:
         split: ``all`` classes, or by hash of the class name the ``train`` or the ``unseen`` ones.
         unseen_share: share of the classes that is unseen.
         max_side: images are kept reduced to this longest side, in pixels.
-        cache_mb: memory for decoded images, in each process that reads.
+        cache: where decoded images are kept: ``auto``, the user's cache folder; a folder; or ``none``.
+        cache_mb: size limit of that, in MB.
 
     Raises:
         ComponentError: the root is missing, or no image is in it or in the split.
@@ -44,6 +41,7 @@ class FolderDataset:
         split: Split = "all",
         unseen_share: Share = 0.25,
         max_side: PositiveInt = 192,
+        cache: str = "auto",
         cache_mb: PositiveInt = 1024,
     ) -> None:
         folder = _existing(root)
@@ -54,15 +52,16 @@ class FolderDataset:
             raise ComponentError(msg, hint=f"expected {folder}/<class>/<image>, {_KINDS}")
         self.classes = [name for name in names if images[name] and belongs(name, split, unseen_share)]
         _require(self.classes, folder, "class", split, unseen_share)
-        self._items = [(path, label) for label, name in enumerate(self.classes) for path in images[name]]
-        self._images = _DecodedImages(max_side, cache_mb)
+        self._labels = [label for label, name in enumerate(self.classes) for _ in images[name]]
+        paths = [path for name in self.classes for path in images[name]]
+        self._images = DecodedImages(paths, folder, max_side=max_side, cache=cache, cache_mb=cache_mb)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._labels)
 
     def __getitem__(self, index: int) -> Sample:
-        path, label = self._items[index]
-        return Sample(self._images.read(path), label)
+        label = self._labels[index]
+        return Sample(self._images.read(range(len(self))[index]), label)
 
 
 class InstancesDataset:
@@ -72,10 +71,13 @@ class InstancesDataset:
         root: folder with images, at any depth.
         views: also tell the image's 24 views apart (4 rotations, flipped or not, whole or half); class
             ``index * 24 + view`` is named like ``name@r90-flip-upper``.
+        merge_duplicates: images that show the same, to the pixel or but for their encoding, are one class, named
+            after the first of them. Reads all images when the data set is built.
         split: ``all`` images, or by hash of the file name the ``train`` or the ``unseen`` ones.
         unseen_share: share of the images that is unseen.
         max_side: images are kept reduced to this longest side, in pixels.
-        cache_mb: memory for decoded images, in each process that reads.
+        cache: where decoded images are kept: ``auto``, the user's cache folder; a folder; or ``none``.
+        cache_mb: size limit of that, in MB.
 
     Raises:
         ComponentError: the root is missing, or no image is in it or in the split.
@@ -87,9 +89,11 @@ class InstancesDataset:
         self,
         root: str,
         views: bool = False,  # noqa: FBT001, FBT002 - options are passed by name
+        merge_duplicates: bool = False,  # noqa: FBT001, FBT002 - as above
         split: Split = "all",
         unseen_share: Share = 0.25,
         max_side: PositiveInt = 192,
+        cache: str = "auto",
         cache_mb: PositiveInt = 1024,
     ) -> None:
         folder = _existing(root)
@@ -97,22 +101,32 @@ class InstancesDataset:
         if not paths:
             msg = f"{folder}: no images"
             raise ComponentError(msg, hint=f"expected {_KINDS}")
-        named = [(path.relative_to(folder).as_posix(), path) for path in paths]
-        chosen = [(name, path) for name, path in named if belongs(name, split, unseen_share)]
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        images = DecodedImages(paths, folder, max_side=max_side, cache=cache, cache_mb=cache_mb)
+        # A group of duplicates lies in the part of its first image, never in both.
+        of_group = groups(images) if merge_duplicates else range(len(paths))
+        chosen = [number for number, first in enumerate(of_group) if belongs(names[first], split, unseen_share)]
         _require(chosen, folder, "image", split, unseen_share)
-        names = [name for name, _ in chosen]
-        self._paths = [path for _, path in chosen]
+        firsts = sorted({of_group[number] for number in chosen})
+        class_of = {first: label for label, first in enumerate(firsts)}
+        self._images = images
+        self._numbers = chosen
+        self._labels = [class_of[of_group[number]] for number in chosen]
         self._views = all_views() if views else all_views()[:1]
-        self.classes = ViewNames(names, [view for view, _ in self._views]) if views else names
-        self._images = _DecodedImages(max_side, cache_mb)
+        classes = [names[first] for first in firsts]
+        self.classes = ViewNames(classes, [view for view, _ in self._views]) if views else classes
 
     def __len__(self) -> int:
-        return len(self.classes)
+        return len(self._numbers) * len(self._views)
 
     def __getitem__(self, index: int) -> Sample:
-        label = range(len(self))[index]
-        image, view = divmod(label, len(self._views))
-        return Sample(self._images.read(self._paths[image]), label, self._views[view][1])
+        position, view = divmod(range(len(self))[index], len(self._views))
+        label = self._labels[position] * len(self._views) + view
+        try:
+            return Sample(self._images.read(self._numbers[position]), label, self._views[view][1])
+        except UnreadableSample as error:
+            error.samples = len(self._views)
+            raise
 
 
 class ViewNames(Sequence[str]):
@@ -136,28 +150,6 @@ class ViewNames(Sequence[str]):
             return [self[label] for label in range(len(self))[index]]
         image, view = divmod(range(len(self))[index], len(self._views))
         return f"{self._images[image]}@{self._views[view]}"
-
-
-class _DecodedImages:
-    """Keeps decoded images until its memory is full; then others are decoded anew each time.
-
-    Nothing is evicted: an epoch reads every image once in random order, where evicting only costs.
-    """
-
-    def __init__(self, max_side: int, cache_mb: int, decode: Callable[[Path, int], UInt8Image] = read_image) -> None:
-        self._max_side = max_side
-        self._free = cache_mb * 2**20
-        self._decode = decode
-        self._kept: dict[Path, UInt8Image] = {}
-
-    def read(self, path: Path) -> UInt8Image:
-        image = self._kept.get(path)
-        if image is None:
-            image = self._decode(path, self._max_side)
-            if image.nbytes <= self._free:
-                self._free -= image.nbytes
-                self._kept[path] = image
-        return image
 
 
 _KINDS = "images called " + ", ".join(f"*{extension}" for extension in sorted(EXTENSIONS))

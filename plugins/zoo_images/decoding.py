@@ -7,12 +7,14 @@ import warnings
 import zlib
 from typing import IO, TYPE_CHECKING
 
+import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zoo_core.api import UnreadableSample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zoo_core.api import UInt8Image
@@ -24,14 +26,14 @@ DECODING_VERSION = 2
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 _BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # How to undo each EXIF orientation.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[UInt8Image], UInt8Image]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, 3),
+    7: lambda pixels: np.rot90(pixels, 2).transpose(1, 0, 2),
+    8: lambda pixels: np.rot90(pixels, 1),
 }
 
 
@@ -73,13 +75,13 @@ def _decode(image: Image.Image, max_side: int) -> UInt8Image:
     # From the size of the file, not of the reduced scale, whose rounding would add up to another shape.
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image.draft(None, (2 * size[0], 2 * size[1]))
-    rgb = _eight_bit_rgb(image)
-    if rgb.size != size:
-        # A box filter is what averaging a sensor's pixels is.
-        rgb = rgb.resize(size, Image.Resampling.BOX)
+    pixels = np.asarray(_eight_bit_rgb(image))
+    if pixels.shape[:2] != size[::-1]:
+        # Exact means over areas; Pillow's box filter takes whole pixels only, and frays thin lines.
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     # Turned last, when it is small.
     turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return np.asarray(rgb if turn is None else rgb.transpose(turn))
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
 def _eight_bit_rgb(image: Image.Image) -> Image.Image:

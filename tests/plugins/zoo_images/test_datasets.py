@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo_core.api import Dataset
-from zoo_core.errors import ComponentError, RunError
+from zoo_core.errors import ComponentError, UnreadableSample
 from zoo_images.datasets import FolderDataset, InstancesDataset
 from zoo_images.partition import belongs
 
@@ -113,30 +113,12 @@ def test_an_empty_split_is_an_error(root, dataset):
 def test_a_corrupt_image_is_named_when_read(root):
     (root / "beta" / "1.png").write_bytes(b"\x89PNG broken")
     dataset = FolderDataset(str(root))
-    with pytest.raises(RunError, match=r"beta.1\.png"):
+    with pytest.raises(UnreadableSample, match=r"beta.1\.png") as caught:
         dataset[2]
-
-
-def test_the_cache_is_bounded_and_only_speeds_up(root):
-    from zoo_images import datasets
-
-    generator = np.random.default_rng(0)
-    for number in range(8):
-        picture = generator.integers(0, 256, (400, 500, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(root / "alpha" / f"big{number}.png")
-    reads = []
-
-    def counting(path, side, read=datasets.read_image):
-        reads.append(path)
-        return read(path, side)
-
-    kept = datasets._DecodedImages(512, 1, counting)
-    paths = sorted((root / "alpha").glob("big*.png"))
-    first = [kept.read(path) for path in paths]
-    again = [kept.read(path) for path in paths]
-    assert all((a == b).all() for a, b in zip(first, again, strict=True))
-    assert sum(image.nbytes for image in kept._kept.values()) <= 2**20
-    assert len(reads) == 8 + 7  # one of 600 kB fits into a megabyte
+    assert caught.value.samples == 1
+    with pytest.raises(UnreadableSample) as caught:
+        InstancesDataset(str(root), views=True)[2 * 24]
+    assert caught.value.samples == 24
 
 
 def test_pickled_datasets_read_the_same(root):
@@ -144,3 +126,56 @@ def test_pickled_datasets_read_the_same(root):
     copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - our own bytes
     np.testing.assert_array_equal(dataset[30].image, copy[30].image)
     assert copy.classes[30] == dataset.classes[30]
+
+
+@pytest.fixture
+def cards(tmp_path):
+    """Two motifs, a re-encoding and a copy of the first, and the first with another emblem."""
+    generator = np.random.default_rng(1)
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    first, other = (
+        Image.fromarray(generator.integers(0, 256, (6, 9, 3), dtype=np.uint8)).resize(
+            (300, 190), Image.Resampling.BICUBIC
+        )
+        for _ in range(2)
+    )
+    first.save(folder / "a.png")
+    other.save(folder / "b.png")
+    first.convert("RGB").save(folder / "c.jpg", quality=70)
+    (folder / "d.png").write_bytes((folder / "a.png").read_bytes())
+    emblem = first.copy()
+    emblem.paste((255, 255, 255), (255, 150, 285, 175))
+    emblem.save(folder / "e.png")
+    first.resize((230, 146), Image.Resampling.LANCZOS).save(folder / "f.png")
+    (folder / "g.png").write_bytes(b"")
+    return folder
+
+
+def test_duplicates_become_one_class_and_near_ones_stay_apart(cards):
+    dataset = InstancesDataset(str(cards), merge_duplicates=True)
+    assert list(dataset.classes) == ["a.png", "b.png", "e.png", "g.png"]
+    assert len(dataset) == 7
+    assert dataset._labels == [0, 1, 0, 0, 2, 0, 3]
+    assert len(InstancesDataset(str(cards)).classes) == 7
+
+
+def test_views_of_duplicates_are_the_same_classes(cards):
+    dataset = InstancesDataset(str(cards), views=True, merge_duplicates=True)
+    assert len(dataset.classes) == 4 * 24
+    assert len(dataset) == 7 * 24
+    assert dataset[2 * 24 + 5].label == 5
+    assert dataset[4 * 24 + 5].label == 2 * 24 + 5
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_duplicates_never_lie_in_both_parts(cards, share):
+    classes = []
+    for split in ("train", "unseen"):
+        try:
+            dataset = InstancesDataset(str(cards), split=split, unseen_share=share, merge_duplicates=True)
+        except ComponentError:
+            continue
+        classes += dataset.classes
+        assert len(dataset) == sum({"a.png": 4}.get(name, 1) for name in dataset.classes)
+    assert sorted(classes) == ["a.png", "b.png", "e.png", "g.png"]
