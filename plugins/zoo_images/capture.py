@@ -9,17 +9,24 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zoo_images.shots import Chances, Floats, Shot, draw_shot
+from zoo_images import effects
+from zoo_images.bank import MARGIN, NOISE_SCALE, noise_bank, texture_bank
+from zoo_images.geometry import frame_to_image
+from zoo_images.packing import pack
+from zoo_images.shots import PLAIN, Chances, aspect_of, draw_shot
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
     from cv2.typing import MatLike
 
     from zoo_core.api import Sample, UInt8Image
+    from zoo_images.shots import Finger, Neighbour, Noise, Shot, Surface
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-_UNIT_SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-_NOISE_SCALE = 32  # grey values of the bank's bytes per standard deviation
+_FRACTION = 4  # bits of a pixel's fraction in OpenCV's drawing
+_FRACTIONS = 1 << _FRACTION
 
 
 class Capture:
@@ -38,6 +45,7 @@ class Capture:
         noise: chance of sensor noise.
         reduction: chance that the frame was enlarged from fewer pixels.
         jpeg: chance of JPEG compression.
+        occlusion: chance of a finger over the document's edge.
     """
 
     def __init__(
@@ -50,98 +58,122 @@ class Capture:
         noise: Probability = 0.5,
         reduction: Probability = 0.25,
         jpeg: Probability = 0.4,
+        occlusion: Probability = 0.15,
     ) -> None:
         self._height, self._width = image_size
+        self._side = math.sqrt(self._height * self._width)
         self._strength = strength
-        self._chances = Chances(colour, light, blur, noise, reduction, jpeg)
-        self._noise = _noise_bank(self._height, self._width) if noise and strength else None
+        self._chances = Chances(colour, light, blur, noise, reduction, jpeg, occlusion)
+        self._canvas = 2 * max(image_size)
+        self._noise = noise_bank(*image_size)
+        self._texture = np.repeat(texture_bank()[:, :, None], 3, axis=2)  # cv2.transform is fast with three channels
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> UInt8Image:
         """Photograph ``sample``: ``uint8 [H, W, 3]`` RGB."""
-        height, width = sample.image.shape[:2]
-        sides = np.array([[width], [height]]) * sample.view[:2, :2]
-        aspect = float(np.hypot(*sides[:, 0]) / np.hypot(*sides[:, 1]))
-        # Beyond these a document is a line, whose turning would leave nothing to see.
-        aspect = min(max(aspect, 0.25), 4.0)
+        return self.render(sample, self.draw(sample, generator))
+
+    def draw(self, sample: Sample, generator: np.random.Generator) -> Shot:
+        """Decide how ``sample`` is photographed."""
         if self._strength == 0:
-            return self._warp(sample, _UNIT_SQUARE, None)
-        blur_unit = math.sqrt(self._height * self._width) / 96
-        return self.render(sample, draw_shot(generator, aspect, blur_unit, self._strength, self._chances))
+            return PLAIN
+        height, width = sample.image.shape[:2]
+        aspect = aspect_of(height, width, sample.view)
+        return draw_shot(generator, aspect, self._side / 96, self._strength, self._chances)
+
+    def prepare(self, sample: Sample, generator: np.random.Generator) -> tuple[UInt8Image, npt.NDArray[np.uint8]]:
+        """Return what the executor takes: the source on a canvas ``uint8 [C, C, 3]``, and the shot ``uint8 [P]``."""
+        return self.lay_out(sample, self.draw(sample, generator))
+
+    def lay_out(self, sample: Sample, shot: Shot) -> tuple[UInt8Image, npt.NDArray[np.uint8]]:
+        """Return source and shot as the executor takes them; the source lies in the canvas' upper left corner."""
+        frame = (self._height, self._width)
+        source, matrix = frame_to_image(sample.image, sample.view, shot.corners, frame, self._canvas)
+        canvas = np.zeros((self._canvas, self._canvas, 3), np.uint8)
+        canvas[: source.shape[0], : source.shape[1]] = source
+        return canvas, pack(shot, matrix, source.shape[:2])
+
+    def executor(self) -> torch.nn.Module:
+        """Return the module that takes the pictures of a whole batch on its device."""
+        from zoo_images.device import CaptureExecutor  # noqa: PLC0415 - without torch the loader's executor works
+
+        return CaptureExecutor((self._height, self._width))
 
     def render(self, sample: Sample, shot: Shot) -> UInt8Image:
         """Take the picture that ``shot`` describes: ``uint8 [H, W, 3]`` RGB."""
-        image: MatLike = self._warp(sample, shot.corners.astype(np.float32), shot.background)
-        if shot.gain is not None:
-            image = cv2.multiply(image, self._enlarged(shot.gain), scale=1 / 128)
+        image = self._warp(sample, shot)
+        if shot.finger is not None:
+            self._draw_finger(image, shot.finger)
+        if shot.light is not None:
+            image = cv2.multiply(image, self._enlarged(effects.gain(shot.light, shot.shadow)), scale=1 / 128)
         if shot.glare is not None:
-            image = cv2.add(image, self._enlarged(shot.glare))
+            image = cv2.add(image, self._enlarged(effects.spot(shot.glare)))
         if shot.colour is not None:
             image = cv2.transform(image, shot.colour)
-        if shot.kernel is not None:
-            image = cv2.filter2D(image, -1, shot.kernel, borderType=cv2.BORDER_REPLICATE)
-        if shot.noise is not None and self._noise is not None:
-            image = self._with_noise(image, self._noise, *shot.noise)
+        if shot.blur is not None:
+            image = effects.blurred(image, shot.blur)
+        if shot.noise is not None:
+            image = self._with_noise(image, shot.noise)
         if shot.reduction is not None:
             small = (max(1, round(self._width / shot.reduction)), max(1, round(self._height / shot.reduction)))
             image = self._enlarged(cv2.resize(image, small, interpolation=cv2.INTER_LINEAR))
         if shot.quality is not None:
-            image = _through_jpeg(image, shot.quality)
+            image = effects.through_jpeg(image, shot.quality)
         return np.asarray(image, np.uint8)
 
-    def _warp(self, sample: Sample, corners: MatLike, background: UInt8Image | None) -> UInt8Image:
-        """Map the view's corners to ``corners`` of the frame (``float32 [4, 2]``, in parts of its sides)."""
-        frame_to_view = cv2.getPerspectiveTransform(corners, _UNIT_SQUARE)
-        frame_to_image = sample.view @ frame_to_view @ np.diag([1 / self._width, 1 / self._height, 1])
-        source = _reduced(sample.image, frame_to_image, (self._width / 2, self._height / 2))
-        height, width = source.shape[:2]
-        # From units to pixels, whose centres lie at halves.
-        to_pixels = np.array([[width, 0, -0.5], [0, height, -0.5], [0, 0, 1]])
-        from_pixels = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    def _warp(self, sample: Sample, shot: Shot) -> MatLike:
+        """Show the document on its surface."""
         size = (self._width, self._height)
-        matrix = to_pixels @ frame_to_image @ from_pixels
+        source, matrix = frame_to_image(sample.image, sample.view, shot.corners, size[::-1])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        if background is None:
-            warped = cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        # Four channels are warped in half the time of three.
+        rgba = cv2.cvtColor(source, cv2.COLOR_RGB2RGBA)
+        if shot.surface is None:
+            rgba = cv2.warpPerspective(rgba, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         else:
-            canvas = self._enlarged(background)
-            warped = cv2.warpPerspective(source, matrix, size, canvas, flags, cv2.BORDER_TRANSPARENT)
-        return np.asarray(warped, np.uint8)
+            canvas = self._surface(shot.surface)
+            if shot.neighbour is not None:
+                self._draw_neighbour(canvas, shot.neighbour)
+            rgba = cv2.warpPerspective(rgba, matrix, size, canvas, flags, cv2.BORDER_TRANSPARENT)
+        return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+
+    def _surface(self, surface: Surface) -> MatLike:
+        top, left = int(surface.down * MARGIN), int(surface.right * MARGIN)
+        points = self._texture[top : top + surface.points, left : left + surface.points]
+        mix = np.zeros((3, 4))
+        mix[:, 3] = surface.low
+        mix[:, 0] = (np.array(surface.high) - surface.low) / 255
+        return self._enlarged(cv2.cvtColor(cv2.transform(points, mix), cv2.COLOR_RGB2RGBA))
+
+    def _draw_neighbour(self, canvas: MatLike, neighbour: Neighbour) -> None:
+        cos, sin = math.cos(neighbour.angle), math.sin(neighbour.angle)
+        centre_x, centre_y = neighbour.x * self._width, neighbour.y * self._height
+        points = [
+            (centre_x + x * cos - y * sin, centre_y + x * sin + y * cos)
+            for x, y in (
+                (across * neighbour.half_width * self._side, down * neighbour.half_height * self._side)
+                for across, down in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+            )
+        ]
+        corners = np.array([[self._fixed(x), self._fixed(y)] for x, y in points], np.int32)
+        cv2.fillConvexPoly(canvas, corners, (*neighbour.colour, 0), cv2.LINE_AA, _FRACTION)
+
+    def _draw_finger(self, image: MatLike, finger: Finger) -> None:
+        start = (self._fixed(finger.x * self._width), self._fixed(finger.y * self._height))
+        tip = (self._fixed(finger.tip_x * self._width), self._fixed(finger.tip_y * self._height))
+        for part, shade in ((1.0, 0.7), (0.6, 1.0)):  # darker where it turns away
+            thickness = max(1, round(2 * part * finger.radius * self._side))
+            colour = [shade * channel for channel in finger.colour]
+            cv2.line(image, start, tip, colour, thickness, cv2.LINE_AA, _FRACTION)
+
+    def _fixed(self, position: float) -> int:
+        """Position along the frame to OpenCV's fixed point, where a pixel's centre is a whole number."""
+        return round((position - 0.5) * _FRACTIONS)
 
     def _enlarged(self, image: MatLike) -> MatLike:
         return cv2.resize(image, (self._width, self._height), interpolation=cv2.INTER_LINEAR)
 
-    def _with_noise(self, image: MatLike, bank: UInt8Image, sigma: float, down: float, right: float) -> MatLike:
-        top = int(down * (bank.shape[0] - self._height))
-        left = int(right * (bank.shape[1] - self._width))
-        crop = bank[top : top + self._height, left : left + self._width]
-        weight = sigma / _NOISE_SCALE
+    def _with_noise(self, image: MatLike, noise: Noise) -> MatLike:
+        top, left = int(noise.down * MARGIN), int(noise.right * MARGIN)
+        crop = self._noise[top : top + self._height, left : left + self._width]
+        weight = noise.sigma / NOISE_SCALE
         return cv2.addWeighted(image, 1, crop, weight, -128 * weight)
-
-
-def _reduced(image: MatLike, frame_to_image: Floats, centre: tuple[float, float]) -> MatLike:
-    """Halve the image's axes until a pixel of the frame, at its centre, spans at most 1.5 of the image's."""
-    point = frame_to_image @ np.array([*centre, 1.0])
-    jacobian = (frame_to_image[:2, :2] - np.outer(point[:2] / point[2], frame_to_image[2, :2])) / point[2]
-    height, width = image.shape[:2]
-    across, down = np.hypot(jacobian[:, 0], jacobian[:, 1]) * (width, height)
-    while across > 1.5 or down > 1.5:  # noqa: PLR2004 - bilinear sampling aliases visibly beyond
-        width, across = (math.ceil(width / 2), across / 2) if across > 1.5 else (width, across)  # noqa: PLR2004
-        height, down = (math.ceil(height / 2), down / 2) if down > 1.5 else (height, down)  # noqa: PLR2004
-        # At exactly half, bilinear resizing is the mean of two pixels, and several times faster than INTER_AREA.
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return image
-
-
-def _noise_bank(height: int, width: int) -> UInt8Image:
-    """Bytes of mean 128 to cut noise from: drawing it anew would cost more than all the rest of a capture."""
-    generator = np.random.Generator(np.random.PCG64(0))
-    shape = (height + 64, width + 64)
-    brightness = generator.standard_normal((*shape, 1), dtype=np.float32)
-    colours = generator.standard_normal((*shape, 3), dtype=np.float32)
-    bank = 128 + _NOISE_SCALE * (0.8 * brightness + 0.6 * colours)
-    return np.asarray(bank.clip(0, 255), np.uint8)
-
-
-def _through_jpeg(image: MatLike, quality: int) -> MatLike:
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)

@@ -117,12 +117,16 @@ print(hashlib.sha256(b"".join(capture(Sample(image, 0), np.random.Generator(np.r
     assert len(runs) == 1
 
 
-def test_strong_captures_stay_recognisable():
-    """A capture is nearer to its own document than to another, by the correlation of what is left after blurring."""
+@pytest.mark.parametrize(("options", "least"), [({}, 185), ({"colour": 0}, 200)])
+def test_captures_stay_recognisable(options, least):
+    """A capture is nearer to its own document than to another, by the correlation of what is left after blurring.
+
+    Of the colours' effects an inverted picture or swapped channels are not, by this measure.
+    """
     first, second = picture(), np.rot90(picture(192, 121))[::-1].copy()
     first[60:100, 20:90] = (250, 240, 40)
     second[20:50, 100:170] = (10, 10, 10)
-    capture, plain = Capture((96, 96)), Capture((96, 96), strength=0)
+    capture, plain = Capture((96, 96), **options), Capture((96, 96), strength=0)
 
     def features(image):
         small = cv2.resize(cv2.GaussianBlur(image, (0, 0), 4), (12, 12)).astype(float)
@@ -134,7 +138,7 @@ def test_strong_captures_stay_recognisable():
     for number in range(200):
         seen = features(capture(Sample(first, 0), generator(number)))
         nearer += (seen * own).sum() > (seen * other).sum()
-    assert nearer > 190
+    assert nearer >= least
 
 
 @settings(max_examples=60, deadline=None)
@@ -153,7 +157,7 @@ def test_any_size_in_any_size_out(shape, size, view, strength, seed):
 
 
 def test_a_uniform_document_keeps_its_colour_under_geometry_alone():
-    geometry = Capture((64, 64), colour=0, light=0, blur=0, noise=0, reduction=0, jpeg=0)
+    geometry = Capture((64, 64), colour=0, light=0, blur=0, noise=0, reduction=0, jpeg=0, occlusion=0)
     image = np.full((100, 160, 3), (200, 30, 90), np.uint8)
     for number in range(30):
         assert (

@@ -1,0 +1,76 @@
+"""What light, lens, sensor and file do to one picture ``uint8 [H, W, 3]``, on the CPU by OpenCV."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from zoo_images.shots import GAUSSIAN, MOTION
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from cv2.typing import MatLike
+
+    from zoo_images.shots import Blur, Glare, Light, Shadow
+
+GRID = 16  # light varies slowly: it is worked out on this grid and enlarged
+_CENTRES = (np.arange(GRID) + 0.5) / GRID - 0.5
+_PLANE = np.stack([np.ones(GRID * GRID), np.tile(_CENTRES, GRID), np.repeat(_CENTRES, GRID)])
+
+
+def gain(light: Light, shadow: Shadow | None) -> MatLike:
+    """Return ``uint8 [GRID, GRID, 3]``: what the picture is multiplied by, 128 is 1."""
+    brightness = np.array([128.0, 128 * light.x, 128 * light.y]) @ _PLANE
+    if shadow is not None:
+        x, y, offset, softness, depth = shadow
+        beyond = np.array([offset, -x, -y]) / softness @ _PLANE
+        brightness *= 1 - depth / (1 + np.exp(beyond))
+    grid = brightness[:, None] * np.array(light.tint)
+    # All are positive: it rounds and limits to 255, which is all that is wanted of it.
+    return np.asarray(cv2.convertScaleAbs(grid), np.uint8).reshape(GRID, GRID, 3)
+
+
+def spot(glare: Glare) -> MatLike:
+    """Return ``uint8 [GRID, GRID, 3]``: light to add."""
+    x, y, width, height, power = glare
+    across = np.exp(-(((_CENTRES + (0.5 - x)) / width) ** 2))
+    down = np.exp(-(((_CENTRES + (0.5 - y)) / height) ** 2))
+    return cv2.cvtColor(cv2.convertScaleAbs(np.outer(power * down, across)), cv2.COLOR_GRAY2RGB)
+
+
+def blurred(image: MatLike, blur: Blur) -> MatLike:
+    """Blur; the border repeats."""
+    if blur.kind == GAUSSIAN:
+        weights = gaussian_weights(blur.size)
+        return cv2.sepFilter2D(image, -1, weights, weights, borderType=cv2.BORDER_REPLICATE)
+    return cv2.filter2D(image, -1, kernel(blur), borderType=cv2.BORDER_REPLICATE)
+
+
+def gaussian_weights(sigma: float) -> npt.NDArray[np.float32]:
+    """Return ``float32 [k]``, a Gaussian out to 2.5 sigma; sums to 1."""
+    reach = math.floor(2.5 * sigma)
+    weights = np.exp(np.arange(-reach, reach + 1) ** 2 * (-0.5 / (sigma * sigma + 1e-9)))
+    return np.asarray(weights / weights.sum(), np.float32)
+
+
+def kernel(blur: Blur) -> npt.NDArray[np.float32]:
+    """Return ``float32 [k, k]`` of motion (a line, half a pixel soft) or defocus (a disc); sums to 1."""
+    reach = math.floor(blur.size + 0.5)
+    steps = np.arange(-reach, reach + 1, dtype=np.float64)
+    x, y = steps[None, :], steps[:, None]
+    if blur.kind == MOTION:
+        cos, sin = math.cos(blur.angle), math.sin(blur.angle)
+        along, across = np.abs(x * cos + y * sin), np.abs(y * cos - x * sin)
+        weights = np.minimum(np.maximum(blur.size + 0.5 - along, 0), 1) * np.maximum(1 - across, 0)
+    else:
+        weights = np.minimum(np.maximum(blur.size + 0.5 - np.hypot(x, y), 0), 1)
+    return np.asarray(weights / weights.sum(), np.float32)
+
+
+def through_jpeg(image: MatLike, quality: int) -> MatLike:
+    """Compress and decompress, with the colours at half the resolution."""
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
