@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["backbone", "head", "loss", "dataset", "augmentation", "export_wrapper"]
+Kind = Literal["backbone", "head", "loss", "dataset", "augmentation", "export_wrapper", "teacher"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # What zoo itself passes to a factory of each kind, when the factory's signature has a parameter of that name.
@@ -17,6 +17,7 @@ WIRED: dict[Kind, tuple[str, ...]] = {
     "dataset": ("seed",),
     "augmentation": ("image_size",),
     "export_wrapper": ("model", "image_size"),
+    "teacher": (),
 }
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # Import names, for they are what a failing import tells.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "train": (
+        "filelock",
         "torch",
         "torchvision",
         "timm",

@@ -78,7 +78,7 @@ def build(
     Warns:
         PretrainedWeightsWarning: ``pretrained`` is ``"auto"``, and the weights cannot be had.
     """
-    full_name, config = _resolve(name, tag)
+    full_name, config = resolve(name, tag)
     weights, provenance = _weights(full_name, config, pretrained=pretrained)
     options: dict[str, Any] = {
         "drop_path_rate": drop_path_rate,
@@ -90,14 +90,19 @@ def build(
             full_name, features_only=True, pretrained=weights is not None, pretrained_cfg_overlay=overlay, **options
         )
     except Exception as error:  # each of timm's models refuses in its own way
-        raise ComponentError(f"timm's {full_name} cannot be built as a feature pyramid: {_one_line(error)}") from error
-    backbone = TimmBackbone(features, _preprocessing(config), provenance)
+        raise ComponentError(f"timm's {full_name} cannot be built as a feature pyramid: {one_line(error)}") from error
+    backbone = TimmBackbone(features, preprocessing_of(config), provenance)
     if image_size is not None:
         _check_maps(backbone, full_name, image_size)
     return backbone
 
 
-def _resolve(name: str, tag: str | None) -> tuple[str, PretrainedCfg]:
+def resolve(name: str, tag: str | None) -> tuple[str, PretrainedCfg]:
+    """Return timm's full name of a model and the configuration of its weights.
+
+    Raises:
+        ComponentError: there is no such model or tag.
+    """
     if not timm.is_model(name):
         raise ComponentError(f"timm {timm.__version__} has no model {name!r}", hint="see 'zoo list backbone'")
     if tag is None:
@@ -111,7 +116,8 @@ def _resolve(name: str, tag: str | None) -> tuple[str, PretrainedCfg]:
     return full_name, known[full_name]
 
 
-def _preprocessing(config: PretrainedCfg) -> Preprocessing:
+def preprocessing_of(config: PretrainedCfg) -> Preprocessing:
+    """Return the normalisation that the weights were trained with."""
     red, green, blue = zip(config.mean, config.std, strict=True)
     return Preprocessing(mean=(red[0], green[0], blue[0]), std=(red[1], green[1], blue[1]))
 
@@ -144,7 +150,7 @@ def _check_maps(backbone: TimmBackbone, name: str, image_size: tuple[int, int]) 
         with torch.no_grad():
             maps = backbone(torch.zeros(1, 3, height, width))
     except Exception as error:  # as in build
-        raise ComponentError(f"timm's {name} does not take images of {height}x{width}: {_one_line(error)}") from error
+        raise ComponentError(f"timm's {name} does not take images of {height}x{width}: {one_line(error)}") from error
     finally:
         backbone.train()
     for level, found in zip(backbone.feature_levels, maps, strict=True):
@@ -160,5 +166,6 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return what ``error`` says, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -1,4 +1,4 @@
-"""What zoo_timm provides: every timm model that can serve as a feature pyramid."""
+"""What zoo_timm provides: every timm model, as a feature pyramid to train and as a teacher to distil from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_components() -> list[ComponentFamily]:
-    """Return the family of timm backbones."""
+    """Return the families of timm backbones and of timm teachers."""
     return [
         ComponentFamily(
             kind="backbone",
@@ -17,5 +17,12 @@ def zoo_components() -> list[ComponentFamily]:
             names="zoo_timm.catalog:names",
             factory="zoo_timm.backbones:build",
             summary="timm model as a feature pyramid",
+        ),
+        ComponentFamily(
+            kind="teacher",
+            pattern="*",
+            names="zoo_timm.catalog:names",
+            factory="zoo_timm.teachers:build",
+            summary="timm model whose features a student's embeddings follow",
         ),
     ]

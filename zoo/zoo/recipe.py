@@ -28,8 +28,9 @@ TEACHER = ("model", "distillation", "teacher")
 
 def component_places(also: int, *, teacher: bool = False) -> dict[tuple[str | int, ...], Kind]:
     """Return the kind of each component by its place, for ``also`` further training data sets and maybe a teacher."""
-    places: dict[tuple[str | int, ...], Kind] = {**COMPONENTS, **{(*ALSO, index): "dataset" for index in range(also)}}
-    return {**places, TEACHER: "teacher"} if teacher else places
+    places: dict[tuple[str | int, ...], Kind] = dict(COMPONENTS.items())
+    places |= {(*ALSO, index): "dataset" for index in range(also)}
+    return places | ({TEACHER: "teacher"} if teacher else {})
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -103,6 +104,10 @@ class DataSection(Section):
     )
     valid: ComponentReference
     augmentation: ComponentReference
+    augment_on: Literal["loader", "device"] = Field(
+        default="loader",
+        description="what takes the training's pictures: the loader's processes, or the device, a batch at a time",
+    )
     valid_captures: Annotated[int, Field(ge=0)] = Field(
         default=0,
         description="augmented captures of each validation sample, with a fixed seed, beside the plain one",

@@ -81,7 +81,8 @@ def command(
     except BaseException:
         # A run that never began leaves no folder; one that holds anything stays.
         with suppress(OSError):
-            folder.path.rmdir()
+            for empty in (folder.path, *([] if output or resume else folder.path.parents[:2])):
+                empty.rmdir()
         raise
     if outcome.interrupted and is_first_rank():
         say(f"the last step is kept in {folder.last}; go on with: zoo train --resume --run {folder.path}")
@@ -139,22 +140,19 @@ def _announce(training: Training) -> None:
         f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
         f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
     )
+    if training.learning_rate_factor != 1:
+        factor, batch = training.learning_rate_factor, training.batch
+        say(f"learning rate: {factor:.3g} of the recipe's, for {batch:,} images a step")
 
 
 def _new_folder(name: str, output: Path | None) -> RunFolder:
     from zoo.folders import RUNS, RunFolder
     from zoo.training.run import is_first_rank
-    from zoo_core.errors import UsageError
 
     if not is_first_rank():
         # The first rank writes and tells Lightning where; this path is never used.
         return RunFolder(RUNS / name / "other-ranks")
-    if output is None:
-        return RunFolder.create(name)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} is there and not empty", hint="--resume --run DIR goes on with a run")
-    output.mkdir(parents=True, exist_ok=True)
-    return RunFolder(output)
+    return RunFolder(output) if output else RunFolder.create(name)
 
 
 def _conclude(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
     from rich.progress import Task
 
-    from zoo.folders import RunFolder
     from zoo.training.module import EmbeddingTraining
 
 CURVES = ("step", "epoch", "seconds", "progress", "images_per_second", "loss", "lr", "scale", "margin")
@@ -105,20 +104,6 @@ class GracefulStop(Callback):
             raise StopRequested
 
 
-class KeepLast(Callback):
-    """Writes the end of a run as its last checkpoint, and as its best where nothing was ever validated."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-
-    def on_train_end(self, trainer: Trainer, _module: LightningModule) -> None:
-        """Save on all ranks, as Lightning's strategies want it."""
-        validated = trainer.strategy.broadcast(self.folder.best.is_file())
-        trainer.save_checkpoint(self.folder.last)
-        if not validated:
-            trainer.save_checkpoint(self.folder.best)
-
-
 class _Remaining(ProgressColumn):
     """Time left, from the share of the run that is done."""
 
@@ -138,6 +123,7 @@ class TrainingDisplay(ProgressBar):
         self.wants_bar = bar
         self.curves = curves
         self.console = Console(stderr=True, highlight=False)
+        # Of the whole run, what came before a resume included.
         self.images = 0
         self.seconds = 0.0
         self._enabled = True
@@ -152,6 +138,14 @@ class TrainingDisplay(ProgressBar):
     def disable(self) -> None:
         """Lightning disables it on all ranks but the first."""
         self._enabled = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run counts on from."""
+        return {"images": self.images, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count on from there."""
+        self.images, self.seconds = state_dict["images"], state_dict["seconds"]
 
     def on_sanity_check_start(self, *_: object) -> None:
         """Say what the first wait is for."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo.recipe import NamedSection
+    from zoo.training.distillation import SimilarityDistillation
 
 
 class EmbeddingTraining(lightning.LightningModule):
@@ -28,15 +28,19 @@ class EmbeddingTraining(lightning.LightningModule):
         model: EmbeddingModel,
         loss: nn.Module,
         *,
-        optimizer: NamedSection,
+        optimizer: Callable[[nn.Module, nn.Module], torch.optim.Optimizer],
         schedule: Callable[[float], float],
         channels_last: bool,
+        distillation: SimilarityDistillation | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
-        self.optimizer_section = optimizer
+        self.make_optimizer = optimizer
         self.schedule = schedule
+        self.distillation = distillation
+        # One of each group of the optimizer, at its highest: what a checkpoint says of them is from another batch size.
+        self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.progress = 0.0
         # Metrics of the model before its first step, and after the last validation.
@@ -45,23 +49,18 @@ class EmbeddingTraining(lightning.LightningModule):
         self._embedded: list[tuple[Tensor, ...]] = []
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Build the optimizer; norms, biases and the class table are not decayed."""
-        decayed = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
-        others += list(self.loss.parameters())
-        groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-        factory = getattr(torch.optim, self.optimizer_section.name)
-        optimizer = cast("torch.optim.Optimizer", factory(groups, **self.optimizer_section.options))
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
+        """Build the optimizer."""
+        optimizer = self.make_optimizer(self.model, self.loss)
+        self.rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer
 
     def follow(self, progress: float) -> None:
         """Set learning rate, scale and margin for ``progress`` in 0..1."""
         self.progress = progress
         factor = self.schedule(progress)
-        for group in cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        groups = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).param_groups
+        for group, rate in zip(groups, self.rates, strict=True):
+            group["lr"] = rate * factor
         if isinstance(self.loss, FollowsProgress):
             self.loss.set_progress(progress)
 
@@ -71,10 +70,15 @@ class EmbeddingTraining(lightning.LightningModule):
         pixels = to_pixels(images, next(self.model.parameters()).dtype)
         return cast("Tensor", self.model(pixels.contiguous(memory_format=self.memory_format)))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
-        """Return the loss of one batch."""
-        images, labels = batch
-        loss = cast("Tensor", self.loss(self.embed(images), labels))
+    def training_step(self, batch: tuple[Tensor, ...], _batch_index: int) -> Tensor:
+        """Return the loss of one batch: images, labels and, where the recipe distils, features of the teacher."""
+        images, labels, *features = batch
+        embeddings = self.embed(images)
+        loss = cast("Tensor", self.loss(embeddings, labels))
+        if self.distillation is not None:
+            distilled = self.distillation(embeddings, *features)
+            self.log("train/distillation", distilled, batch_size=len(labels))
+            loss = loss + self.distillation.weight * distilled
         self.log("train/loss", loss, batch_size=len(labels))
         return loss
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import logging
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning
 import torch
@@ -16,20 +13,21 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from zoo import folders
 from zoo.assembly import RecipeBuilder, collate, loader_processes
 from zoo.recipe import TEACHER
 from zoo.training.averaging import AverageWeights
 from zoo.training.callbacks import FollowProgress, GracefulStop, StopRequested, TrainingDisplay
-from zoo.training.checkpoints import KeepLast, WholeCheckpoints, kept_checkpoints
+from zoo.training.checkpoints import KeepLast, kept_checkpoints
 from zoo.training.claims import claimed
 from zoo.training.data import MixedDataset, StreamSampler, TrainingItems, start_worker
 from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, WithTeacher, teacher_features
 from zoo.training.module import EmbeddingTraining
 from zoo.training.optimizers import build_optimizer, check_optimizer, learning_rate_factor
 from zoo.training.schedules import schedule
+from zoo.training.trainers import check_batch, device_names, make_trainer, quiet
 from zoo_core.config import dump
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
 from zoo_core.events import notify
@@ -63,7 +61,7 @@ class Training:
     """A training, assembled: everything a recipe can get wrong has been noticed, and nothing is written yet."""
 
     def __init__(self, loaded: LoadedRecipe, registry: Registry, *, resume: bool = False) -> None:
-        _quiet()
+        quiet()
         lightning.seed_everything(loaded.recipe.seed, workers=True, verbose=False)
         self.loaded = loaded
         self.recipe = loaded.recipe
@@ -78,12 +76,11 @@ class Training:
         self.loss = builder.loss(embedding_dim=self.model.embedding_dim, num_classes=self.num_classes)
         self.resume = resume
         self.teacher = self._teacher()
-        trainer = self._trainer(logger=False)
+        trainer = make_trainer(loaded, logger=False)
         self.batch = self.recipe.data.loader.batch_size * trainer.world_size * trainer.accumulate_grad_batches
-        check_optimizer(
-            self.recipe.optimizer, trainer.strategy.root_device, lambda place: loaded.document.locate(place)
-        )
-        self._check_batch_of_one()
+        check_optimizer(self.recipe.optimizer, trainer.strategy.root_device, loaded.document.locate)
+        images = min(self.recipe.data.loader.batch_size, self.samples_per_epoch)
+        check_batch(self.model, images, self.recipe.data.image_size, loaded)
 
     @property
     def learning_rate_factor(self) -> float:
@@ -119,7 +116,9 @@ class Training:
             optimizer=partial(build_optimizer, self.recipe.optimizer, batch=self.batch),
             schedule=schedule(self.recipe.lr_scheduler.name, self.recipe.lr_scheduler.options),
             channels_last=self.recipe.model.memory_format == "channels_last",
-            distillation=distillation and (SimilarityDistillation(distillation.temperature), distillation.weight),
+            distillation=SimilarityDistillation(temperature=distillation.temperature, weight=distillation.weight)
+            if distillation
+            else None,
         )
         if self.recipe.model.memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)
@@ -127,7 +126,8 @@ class Training:
         stop = GracefulStop(folder.last)
         facts = LambdaCallback(on_train_start=lambda trainer, _: self._write_facts(folder, trainer))
         ema = self.recipe.ema
-        trainer = self._trainer(
+        trainer = make_trainer(
+            self.loaded,
             logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
             callbacks=[
                 # The average follows a step before anything saves it.
@@ -175,51 +175,13 @@ class Training:
             raise RunError(msg, hint="lower data.loader.batch_size, or set trainer.precision=16-mixed") from error
         return False
 
-    def _trainer(self, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
-        """Make the trainer that the recipe asks for, with zoo's ``own`` arguments where the recipe says nothing."""
-        given = dict(self.recipe.trainer)
-        if given.get("overfit_batches"):
-            self._refuse("zoo orders the batches itself", "trainer", "overfit_batches", hint="train on fewer data")
-        # Ours hides its bar, but always counts images and writes the curves.
-        given.pop("enable_progress_bar", None)
-        plugins = given.pop("plugins", None) or []
-        plugins = [WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])]
-        arguments: dict[str, Any] = {
-            "num_sanity_val_steps": -1,
-            "enable_model_summary": False,
-            "plugins": plugins,
-            **own,
-            **given,
-        }
-        try:
-            return lightning.Trainer(**arguments)
-        except (MisconfigurationException, TypeError, ValueError) as error:
-            message = f"lightning.Trainer: {' '.join(str(error).split())}"
-            raise RecipeError([Problem(message, self.loaded.document.locate(("trainer",)))]) from error
-
-    def _refuse(self, message: str, *place: str, hint: str) -> NoReturn:
-        raise RecipeError([Problem(message, self.loaded.document.locate(place), hint)])
-
-    def _check_batch_of_one(self) -> None:
-        """Show a copy of the model one image where a step would: BatchNorm may have nothing to average over."""
-        if min(self.recipe.data.loader.batch_size, self.samples_per_epoch) > 1:
-            return
-        model = copy.deepcopy(self.model).train()
-        try:
-            model(torch.zeros(1, 3, *self.recipe.data.image_size))
-        except ValueError as error:
-            message = f"one image a step: {' '.join(str(error).split())}"
-            path = ("data", "loader", "batch_size") if self.recipe.data.loader.batch_size == 1 else ("data",)
-            raise RecipeError(
-                [Problem(message, self.loaded.document.locate(path), "BatchNorm needs a batch of at least 2")]
-            ) from error
-
     def _teacher(self) -> nn.Module | None:
         if self.recipe.model.distillation is None:
             return None
         if any(hasattr(source.dataset, "stream") for source in self.sources):
             hint = "distil from data sets with samples by number, or leave the distillation out"
-            self._refuse("a stream's samples come once: no teacher's features can be kept", *TEACHER[:2], hint=hint)
+            message = "a stream's samples come once: no teacher's features can be kept"
+            raise RecipeError([Problem(message, self.loaded.document.locate(TEACHER[:2]), hint)])
         return cast("nn.Module", self.builder.component("teacher", TEACHER))
 
     def _features(self, teacher: nn.Module, trainer: lightning.Trainer, workers: int) -> TeacherFeatures:
@@ -242,7 +204,7 @@ class Training:
             recipe=self.recipe.model_dump(mode="json"),
             seed=self.recipe.seed,
             components=self.builder.components(),
-            devices=_device_names(trainer),
+            devices=device_names(trainer),
             weights=self._initial_weights(folder),
         )
         more: dict[str, Any] = {"images_per_step": self.batch, "learning_rate_factor": self.learning_rate_factor}
@@ -286,15 +248,15 @@ class _Loaders(lightning.LightningDataModule):
         sampler.num_samples = batches * size
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         sampler.skip = done % batches * size
-        items, stack = self.training.items, collate
+        items: Dataset[Any] = self.training.items
         if self.features is not None:
-            items, stack = WithTeacher(items), self.features.collate
+            items = WithTeacher(items)
         return DataLoader(
             items,
             batch_size=size,
             sampler=sampler,
             num_workers=self.workers,
-            collate_fn=stack,
+            collate_fn=self.features.collate if self.features else collate,
             pin_memory=trainer.strategy.root_device.type == "cuda",
             persistent_workers=self.workers > 0,
             worker_init_fn=start_worker,
@@ -308,26 +270,3 @@ class _Loaders(lightning.LightningDataModule):
             collate_fn=collate,
             worker_init_fn=start_worker,
         )
-
-
-def _device_names(trainer: lightning.Trainer) -> list[str]:
-    device = trainer.strategy.root_device
-    if device.type == "cpu":
-        return []
-    module = torch.get_device_module(device)
-    name = module.get_device_name(device) if hasattr(module, "get_device_name") else device.type
-    return [name] * trainer.num_devices * trainer.num_nodes
-
-
-def _quiet() -> None:
-    """Leave out what Lightning says of itself; zoo says what a user can act on."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # the recipe's num_workers was chosen
-        ".*your dataloader is not resumable.*",  # StreamSampler goes on where the last step stopped
-        ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
-        ".*GPU available but not used.*",
-        ".*smaller than the logging interval.*",  # short runs are fine
-        ".*LeafSpec.*is deprecated.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,103 @@
+"""Checkpoints on disk: written whole or not at all, read with words of our own, and which ones are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from zoo import folders
+from zoo_core.errors import RunError
+
+if TYPE_CHECKING:
+    from lightning import LightningModule, Trainer
+
+    from zoo.folders import RunFolder
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its name and moves it into place once it is on the disk.
+
+    Lightning's own goes through a temporary folder, from where another file system can only copy: a full disk or a
+    power failure then leaves half a file under the right name, and the former checkpoint is gone.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: Any = None,  # noqa: ANN401, ARG002 - Lightning's signature
+    ) -> None:
+        """Write ``checkpoint`` to ``path``.
+
+        Raises:
+            RunError: it cannot be written; what was at ``path`` is still there.
+        """
+        try:
+            with folders.replacing(Path(path)) as beside, beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, RuntimeError) as error:
+            # Torch's writer wraps what the system said in lines of its own.
+            reason = error.strerror if isinstance(error, OSError) else None
+            message = f"{path}: the checkpoint cannot be written: {reason or _first_line(error)}"
+            hint = "make room and go on with --resume; the checkpoint from before is still there"
+            raise RunError(message, hint=hint) from error
+
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any = "cpu",  # noqa: ANN401 - Lightning's signature
+        weights_only: bool | None = True,  # noqa: FBT001, FBT002, ARG002 - Lightning's signature; never anything else
+    ) -> dict[str, Any]:
+        """Read the checkpoint at ``path``.
+
+        Raises:
+            RunError: it cannot be read, or is no checkpoint of a training.
+        """
+        hint = "copy best.ckpt over last.ckpt to go on from the best validation, or train anew"
+        try:
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read: {error.strerror or error}", hint=hint) from error
+        except Exception as error:  # zip, pickle and torch each have their own kinds of broken
+            raise RunError(f"{path}: it is damaged, or no checkpoint of tensors alone", hint=hint) from error
+        needed = {"state_dict", "optimizer_states", "loops", "pytorch-lightning_version"}
+        if not isinstance(checkpoint, dict) or not needed <= checkpoint.keys():
+            raise RunError(f"{path}: it is no checkpoint of a training", hint=hint)
+        return checkpoint
+
+
+class KeepLast(Callback):
+    """Writes the end of a run as its last checkpoint, and as its best where nothing was ever validated."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: Trainer, _module: LightningModule) -> None:
+        """Save on all ranks, as Lightning's strategies want it."""
+        validated = trainer.strategy.broadcast(self.folder.best.is_file())
+        trainer.save_checkpoint(self.folder.last)
+        if not validated:
+            trainer.save_checkpoint(self.folder.best)
+
+
+def kept_checkpoints(folder: RunFolder, monitor: str) -> list[Callback]:
+    """Return the callbacks that keep the best checkpoint by the metric ``monitor``, and the last."""
+    shared: dict[str, Any] = {
+        "dirpath": folder.checkpoints,
+        "auto_insert_metric_name": False,
+        "enable_version_counter": False,
+    }
+    best = ModelCheckpoint(**shared, filename=folder.best.stem, monitor=f"valid/{monitor}", mode="max")
+    last = ModelCheckpoint(**shared, filename=folder.last.stem)
+    return [best, last]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,208 @@
+"""Distillation: a second loss, from features of a teacher that are computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from zoo import folders
+from zoo.assembly import collate, plain_view, to_pixels
+from zoo.training.data import start_worker
+from zoo_core.errors import RunError, UnreadableSample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from zoo_core.contracts import Dataset as ZooDataset
+    from zoo_core.contracts import UInt8Image
+
+PROBES = 256
+
+
+class SimilarityDistillation(nn.Module):
+    """How much the likenesses within a batch differ between student and teacher.
+
+    For each sample the cosines to all others, over a temperature and through a softmax, are a distribution; the loss
+    is the Kullback-Leibler divergence of the student's from the teacher's, mean over the batch (CompRess,
+    Koohpayegani et al. 2020, arXiv:2010.14713, with the batch for anchors). Only likenesses are compared, so that
+    embeddings may have any length, and nothing but the student has to be published. Training multiplies by ``weight``.
+    """
+
+    def __init__(self, *, temperature: float, weight: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.weight = weight
+
+    def forward(self, embeddings: Tensor, features: Tensor) -> Tensor:
+        """Return the loss of ``embeddings [N, D]`` against the teacher's ``features [N, any]``.
+
+        A row of zeros, a sample that the teacher never saw, is left out. Works in float32 (float64 stays) whatever
+        autocast says.
+        """
+        with torch.autocast(embeddings.device.type, enabled=False):
+            seen = features.any(dim=1)
+            # All models agree on the diagonal. A finite number, for infinities would subtract to no number.
+            apart = torch.eye(len(features), dtype=torch.bool, device=features.device) | ~seen
+            student, teacher = (
+                functional.log_softmax((_cosines(rows) / self.temperature).masked_fill(apart, -1e4), dim=1)
+                for rows in (embeddings, features)
+            )
+            divergence = functional.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)
+            return (divergence * seen).sum() / seen.sum().clamp(min=1)
+
+
+def _cosines(rows: Tensor) -> Tensor:
+    rows = functional.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)))
+    return rows @ rows.T
+
+
+class WithTeacher(Dataset[Any]):
+    """Training items ``(image, label)`` by ``(pass, index)``, with the index added."""
+
+    def __init__(self, items: Dataset[Any]) -> None:
+        self.items = items
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, ...]:
+        return (*self.items[key], key[1])
+
+
+class TeacherFeatures:
+    """Rows ``float16 [N, D]`` of unit length, one a training sample, read from disk where they are needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: npt.NDArray[np.float16] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A loader's process opens the file itself, rather than being sent all rows.
+        return {"path": self.path, "_rows": None}
+
+    def __getitem__(self, indices: Sequence[int]) -> Tensor:
+        if self._rows is None:
+            self._rows = np.load(self.path, mmap_mode="r")
+        return torch.from_numpy(self._rows[np.asarray(indices)])
+
+    def collate(self, items: list[tuple[Any, ...]]) -> tuple[Tensor, ...]:
+        """Stack items of ``WithTeacher``, with their rows in place of their indices."""
+        return (*collate([item[:-1] for item in items]), self[[item[-1] for item in items]])
+
+
+def teacher_features(
+    teacher: nn.Module,
+    dataset: ZooDataset,
+    *,
+    identity: object,
+    device: torch.device,
+    num_workers: int,
+    show: bool = True,
+) -> TeacherFeatures:
+    """Return the teacher's features of all samples' plain views, from the cache or computed now and kept there.
+
+    The cache knows them by the teacher's weights, by ``identity`` (what the recipe says of the data) and by the
+    pixels of 256 samples. Of several processes that need the same features, one computes and the others wait.
+
+    Raises:
+        RunError: the teacher fails, or its features are no numbers.
+    """
+    path = _cache() / f"{_key(teacher, dataset, identity)}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            _compute(teacher, dataset, path, device=device, num_workers=num_workers, show=show)
+    return TeacherFeatures(path)
+
+
+def _cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "zoo" / "teachers"
+
+
+class _PlainViews(Dataset[tuple["UInt8Image", bool]]):
+    def __init__(self, dataset: ZooDataset, image_size: tuple[int, int]) -> None:
+        self.dataset = dataset
+        self.image_size = image_size
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[UInt8Image, bool]:
+        try:
+            return plain_view(self.dataset[index], self.image_size), True
+        except UnreadableSample:
+            # Training counts and reports it; what it shows instead has no teacher.
+            return np.zeros((*self.image_size, 3), np.uint8), False
+
+
+def _key(teacher: Any, dataset: ZooDataset, identity: object) -> str:  # noqa: ANN401 - a module with an image_size
+    digest = hashlib.sha256()
+    for name, value in teacher.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    said = {"data": identity, "length": len(dataset), "size": teacher.image_size, "model": str(teacher)}
+    digest.update(json.dumps(said, sort_keys=True).encode())
+    for index in np.linspace(0, len(dataset) - 1, min(PROBES, len(dataset)), dtype=np.int64):
+        with suppress(UnreadableSample):
+            sample = dataset[int(index)]
+            digest.update(sample.image.tobytes() + sample.view.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _compute(
+    teacher: Any,  # noqa: ANN401 - a module with an image_size
+    dataset: ZooDataset,
+    path: Path,
+    *,
+    device: torch.device,
+    num_workers: int,
+    show: bool,
+) -> None:
+    loader = DataLoader(
+        _PlainViews(dataset, teacher.image_size),
+        batch_size=64,
+        num_workers=num_workers,
+        collate_fn=collate,
+        worker_init_fn=start_worker,
+    )
+    teacher = teacher.to(device).eval()
+    console = Console(stderr=True)
+    shown = track(loader, "the teacher looks at the data", console=console, disable=not (show and console.is_terminal))
+    if show and not console.is_terminal:
+        console.print(f"the teacher looks at {len(dataset):,} samples, once")
+    rows: np.memmap[Any, np.dtype[np.float16]] | None = None
+    done = 0
+    with folders.replacing(path) as beside, torch.inference_mode():
+        for images, readable in shown:
+            features = functional.normalize(_features(teacher, to_pixels(images.to(device)))).cpu() * readable[:, None]
+            if rows is None:
+                shape = (len(dataset), features.shape[1])
+                rows = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float16, shape=shape)
+            rows[done : done + len(features)] = features.numpy()
+            done += len(features)
+        if rows is not None:
+            rows.flush()
+
+
+def _features(teacher: nn.Module, images: Tensor) -> Tensor:
+    try:
+        features: Tensor = teacher(images).float()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"the teacher fails: {type(error).__name__}: {reason}", hint="choose another one") from error
+    if features.ndim != 2 or not features.isfinite().all():  # noqa: PLR2004 - [N, D]
+        raise RunError(f"the teacher's features, {[*features.shape]}, are not numbers of [N, D]", hint="choose another")
+    return features

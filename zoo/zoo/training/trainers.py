@@ -1,0 +1,88 @@
+"""Lightning's trainer, made of what a recipe says, and refused in the recipe's words."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from zoo.training.checkpoints import WholeCheckpoints
+from zoo_core.errors import Problem, RecipeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.recipes import LoadedRecipe
+
+
+def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
+    """Make the trainer that a recipe asks for, with zoo's ``own`` arguments where it says nothing.
+
+    Raises:
+        RecipeError: Lightning refuses the section, or it asks for what zoo cannot do.
+    """
+    given = dict(loaded.recipe.trainer)
+    if given.get("overfit_batches"):
+        place = loaded.document.locate(("trainer", "overfit_batches"))
+        raise RecipeError([Problem("zoo orders the batches itself", place, "train on less data instead")])
+    # Ours hides its bar, but always counts images and writes the curves.
+    given.pop("enable_progress_bar", None)
+    plugins = given.pop("plugins", None) or []
+    plugins = [WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])]
+    arguments: dict[str, Any] = {
+        "num_sanity_val_steps": -1,
+        "enable_model_summary": False,
+        "plugins": plugins,
+        **own,
+        **given,
+    }
+    try:
+        return lightning.Trainer(**arguments)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        message = f"lightning.Trainer: {' '.join(str(error).split())}"
+        raise RecipeError([Problem(message, loaded.document.locate(("trainer",)))]) from error
+
+
+def check_batch(model: nn.Module, images: int, image_size: tuple[int, int], loaded: LoadedRecipe) -> None:
+    """Show a copy of ``model`` a single image where a step has no more: BatchNorm may have nothing to average over.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    if images > 1:
+        return
+    try:
+        copy.deepcopy(model).train()(torch.zeros(1, 3, *image_size))
+    except ValueError as error:
+        message = f"one image a step: {' '.join(str(error).split())}"
+        place = loaded.document.locate(("data", "loader", "batch_size"))
+        raise RecipeError([Problem(message, place, "BatchNorm needs a batch of at least 2")]) from error
+
+
+def device_names(trainer: lightning.Trainer) -> list[str]:
+    """Return the name of each device that trains; the CPU has none."""
+    device = trainer.strategy.root_device
+    if device.type == "cpu":
+        return []
+    module = torch.get_device_module(device)
+    name = module.get_device_name(device) if hasattr(module, "get_device_name") else device.type
+    return [name] * trainer.num_devices * trainer.num_nodes
+
+
+def quiet() -> None:
+    """Leave out what Lightning says of itself; zoo says what a user can act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # the recipe's num_workers was chosen
+        ".*your dataloader is not resumable.*",  # StreamSampler goes on where the last step stopped
+        ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
+        ".*GPU available but not used.*",
+        ".*smaller than the logging interval.*",  # short runs are fine
+        ".*LeafSpec.*is deprecated.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
