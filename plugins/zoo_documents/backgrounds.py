@@ -30,17 +30,22 @@ def paint(canvas: MatLike, generator: np.random.Generator, palette: Palette, *, 
     colours = [palette.paper, palette.tint]
     if calm:
         colours = [palette.paper, mixed(palette.paper, palette.tint, 0.2 + 0.6 * generator.random())]
-    elif generator.random() < 0.45:
-        colours += [palette.accent, any_colour(generator)][: int(generator.integers(1, 3))]
+    else:
+        draw = float(generator.random())
+        if draw < 0.45:  # nearly plain
+            colours = [palette.paper, mixed(palette.paper, palette.tint, 0.1 + 0.4 * generator.random())]
+        elif draw < 0.65:
+            colours += [palette.accent, any_colour(generator)][: int(generator.integers(1, 3))]
     canvas[:] = _mapped(_field(generator, canvas.shape[1] / canvas.shape[0]), colours, generator, canvas.shape[:2])
     ornaments: tuple[tuple[Callable[..., None], float, float], ...] = (
         # what, chance if calm, chance if not
-        (_guilloche, 0.55, 0.12),
-        (_scatter, 0.06, 0.2),
-        (_swooshes, 0.15, 0.25),
-        (_mosaic, 0.04, 0.1),
-        (_skyline, 0.05, 0.13),
-        (_hatching, 0.12, 0.1),
+        (_guilloche, 0.65, 0.08),
+        (_guilloche, 0.3, 0.02),
+        (_scatter, 0.04, 0.08),
+        (_swooshes, 0.12, 0.16),
+        (_mosaic, 0.03, 0.06),
+        (_skyline, 0.03, 0.05),
+        (_hatching, 0.1, 0.05),
     )
     for ornament, chance_calm, chance in ornaments:
         if generator.random() < (chance_calm if calm else chance):
@@ -68,9 +73,11 @@ def _field(generator: np.random.Generator, aspect: float) -> npt.NDArray[np.uint
     along = cos * x + sin * y
     radius = np.hypot(x - aspect * (1.6 * offset_x - 0.3), y - (1.6 * offset_y - 0.3))
     wave = 2 * math.pi * (0.7 + 9 * rate * rate)
-    kind = int(generator.integers(12))
-    if kind <= 2:
+    kind = int(generator.integers(-6, 12))
+    if kind <= 0:
         values = along
+    elif kind <= 2:  # the glow of a lamp
+        values = np.exp(-(1 + 3 * rate) * radius)
     elif kind == 3:
         values = radius
     elif kind == 4:
@@ -86,10 +93,8 @@ def _field(generator: np.random.Generator, aspect: float) -> npt.NDArray[np.uint
         values = np.sin(wave * (along + warp * _clouds(generator, x.shape)))
     elif kind == 9:
         values = np.sin(wave * x) * np.sin(wave * y)
-    elif kind == 10:
-        values = _cells(generator, x, y)
     else:
-        values = _clouds(generator, x.shape)
+        values = _cells(generator, x, y) if kind == 10 else _clouds(generator, x.shape)
     low, high = float(values.min()), float(values.max())
     return np.asarray((values - low) * (255 / max(high - low, 1e-6)), np.uint8)
 
@@ -121,10 +126,10 @@ def _mapped(
     large = cv2.resize(field, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
     style = generator.random()
     heights = np.arange(256) / 255
-    if style < 0.25:
+    if style < 0.1:
         steps = int(generator.integers(2, 8))
         heights = np.floor(heights * steps * 0.999) / max(steps - 1, 1)
-    elif style < 0.4:
+    elif style < 0.18:
         lines = int(generator.integers(4, 14))
         heights = ((heights * lines) % 1 < 0.1 + 0.3 * generator.random()).astype(np.float64)
     stops = np.linspace(0, 1, len(colours))

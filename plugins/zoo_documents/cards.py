@@ -1,129 +1,29 @@
-"""Compose cards: bank cards, identity cards, driving licences and passports' data pages."""
+"""Compose identity cards, driving licences and passports' data pages."""
 # ruff: noqa: PLR2004 - a drawing is made of numbers
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
 
 from zoo_documents import artwork
-from zoo_documents.fields import Portrait, Signature
+from zoo_documents.fields import Code, Portrait, Signature
 from zoo_documents.lettering import MONO
-from zoo_documents.palettes import any_colour, luminance, mixed
+from zoo_documents.palettes import luminance, mixed
 from zoo_documents.words import LABELS, TITLES
 
 if TYPE_CHECKING:
     from zoo_documents.pages import Page
-    from zoo_documents.palettes import Colour
 
 _DATES = ("{d}.{m}.{y}", "{y}-{m}-{d}", "{d}/{m}/{y}", "{d} {m} {y}")
-
-
-def bank_card(page: Page) -> None:
-    """Vivid background, perhaps a picture; issuer, chip, embossed number, scheme's mark."""
-    layout = page.part("layout")
-    upright = page.height > page.width
-    page.paint(calm=False)
-    _picture(page)
-    u = layout.random(16).tolist()
-    left = u[0] < 0.65
-    ink = _readable(page, 0.4 if left else 0.6, 0.09 if upright else 0.13)
-    beside = (0.1 if upright else 0.07) if left else 0.9
-    x, y = page.pixels(beside, 0.13 if not upright else 0.09)
-    artwork.emblem(page.canvas, page.part("emblem"), page.palette, (x, y), page.length(0.075 + 0.03 * u[2]))
-    name = page.words("title", 1 + int(2 * u[3])) + ("" if u[4] < 0.6 else " Bank")
-    page.text(
-        name,
-        0.16 if left else 0.82,
-        0.13 if not upright else 0.09,
-        11 + 8 * u[5],
-        ink,
-        page.title_font,
-        align=0 if left else 1,
-    )
-    if u[6] < 0.9:
-        spot = (0.09, 0.3 + 0.1 * u[7]) if not upright else (0.12 + 0.3 * u[7], 0.62)
-        artwork.chip(page.canvas, layout, page.pixels(*spot), page.length(0.17))
-        if u[8] < 0.5:
-            artwork.waves(
-                page.canvas,
-                page.pixels(spot[0] + (0.2 if not upright else 0.35), spot[1] + 0.08),
-                page.length(0.07),
-                ink,
-            )
-    if u[9] < 0.5:
-        tier = TITLES["bank"][int(u[10] * len(TITLES["bank"]))]
-        page.text(tier, 0.95, 0.3 if not upright else 0.2, 7 + 6 * u[11], ink, page.title_font, align=1)
-    artwork.mark(page.canvas, page.part("mark"), page.pixels(0.96, 0.95), page.length(0.2))
-    _bank_fields(page, u, upright=upright)
-
-
-def _bank_fields(page: Page, u: list[float], *, upright: bool) -> None:
-    light = _readable(page, 0.5, 0.62)
-    relief = mixed(light, (0, 0, 0) if luminance(light) > 128 else (255, 255, 255), 0.8)
-    embossed = u[12] < 0.6
-    script = page.script if page.script in {"cyrillic", "greek"} else "latin"
-    field = partial(page.field, script=script, relief=relief if embossed else None)
-    if u[13] < 0.1 or upright:
-        for row in range(4):
-            field(
-                "####",
-                0.1 if upright else 0.72,
-                (0.28 if upright else 0.15) + 0.075 * row,
-                9,
-                light,
-                page.number_font,
-            )
-    else:
-        stretch = page.number_stretch if u[14] < 0.5 else 1.15
-        field(
-            "#### #### #### ####",
-            0.08,
-            0.58 + 0.06 * u[15],
-            12 if stretch < 1.1 else 11,
-            light,
-            MONO[1] if embossed else page.number_font,
-            stretch=stretch,
-        )
-    dates = (0.1 + 0.3 * u[0], 0.745 if not upright else 0.84)
-    page.text("VALID THRU" if u[2] < 0.5 else "GOOD THRU", *dates, 3.5, light, room=0.12)
-    field("{m}/{s}", dates[0] + (0.14 if not upright else 0.2), dates[1], 8, light, page.number_font)
-    field("{U} {U}", 0.08, 0.88 if not upright else 0.93, 8 if not upright else 7, light, page.number_font)
-
-
-def _picture(page: Page) -> None:
-    """Most issuers print something to recognise their card by."""
-    generator = page.part("art")
-    kind, x, y, size, tone = generator.random(5).tolist()
-    colour = mixed(any_colour(generator), (255, 255, 255) if page.palette.dark else (0, 0, 0), 0.4 * tone)
-    centre = page.pixels(0.2 + 0.65 * x, 0.3 + 0.4 * y)
-    if kind < 0.3:
-        artwork.figure(page.canvas, generator, page.palette, centre, page.length(0.25 + 0.3 * size))
-    elif kind < 0.5:
-        page.text(
-            page.words("art", 1), 0.3 + 0.4 * x, 0.35 + 0.4 * y, 24 + 50 * size, colour, page.title_font, align=0.5
-        )
-    elif kind < 0.6:
-        artwork.emblem(page.canvas, generator, page.palette, centre, page.length(0.3 + 0.3 * size))
-    elif kind < 0.75:
-        for row in range(2 + int(2 * size)):
-            for column in range(3 + int(2 * tone)):
-                spot = page.pixels(0.35 + 0.14 * column, 0.3 + 0.19 * row)
-                artwork.emblem(page.canvas, generator, page.palette, spot, page.length(0.06))
-    elif kind < 0.85:
-        edge = 0.25 + 0.5 * x
-        if size < 0.5:
-            page.box(edge, 0, 1, 1, colour)
-        else:
-            page.box(0, 0.35 + 0.5 * y, 1, 1, colour)
 
 
 def identity_card(page: Page) -> None:
     """Portrait, rows of labels and values, a title, and often a chip or a machine-readable zone."""
     u = page.part("layout").random(14).tolist()
     page.paint(calm=True)
+    _security(page)
     zone = u[0] < 0.25
     top = _title_band(page, u, "identity")
     mirrored = u[8] < 0.3
@@ -138,7 +38,7 @@ def identity_card(page: Page) -> None:
         0.74 if zone else 0.93,
         columns=1 + (u[11] < 0.35),
     )
-    if u[12] < 0.3 and not mirrored:
+    if u[12] < 0.4 and not mirrored:
         _portrait(page, 0.84, 0.58, 0.11, 0.2, grey=True, opacity=0.45)
     if u[13] < 0.25:
         artwork.chip(page.canvas, page.part("chip"), page.pixels(0.8, top + 0.05), page.length(0.15))
@@ -153,6 +53,7 @@ def driving_licence(page: Page) -> None:
     """Numbered rows, a flag or letter, a table of categories."""
     u = page.part("layout").random(14).tolist()
     page.paint(calm=True)
+    _security(page)
     top = _title_band(page, u, "licence")
     if u[8] < 0.5:
         artwork.flag(page.canvas, page.part("flag"), page.pixels(0.8, 0.28), page.length(0.16))
@@ -177,6 +78,7 @@ def passport(page: Page) -> None:
     """A data page: country and title on top, large portrait, two lines of machine-readable zone."""
     u = page.part("layout").random(12).tolist()
     page.paint(calm=True)
+    _security(page)
     title = TITLES["passport"][int(u[0] * len(TITLES["passport"]))]
     page.text(
         page.words("title", 2, capitals=True),
@@ -221,14 +123,31 @@ def _title_band(page: Page, u: list[float], kind: str) -> float:
     return depth
 
 
+def _security(page: Page) -> None:
+    """What makes them hard to forge: pale pictures, a large emblem, a line of print, a shimmering patch."""
+    generator = page.part("security")
+    u = generator.random(8).tolist()
+    if u[0] < 0.4:
+        page.picture(calm=True)
+    if u[1] < 0.3:
+        below = page.canvas.copy()
+        spot = page.pixels(0.3 + 0.5 * u[2], 0.55)
+        artwork.emblem(page.canvas, page.part("watermark"), page.palette, spot, page.length(0.2 + 0.2 * u[3]))
+        page.canvas[:] = cv2.addWeighted(page.canvas, 0.15 + 0.2 * u[4], below, 0.85 - 0.2 * u[4], 0)
+    if u[5] < 0.3:
+        x, y = page.place(0.5 + 0.3 * u[6], 0.5 + 0.3 * u[7])
+        width = round((0.12 + 0.1 * u[3]) * page.width)
+        page.fields.append(Code(x, y, width, width if u[4] < 0.6 else width // 3, square=u[4] < 0.6))
+
+
 def _portrait(
     page: Page, x: float, y: float, width: float, height: float, *, grey: bool, opacity: float = 1.0
 ) -> float:
     """Leave a box for a portrait; returns its right edge as a part of the width."""
     left, top = page.place(x, y)
     size = round(width * page.width), round(height * page.height)
-    backdrop = mixed(page.palette.tint, (235, 240, 245), 0.6)
-    page.fields.append(Portrait(left, top, *size, backdrop, grey, opacity))
+    tint = (mixed(page.palette.ink, page.palette.accent, 0.3) if opacity < 1 else (20, 20, 22)) if grey else None
+    page.fields.append(Portrait(page.faces, left, top, *size, tint, opacity))
     if opacity == 1:
         page.box(x - 0.005, y - 0.008, x + width + 0.005, y + height + 0.008, page.faint(), 1)
     return x + width
@@ -296,11 +215,3 @@ def _zone(page: Page, lines: int, characters: int) -> None:
             script="latin",
             stretch=round(stretch, 2),
         )
-
-
-def _readable(page: Page, x: float, y: float) -> Colour:
-    """White or near black, whichever stands out from what is printed around a place."""
-    left, top = page.pixels(max(0.0, x - 0.25), max(0.0, y - 0.07))
-    right, bottom = page.pixels(x + 0.25, y + 0.07)
-    red, green, blue, _ = cv2.mean(page.canvas[top:bottom, left:right])
-    return (25, 25, 30) if luminance((int(red), int(green), int(blue))) > 130 else (245, 245, 245)

@@ -10,22 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from zoo_documents.lettering import Face, write
-from zoo_documents.palettes import Colour, mixed
-from zoo_documents.words import Script, fill
+from zoo_documents.faces import COUNT, HEIGHT, WIDTH, Faces
+from zoo_documents.lettering import Face, clipped, write
+from zoo_documents.palettes import Colour  # noqa: TC001 - fields' types
+from zoo_documents.words import Pattern  # noqa: TC001 - a field's type
 
 if TYPE_CHECKING:
-    from cv2.typing import MatLike
+    from collections.abc import Iterable
 
-_SKIN: tuple[Colour, ...] = (
-    (244, 212, 188),
-    (232, 190, 160),
-    (214, 165, 130),
-    (176, 122, 88),
-    (128, 84, 58),
-    (88, 58, 42),
-)
-_HAIR: tuple[Colour, ...] = ((25, 22, 20), (60, 40, 28), (105, 70, 40), (190, 150, 90), (150, 150, 150), (130, 55, 30))
+    from cv2.typing import MatLike
 
 
 class Field(Protocol):
@@ -37,11 +30,10 @@ class Field(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line after a pattern (see ``words.fill``), cut at ``room``; ``relief`` is the edge of embossed characters."""
+    """One line after a pattern, cut at ``room``; ``relief`` is the edge of embossed characters."""
 
     face: Face
-    pattern: str
-    script: Script
+    pattern: Pattern
     x: int
     y: int
     colour: Colour
@@ -51,11 +43,55 @@ class Text:
 
     def fill(self, image: MatLike, generator: np.random.Generator) -> None:
         """Write the line; if ``right``, so that it ends at ``x``."""
-        mask = self.face.line(fill(self.pattern, generator, self.script))[:, : self.room]
-        x = self.x - mask.shape[1] if self.right else self.x
+        mask, x = self.line(generator)
         if self.relief is not None:
             write(image, mask, x + 1, self.y + 1, self.relief)
         write(image, mask, x, self.y, self.colour)
+
+    def line(self, generator: np.random.Generator) -> tuple[MatLike, int]:
+        """Draw new content: a mask ``uint8 [height, width]`` and the x where it starts."""
+        mask = self.face.line(self.pattern.fill(generator))[:, : self.room]
+        return mask, self.x - mask.shape[1] if self.right else self.x
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """Several lines in the same ink: they are blended as one, which is twice as fast."""
+
+    lines: tuple[Text, ...]
+    left: int
+    top: int
+    bottom: int
+
+    def fill(self, image: MatLike, generator: np.random.Generator) -> None:
+        """Write all lines."""
+        mask = np.zeros((self.bottom - self.top, image.shape[1] - self.left), np.uint8)
+        for text in self.lines:
+            ink, x = text.line(generator)
+            shown = clipped(mask, ink, x - self.left, text.y - self.top)
+            if shown is not None:
+                cv2.max(*shown, dst=shown[0])
+        first = self.lines[0]
+        if first.relief is not None:
+            write(image, mask, self.left + 1, self.top + 1, first.relief)
+        write(image, mask, self.left, self.top, first.colour)
+
+
+def gathered(fields: Iterable[Field], height: int) -> tuple[Field, ...]:
+    """The same fields with all lines of one ink together, after all that is not a line."""
+    inks: dict[tuple[Colour, Colour | None], list[Text]] = {}
+    others: list[Field] = []
+    for field in fields:
+        if isinstance(field, Text):
+            inks.setdefault((field.colour, field.relief), []).append(field)
+        else:
+            others.append(field)
+    for lines in inks.values():
+        top = max(0, min(text.y for text in lines))
+        bottom = min(height, max(text.y + text.face.height for text in lines))
+        left = max(0, min(0 if text.right else text.x for text in lines))
+        others.append(Print(tuple(lines), left, top, bottom) if len(lines) > 1 and bottom > top else lines[0])
+    return tuple(others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +99,7 @@ class Lines:
     """Several lines after one pattern, with a pitch in pixels; as many as chance will, up to ``most``."""
 
     face: Face
-    pattern: str
-    script: Script
+    pattern: Pattern
     x: int
     y: int
     width: int
@@ -77,72 +112,46 @@ class Lines:
         """Write the lines, cut at the width; the last one is short."""
         count = int(generator.integers(self.least, self.most + 1))
         for line in range(count):
-            mask = self.face.line(fill(self.pattern, generator, self.script))
+            mask = self.face.line(self.pattern.fill(generator))
             width = self.width if line < count - 1 else self.width * 2 // 3
             write(image, mask[:, :width], self.x, self.y + line * self.pitch, self.colour)
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A face in a box."""
+    """A photograph in a box: someone else on every sample, or with ``number`` always the same person.
 
+    ``tint`` is the colour that a monochrome one is printed in.
+    """
+
+    faces: Faces
     x: int
     y: int
     width: int
     height: int
-    backdrop: Colour
-    grey: bool
+    tint: Colour | None = None
     opacity: float = 1.0
+    number: int | None = None
 
     def fill(self, image: MatLike, generator: np.random.Generator) -> None:
-        """Draw a person who differs in skin, hair, clothes and proportions."""
-        u = generator.random(14).tolist()
-        width, height = self.width, self.height
-        picture = np.full((height, width, 3), mixed(self.backdrop, (255, 255, 255), 0.6 * u[0]), np.uint8)
-        skin = mixed(_SKIN[int(6 * u[1])], _SKIN[int(6 * u[2])], 0.35)
-        hair = _HAIR[int(6 * u[3])]
-        clothes = (int(230 * u[4]), int(230 * u[5]), int(230 * u[6]))
-        centre = (int(width * (0.46 + 0.08 * u[7])), int(height * (0.42 + 0.06 * u[8])))
-        head = (max(2, int(width * (0.2 + 0.06 * u[9]))), max(3, int(height * (0.22 + 0.05 * u[10]))))
-        if u[11] < 0.45:
-            below = (centre[0], centre[1] + head[1] // 2)
-            _oval(picture, below, (int(head[0] * 1.45), int(head[1] * (1.3 + 0.5 * u[12]))), hair)
-        _oval(
-            picture, (centre[0], int(height * 1.12)), (int(width * (0.42 + 0.1 * u[13])), int(height * 0.36)), clothes
-        )
-        neck = head[0] // 2
-        cv2.rectangle(
-            picture,
-            (centre[0] - neck, centre[1]),
-            (centre[0] + neck, int(height * 0.82)),
-            mixed(skin, (0, 0, 0), 0.15),
-            -1,
-        )
-        _oval(
-            picture,
-            (centre[0], centre[1] - head[1] // 3),
-            (int(head[0] * 1.12), int(head[1] * (0.75 + 0.25 * u[12]))),
-            hair,
-        )
-        _oval(picture, (centre[0], centre[1] + head[1] // 6), (head[0], int(head[1] * 0.92)), skin)
-        for side in (-1, 1):
-            cv2.circle(
-                picture,
-                (centre[0] + side * head[0] // 2, centre[1] + head[1] // 12),
-                max(1, width // 30),
-                (40, 30, 30),
-                -1,
-                cv2.LINE_AA,
-            )
-        mouth = centre[1] + int(head[1] * 0.65)
-        cv2.line(
-            picture, (centre[0] - head[0] // 3, mouth), (centre[0] + head[0] // 3, mouth), (150, 70, 70), 1, cv2.LINE_AA
-        )
-        if self.grey:
-            picture[:] = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None]
-        place = image[self.y : self.y + height, self.x : self.x + width]
-        visible = picture[: place.shape[0], : place.shape[1]]
-        place[:] = cv2.addWeighted(visible, self.opacity, place, 1 - self.opacity, 0)
+        """Show a person, cut a little differently each time, in other light."""
+        person, cut, lean, light, mirrored = generator.bit_generator.random_raw(5).tolist()
+        if self.number is not None:
+            person = self.number
+        margin = cut % 5
+        left = lean % (margin + 1)
+        face: MatLike = self.faces.face(person % COUNT)[margin : HEIGHT - margin // 2, left : WIDTH - margin + left]
+        if mirrored % 2:
+            face = cv2.flip(face, 1)
+        picture: MatLike = cv2.resize(face, (self.width, self.height), interpolation=cv2.INTER_AREA)
+        place = image[self.y : self.y + self.height, self.x : self.x + self.width]
+        picture = picture[: place.shape[0], : place.shape[1]]
+        if self.tint is not None:
+            # Black becomes the tint, white stays white.
+            table = np.linspace(self.tint, (255, 255, 255), 256).astype(np.uint8)[:, None]
+            picture = cv2.applyColorMap(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), table)
+        gain = 0.85 + 0.3 * light / 2**64
+        place[:] = cv2.addWeighted(picture, gain * self.opacity, place, 1 - self.opacity, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,3 @@ def wear(image: MatLike, generator: np.random.Generator) -> None:
         left, top = int(place[0] * (width - size)), int(place[1] * (height - size))
         spot = image[max(0, top) : top + size, max(0, left) : left + size]
         spot[:] = cv2.addWeighted(spot, 0.85, np.full_like(spot, int(180 * place[2])), 0.15, 0)
-
-
-def _oval(picture: MatLike, centre: tuple[int, int], axes: tuple[int, int], colour: Colour) -> None:
-    cv2.ellipse(picture, centre, axes, 0, 0, 360, colour, -1, cv2.LINE_AA)

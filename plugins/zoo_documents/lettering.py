@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 SANS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
 SERIF = ("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic")
 MONO = ("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique")
-LATIN = ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10", "cmb10")
+LATIN = (
+    "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta", "cmr10", "cmss10", "cmtt10", "cmb10",
+    "cmti10", "cmmi10",
+)  # fmt: skip
 # Code points of private use stand for made-up ideographs.
 FIRST_IDEOGRAPH, LAST_IDEOGRAPH = 0xE000, 0xE0FF
 
@@ -48,14 +52,13 @@ class Typeface:
         return self._height / _BASE
 
     def line(self, text: str, size: float, room: int) -> MatLike:
-        """Draw a line as a mask ``uint8 [height, width, 3]``, reduced until its width fits ``room``."""
+        """Draw a line as a mask ``uint8 [height, width]``, reduced until its width fits ``room``."""
         large = np.concatenate([self.glyph(character) for character in text or " "], axis=1)
         fits = min(1.0, room / (large.shape[1] * size / _BASE))
         # Up to a sixth is taken off the width alone.
         scale = size / _BASE * min(1.0, fits / 0.84)
         width, height = max(1, round(large.shape[1] * size / _BASE * fits)), max(1, round(self._height * scale))
-        mask = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
-        return np.repeat(mask[:, :, None], 3, axis=2)
+        return cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
 
     def glyph(self, character: str) -> MatLike:
         """Draw a character: ``uint8 [height, width]``."""
@@ -88,7 +91,7 @@ class Typeface:
 
 
 class Face:
-    """A typeface at a size in pixels, stretched in width; draws lines as masks ``uint8 [height, width, 3]``."""
+    """A typeface at a size in pixels, stretched in width; draws lines as masks ``uint8 [height, width]``."""
 
     def __init__(self, typeface: Typeface, size: int, stretch: float) -> None:
         self._typeface = typeface
@@ -103,14 +106,13 @@ class Face:
             if character not in glyphs:
                 glyphs[character] = self._glyph(character)
         if not text:
-            return np.zeros((self.height, 0, 3), np.uint8)
+            return np.zeros((self.height, 0), np.uint8)
         return np.concatenate([glyphs[character] for character in text], axis=1)
 
     def _glyph(self, character: str) -> MatLike:
         large = self._typeface.glyph(character)
         width = max(1, round(large.shape[1] * self._scale))
-        mask = cv2.resize(large, (width, self.height), interpolation=cv2.INTER_AREA)
-        return np.repeat(mask[:, :, None], 3, axis=2)
+        return cv2.resize(large, (width, self.height), interpolation=cv2.INTER_AREA)
 
 
 @dataclass
@@ -130,19 +132,32 @@ class Lettering:
     def typeface(self, name: str) -> Typeface:
         """Return a font at its large size."""
         if name not in self._typefaces:
-            import matplotlib as mpl  # noqa: PLC0415 - slow to import, and only needed to draw
-
-            self._typefaces[name] = Typeface(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf")
+            self._typefaces[name] = Typeface(_fonts() / f"{name}.ttf")
         return self._typefaces[name]
+
+
+def _fonts() -> Path:
+    """The folder of matplotlib's fonts, found without the import of matplotlib, which is slow."""
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(name="matplotlib")
+    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def write(canvas: MatLike, mask: MatLike, x: int, y: int, colour: Colour) -> None:
     """Blend a mask in ``colour`` onto the canvas in place, upper left corner at (x, y); what is outside is cut."""
+    shown = clipped(canvas, mask, x, y)
+    if shown is not None:
+        below, ink = shown
+        ink = cv2.cvtColor(ink, cv2.COLOR_GRAY2RGB)
+        kept = cv2.multiply(below, cv2.bitwise_not(ink), scale=1 / 255)
+        below[:] = cv2.add(kept, cv2.multiply(ink, np.array([*colour, 0.0]), scale=1 / 255))
+
+
+def clipped(canvas: MatLike, mask: MatLike, x: int, y: int) -> tuple[MatLike, MatLike] | None:
+    """The part of the canvas that a mask at (x, y) covers, and the part of the mask that is on it; if there is any."""
     top, left = max(0, -y), max(0, -x)
     bottom, right = min(mask.shape[0], canvas.shape[0] - y), min(mask.shape[1], canvas.shape[1] - x)
     if bottom <= top or right <= left:
-        return
-    ink = mask[top:bottom, left:right]
-    below = canvas[y + top : y + bottom, x + left : x + right]
-    kept = cv2.multiply(below, cv2.bitwise_not(ink), scale=1 / 255)
-    below[:] = cv2.add(kept, cv2.multiply(ink, np.array([*colour, 0.0]), scale=1 / 255))
+        return None
+    return canvas[y + top : y + bottom, x + left : x + right], mask[top:bottom, left:right]

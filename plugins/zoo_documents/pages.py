@@ -3,38 +3,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from zoo_documents import lettering as fonts
+from zoo_documents import scenes
 from zoo_documents.backgrounds import SUPER, paint
+from zoo_documents.faces import Faces
 from zoo_documents.fields import Field, Text
 from zoo_documents.lettering import Lettering, write
 from zoo_documents.palettes import Colour, draw_palette, mixed
-from zoo_documents.words import CASED, Script, word
+from zoo_documents.words import CASED, Pattern, Script, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zoo_core.api import UInt8Image
 
-LONG_SIDE = 192
+LONG_SIDE = 160
+# Sizes of letters are given for a longer side of 192.
+_SCALE = LONG_SIDE / 192
 _SCRIPTS: tuple[tuple[Script, float], ...] = (
-    ("latin", 0.6),
-    ("ideographs", 0.16),
-    ("cyrillic", 0.1),
+    ("latin", 0.56),
+    ("ideographs", 0.22),
+    ("cyrillic", 0.08),
     ("greek", 0.06),
     ("georgian", 0.04),
     ("armenian", 0.04),
 )
 
 
+@dataclass(frozen=True)
+class Stock:
+    """What all templates share: letters and faces, each made when first asked for and kept."""
+
+    lettering: Lettering = field(default_factory=Lettering)
+    faces: Faces = field(default_factory=Faces)
+
+
 class Page:
     """A document of ``aspect`` (width / height) to be composed.
 
-    Coordinates are parts of width and height; sizes of letters are pixels of the finished layer. ``part(name)``
+    Coordinates are parts of width and height; sizes of letters are 192nds of the longer side. ``part(name)``
     returns the generator that decides one aspect of the design, so that a variant can change one aspect alone.
     ``hue_turn`` is added to the hue, in turns.
     """
@@ -43,7 +56,7 @@ class Page:
         self,
         aspect: float,
         part: Callable[[str], np.random.Generator],
-        lettering: Lettering,
+        stock: Stock,
         *,
         calm: bool,
         hue_turn: float = 0.0,
@@ -51,10 +64,11 @@ class Page:
         self.width = min(LONG_SIDE, round(LONG_SIDE * aspect))
         self.height = min(LONG_SIDE, round(LONG_SIDE / aspect))
         self.part = part
-        self.palette = draw_palette(float(part("hue").random()) + hue_turn, part("scheme"), pale=calm)
+        self.palette = draw_palette(float(part("hue").random()), part("scheme"), pale=calm, hue_turn=hue_turn)
         self.canvas = np.zeros((self.height * SUPER, self.width * SUPER, 3), np.uint8)
         self.fields: list[Field] = []
-        self._lettering = lettering
+        self.faces = stock.faces
+        self._lettering = stock.lettering
         generator = part("fonts")
         draw = float(generator.random())
         self.script: Script = "latin"
@@ -79,6 +93,10 @@ class Page:
     def paint(self, *, calm: bool) -> None:
         """Paint the background."""
         paint(self.canvas, self.part("background"), self.palette, calm=calm)
+
+    def picture(self, part: str = "art", *, calm: bool = False) -> None:
+        """Print a picture."""
+        scenes.lay(self.canvas, self.part(part), self.palette, calm=calm)
 
     def pixels(self, x: float, y: float) -> tuple[int, int]:
         """Pixel of the canvas at parts of width and height."""
@@ -114,7 +132,7 @@ class Page:
         on_page = x if align == 1 else 1 - x if align == 0 else 2 * min(x, 1 - x)
         room = min(max(on_page, 0.1) * 0.97, room)
         typeface = self._lettering.typeface(font or self.body_font)
-        mask = typeface.line(text, size * SUPER, round(room * self.canvas.shape[1]))
+        mask = typeface.line(text, size * _SCALE * SUPER, round(room * self.canvas.shape[1]))
         left, middle = self.pixels(x, y)
         write(
             self.canvas,
@@ -140,14 +158,12 @@ class Page:
         room: float = 1.0,
     ) -> None:
         """Leave a line to be filled, its middle at height ``y``, cut at ``room`` of the width."""
-        face = self._lettering.face(font or self.body_font, round(size), stretch)
+        face = self.face(size, font, stretch)
         left, middle = self.place(x, y)
-        used = script or self.script
         self.fields.append(
             Text(
                 face,
-                pattern,
-                used,
+                Pattern(pattern, script or self.script),
                 left,
                 middle - face.height // 2,
                 colour or self.palette.ink,
@@ -159,7 +175,11 @@ class Page:
 
     def face(self, size: float, font: str | None = None, stretch: float = 1.0) -> fonts.Face:
         """A face at a size of the finished layer."""
-        return self._lettering.face(font or self.body_font, round(size), stretch)
+        return self._lettering.face(font or self.body_font, max(4, round(size * _SCALE)), stretch)
+
+    def pitch(self, size: float) -> int:
+        """Pixels of the finished layer from line to line."""
+        return max(4, round(size * _SCALE))
 
     def words(self, part: str, count: int, *, capitals: bool = False) -> str:
         """Made-up words of the page's script, decided by ``part``; in capitals if asked and the script has them."""

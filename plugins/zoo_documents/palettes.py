@@ -25,37 +25,55 @@ class Palette:
     dark: bool
 
 
-def draw_palette(angle: float, scheme: np.random.Generator, *, pale: bool) -> Palette:
-    """Draw a palette about the hue ``angle`` in turns; ``scheme`` decides all the rest.
+def draw_palette(hue: float, scheme: np.random.Generator, *, pale: bool, hue_turn: float = 0.0) -> Palette:
+    """Draw a palette about ``hue`` in turns; ``scheme`` decides all the rest.
 
-    Pale ones, for what has to be read, are near white; others may be deep or dark.
+    Pale ones, for what has to be read, are near white; others may be deep or dark. With ``hue_turn`` it is the same
+    palette with all hues turned, and never grey, so that one sees it.
     """
+    angle, floor = hue + hue_turn, 0.45 if hue_turn else 0.0
     style, chroma, light, spread, turn, tone = scheme.random(6).tolist()
     near = angle + 0.12 * (spread - 0.5)
     accent_angle = angle + (0.5 if turn < 0.4 else 0.33 if turn < 0.6 else 0.06)
     if pale:
-        saturation = 0.07 + 0.25 * chroma
-        paper, tint = _rgb(angle, saturation, 0.86 + 0.14 * light), _rgb(near, saturation + 0.12, 0.75 + 0.2 * tone)
-    elif style < 0.25:
+        saturation = 0.02 + 0.25 * chroma * chroma
+        paper, tint = _rgb(angle, saturation, 0.88 + 0.12 * light), _rgb(near, saturation + 0.12, 0.75 + 0.2 * tone)
+    elif style < 0.26:  # black, anthracite
         paper, tint = (
-            _rgb(angle, 0.2 + 0.6 * chroma, 0.06 + 0.2 * light),
-            _rgb(near, 0.25 + 0.6 * chroma, 0.2 + 0.3 * tone),
+            _rgb(angle, floor + 0.4 * chroma**2, 0.04 + 0.14 * light),
+            _rgb(near, floor + 0.5 * tone, 0.1 + 0.3 * tone),
         )
-    elif style < 0.42:
+    elif style < 0.42:  # navy, bottle green, wine
         paper, tint = (
-            _rgb(angle, 0.08 + 0.25 * chroma, 0.35 + 0.4 * light),
-            _rgb(angle, 0.25 * chroma, 0.6 + 0.4 * tone),
+            _rgb(angle, 0.5 + 0.45 * chroma, 0.15 + 0.25 * light),
+            _rgb(near, 0.4 + 0.5 * chroma, 0.3 + 0.35 * tone),
         )
-    elif style < 0.62:
-        paper, tint = _rgb(angle, 0.25 * chroma, 0.88 + 0.12 * light), _rgb(near, 0.2 + 0.5 * chroma, 0.7 + 0.3 * tone)
+    elif style < 0.5:  # silver, grey
+        paper, tint = (
+            _rgb(angle, floor + 0.1 * chroma, 0.45 + 0.4 * light),
+            _rgb(angle, floor + 0.12 * chroma, 0.65 + 0.35 * tone),
+        )
+    elif style < 0.58:  # gold, bronze; another metal if the hue is turned
+        gold = 0.11 + 0.03 * (spread - 0.5) + hue_turn
+        paper, tint = (
+            _rgb(gold, 0.4 + 0.4 * chroma, 0.45 + 0.4 * light),
+            _rgb(gold, 0.25 + 0.3 * chroma, 0.75 + 0.25 * tone),
+        )
+    elif style < 0.76:  # white
+        paper, tint = (
+            _rgb(angle, floor + 0.1 * chroma, 0.9 + 0.1 * light),
+            _rgb(near, 0.1 + 0.5 * chroma, 0.7 + 0.3 * tone),
+        )
     else:  # vivid
         paper, tint = (
-            _rgb(angle, 0.5 + 0.5 * chroma, 0.4 + 0.55 * light),
-            _rgb(near, 0.4 + 0.6 * chroma, 0.4 + 0.6 * tone),
+            _rgb(angle, 0.45 + 0.5 * chroma, 0.45 + 0.45 * light),
+            _rgb(near, 0.3 + 0.6 * chroma, 0.45 + 0.5 * tone),
         )
     dark = luminance(paper) + 0.4 * luminance(tint) < 1.4 * 135
     ink = _rgb(angle, 0.15 * tone, 0.85 + 0.15 * light) if dark else _rgb(angle, 0.6 * tone, 0.05 + 0.25 * light)
     accent = _rgb(accent_angle, 0.55 + 0.45 * chroma, (0.65 if dark else 0.4) + 0.35 * tone)
+    if chroma < 0.2 and not hue_turn and not pale:  # noble cards are printed in gold or silver
+        accent = (214, 176, 98) if turn < 0.5 else (200, 203, 208)
     second = _rgb(accent_angle + 0.3, 0.4 + 0.5 * spread, 0.35 + 0.6 * light)
     return Palette(paper, tint, ink, accent, second, dark)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo_documents import artwork
 from zoo_documents.fields import Code, Lines, Signature
 from zoo_documents.palettes import any_colour, luminance, mixed
-from zoo_documents.words import LABELS, TITLES
+from zoo_documents.words import LABELS, TITLES, Pattern
 
 if TYPE_CHECKING:
     from zoo_documents.pages import Page
@@ -38,7 +38,11 @@ def letter(page: Page) -> None:
     left = 0.2 if 0.3 <= u[1] < 0.45 else 0.1
     start = 0.18 + 0.04 * u[7]
     x0, y0 = page.place(left, start)
-    page.fields.append(Lines(page.face(6), "{w} {w} ##", page.script, x0, y0, page.width // 2, 7, 3, 3, palette.ink))
+    page.fields.append(
+        Lines(
+            page.face(6), Pattern("{w} {w} ##", page.script), x0, y0, page.width // 2, page.pitch(7), 3, 3, palette.ink
+        )
+    )
     page.field("{d}.{m}.{y}", 0.92, start + 0.1 * u[8], 6, right=True)
     page.field("{w} {w} {w}", left, start + 0.17, 7 + u[9], colour, page.title_font)
     pattern = " ".join(["{w}"] * 9)
@@ -49,18 +53,17 @@ def letter(page: Page) -> None:
         page.fields.append(
             Lines(
                 page.face(5),
-                pattern,
-                page.script,
+                Pattern(pattern, page.script),
                 x0,
                 y0,
                 round(page.width * (0.92 - left)),
-                6,
+                page.pitch(6),
                 2,
                 most,
                 page.faint(0.2),
             )
         )
-        y += (most + 1.2) * 6 / page.height
+        y += (most + 1.2) * page.pitch(6) / page.height
         if y > 0.75:
             break
     spot = page.place(left if u[12] < 0.6 else 0.6, min(y + 0.02, 0.82))
@@ -152,7 +155,17 @@ def receipt(page: Page) -> None:
     face = page.face(6 + u[10], page.number_font if page.script == "latin" else None, 0.9)
     pitch = face.height
     page.fields.append(
-        Lines(face, "{w}   #,##", page.script, left, top, round(0.9 * page.width), pitch, max(2, most - 3), most, ink)
+        Lines(
+            face,
+            Pattern("{w}   #,##", page.script),
+            left,
+            top,
+            round(0.9 * page.width),
+            pitch,
+            max(2, most - 3),
+            most,
+            ink,
+        )
     )
     y = min(y + 0.04 + most * pitch / page.height, 0.78)
     page.text("TOTAL" if page.script == "latin" else page.words("total", 1), 0.06, y + 0.03, 8, ink, page.title_font)

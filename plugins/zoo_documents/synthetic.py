@@ -8,8 +8,7 @@ from typing import Annotated, overload
 from pydantic import Field
 
 from zoo_core.api import Sample
-from zoo_documents.lettering import Lettering
-from zoo_documents.pages import LONG_SIDE
+from zoo_documents.pages import Stock
 from zoo_documents.templates import Split, Template, compose, key
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -19,7 +18,7 @@ class SyntheticDocuments:
     """Drawn documents that need no data: index ``template * samples_per_template + sample``.
 
     Images depend on (seed, split, template, sample) alone, with one release of OpenCV and Pillow to the bit; longest
-    side 192. A quarter of the templates differ from another one in colour, emblem, name or mark alone.
+    side 160. A quarter of the templates differ from another one in colour, emblem, name or mark alone.
 
     Args:
         templates: number of classes; a template is drawn when first asked for.
@@ -41,9 +40,9 @@ class SyntheticDocuments:
         self._samples = samples_per_template
         self._split = split
         self._seed = seed
-        self._lettering = Lettering()
+        self._stock = Stock()
         self._kept: dict[int, Template] = {}
-        self._most_kept = max(1, cache_mb * 2**20 // (LONG_SIDE * LONG_SIDE * 3))
+        self._room = cache_mb * 2**20
 
     def __len__(self) -> int:
         return len(self.classes) * self._samples
@@ -56,9 +55,11 @@ class SyntheticDocuments:
     def _template(self, number: int) -> Template:
         template = self._kept.get(number)
         if template is None:
-            template = compose(self._seed, self._split, number, self._lettering)
-            if len(self._kept) >= self._most_kept:
-                del self._kept[next(iter(self._kept))]  # the oldest: samples come in random order, so any would do
+            template = compose(self._seed, self._split, number, self._stock)
+            self._room -= template.nbytes
+            while self._room < 0 and self._kept:
+                # The oldest: samples come in random order, so any would do.
+                self._room += self._kept.pop(next(iter(self._kept))).nbytes
             self._kept[number] = template
         return template
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy as np
 
@@ -46,46 +46,60 @@ TITLES = {
     "bank": ("PLATINUM", "titanium", "World", "Signature", "Business", "Gold", "DEBIT", "Infinite", "Classic",
              "Rewards", "Travel", "Cash Back", "Student", "PREPAID"),
 }  # fmt: skip
-_TOKEN = re.compile(r"(#|@|\{[dmysUw]\})")
+_TOKEN = re.compile(r"(#+|@|\{[dmysUw]\})")
 _FILLERS: dict[str, Callable[[int], str]] = {
-    "#": lambda number: str(number % 10),
     "@": lambda number: chr(65 + number % 26),
     "{d}": lambda number: f"{1 + number % 28:02d}",
     "{m}": lambda number: f"{1 + number % 12:02d}",
     "{y}": lambda number: str(1940 + number % 95),
     "{s}": lambda number: f"{14 + number % 22:02d}",
 }
-_WORD_NUMBERS = 9
 
 
 def word(generator: np.random.Generator, script: Script) -> str:
     """Make up a word: capitalised where the script has capitals."""
-    return _word(iter(generator.integers(0, 2**16, _WORD_NUMBERS).tolist()), script)
+    return _word(int(generator.integers(2**63)), script)
 
 
-def fill(pattern: str, generator: np.random.Generator, script: Script) -> str:
-    """Fill a pattern with made-up content.
+class Pattern:
+    """A pattern to be filled with made-up content.
 
     ``#`` is a digit, ``@`` a capital, ``{w}`` a word, ``{U}`` a word in capitals, ``{d}``, ``{m}``, ``{y}`` day, month
     and year, ``{s}`` two digits of a recent year.
     """
-    parts = _TOKEN.split(pattern)
-    words = pattern.count("{w}") + pattern.count("{U}")
-    numbers = iter(generator.integers(0, 2**16, len(parts) // 2 + _WORD_NUMBERS * words).tolist())
-    for position in range(1, len(parts), 2):
-        token = parts[position]
-        filler = _FILLERS.get(token)
-        if filler is not None:
-            parts[position] = filler(next(numbers))
-        else:
-            made = _word(numbers, script)
-            parts[position] = made.upper() if token == "{U}" and script in CASED else made  # noqa: S105 - no password
-    return "".join(parts)
+
+    __slots__ = ("_fillers", "_parts")
+
+    def __init__(self, pattern: str, script: Script) -> None:
+        self._parts = _TOKEN.split(pattern)
+        self._fillers = [_filler(token, script) for token in self._parts[1::2]]
+
+    def fill(self, generator: np.random.Generator) -> str:
+        """Make up content: one draw for every token."""
+        parts = self._parts.copy()
+        # A third of the time of generator.integers, and these need not be any more even.
+        numbers = generator.bit_generator.random_raw(len(self._fillers)).tolist()
+        parts[1::2] = [filler(number) for filler, number in zip(self._fillers, numbers, strict=True)]
+        return "".join(parts)
 
 
-def _word(numbers: Iterator[int], script: Script) -> str:
+def _filler(token: str, script: Script) -> Callable[[int], str]:
+    if token.startswith("#"):
+        digits = len(token)
+        return lambda number: f"{number % 10**digits:0{digits}d}"
+    if token == "{w}":  # noqa: S105 - no password
+        return lambda number: _word(number, script)
+    if token == "{U}":  # noqa: S105 - no password
+        return lambda number: _word(number, script).upper() if script in CASED else _word(number, script)
+    return _FILLERS[token]
+
+
+def _word(number: int, script: Script) -> str:
     consonants, vowels = _LETTERS[script]
-    count = (2, 2, 3, 3, 4)[next(numbers) % 5]
-    letters = [consonants[next(numbers) % len(consonants)] + vowels[next(numbers) % len(vowels)] for _ in range(count)]
-    made = "".join(letters)
+    number, length = divmod(number, 5)
+    made = ""
+    for _ in range((2, 2, 3, 3, 4)[length]):
+        number, consonant = divmod(number, len(consonants))
+        number, vowel = divmod(number, len(vowels))
+        made += consonants[consonant] + vowels[vowel]
     return made.capitalize() if script in CASED else made
