@@ -160,6 +160,30 @@ class Teacher(Protocol):
         ...
 
 
+@runtime_checkable
+class DeviceAugmentation(Augmentation, Protocol):
+    """An augmentation that can also take the pictures of a whole batch at once, on the device that trains.
+
+    The loader's processes ``prepare`` each sample, zoo stacks what they return and brings it to the device, and the
+    ``executor`` renders it: the same pictures as ``__call__``'s, as near as arithmetic allows.
+    """
+
+    def prepare(self, sample: Sample, generator: np.random.Generator) -> tuple[npt.NDArray[Any], ...]:
+        """Return arrays of whole numbers whose shapes and types are the same for every sample.
+
+        Floats would be rounded where the recipe trains in true half precision; send their bytes. ``generator`` as for
+        ``__call__``, and the only chance there is.
+        """
+        ...
+
+    def executor(self) -> torch.nn.Module:
+        """Return the module whose ``forward`` takes the stacked arrays and returns ``uint8 [N, H, W, 3]`` RGB.
+
+        It is moved to the device with the model and never saved: it has no parameters, its buffers are not persistent.
+        """
+        ...
+
+
 class TrainedModel(Protocol):
     """What an export wrapper is given: the trained model with its two parts."""
 

@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from zoo import preprocessing
 from zoo_core.building import build
+from zoo_core.contracts import DeviceAugmentation
 from zoo_core.errors import Problem, RecipeError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -128,6 +129,19 @@ class RecipeBuilder:
         size = self.recipe.data.image_size
         return cast("Augmentation", self.component("augmentation", ("data", "augmentation"), image_size=size))
 
+    def device_augmentation(self) -> DeviceAugmentation:
+        """Build the augmentation for pictures taken on the device.
+
+        Raises:
+            RecipeError: it can only take them in the loader.
+        """
+        augmentation = self.augmentation()
+        if not isinstance(augmentation, DeviceAugmentation):
+            message = f"{self.recipe.data.augmentation.name} has no executor for the device"
+            place = self.loaded.document.locate(("data", "augment_on"))
+            raise RecipeError([Problem(message, place, "augment_on: loader works with every augmentation")])
+        return augmentation
+
     def validation_items(self) -> ValidationItems:
         """Build the validation set: every sample plain, then its captures."""
         data = self.recipe.data
@@ -204,9 +218,18 @@ class ValidationItems(Dataset[tuple["UInt8Image", int, bool, int]]):
 
 
 def collate(items: list[tuple[Any, ...]]) -> tuple[Tensor, ...]:
-    """Stack items: the images as ``uint8 [N, H, W, 3]``, everything else as ``[N]``."""
+    """Stack items: the images as ``uint8 [N, H, W, 3]``, everything else as ``[N]``.
+
+    What a ``DeviceAugmentation`` prepared in an image's place, a tuple of arrays, becomes a tuple of their stacks.
+    """
     images, *others = zip(*items, strict=True)
-    return (torch.from_numpy(np.stack(images)), *(torch.tensor(other) for other in others))
+    return (_stack(images), *(torch.tensor(other) for other in others))
+
+
+def _stack(images: Sequence[Any]) -> Any:  # noqa: ANN401 - a tensor or a tuple of them
+    if isinstance(images[0], tuple):
+        return tuple(_stack(arrays) for arrays in zip(*images, strict=True))
+    return torch.from_numpy(np.stack(images))
 
 
 def loader_processes(wish: int | str, *, devices: int = 1, on_cpu: bool = False) -> int:
@@ -229,24 +252,26 @@ def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 class EmbeddedImages:
     """Embeddings of a validation set: ``float32 [N, D]`` of unit length, ``int64 [N]`` and ``bool [N]``.
 
-    ``is_reference`` marks the first plain image of each class, against which the others are identified.
+    ``is_reference`` marks the first plain image of each class, against which the others are identified. ``items``:
+    ``int64 [N]``, where each stands in the validation set.
     """
 
     embeddings: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     is_reference: npt.NDArray[np.bool_]
+    items: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, embeddings: Tensor, labels: Tensor, plain: Tensor, index: Tensor) -> EmbeddedImages:
         """Bring gathered rows into the order of the data set, each once, and mark the references."""
-        _, rows = np.unique(index.cpu().numpy(), return_index=True)
+        items, rows = np.unique(index.cpu().numpy(), return_index=True)
         ordered_labels = labels.cpu().numpy()[rows].astype(np.int64)
         plain_rows = np.flatnonzero(plain.cpu().numpy()[rows])
         _, first = np.unique(ordered_labels[plain_rows], return_index=True)
         is_reference = np.zeros(len(rows), dtype=np.bool_)
         is_reference[plain_rows[first]] = True
         unit = nn.functional.normalize(embeddings.float(), dim=1).cpu().numpy()[rows]
-        return cls(unit, ordered_labels, is_reference)
+        return cls(unit, ordered_labels, is_reference, items.astype(np.int64))
 
 
 def embed(

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -17,11 +17,11 @@ from torch.utils.data.distributed import DistributedSampler
 from zoo.training.shuffling import shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from zoo.training.shuffling import Integers
-    from zoo_core.contracts import Augmentation, Sample, UInt8Image
     from zoo_core.contracts import Dataset as ZooDataset
+    from zoo_core.contracts import Sample
 
 # (seed, stream): validation captures use stream 1, permutations 2 and training augmentation 3.
 PERMUTATION_STREAM = 2
@@ -30,10 +30,15 @@ _BLOCK = 256  # samples within which every data set has its share
 _CHUNK = 1024  # samples whose order is made at once
 
 
-class TrainingItems(Dataset[tuple["UInt8Image", int]]):
-    """Augmented samples by ``(pass over the data, index)``: ``(uint8 [H, W, 3], label)``."""
+class TrainingItems(Dataset[tuple[Any, int]]):
+    """Augmented samples by ``(pass over the data, index)``: ``(uint8 [H, W, 3], label)``.
 
-    def __init__(self, dataset: ZooDataset, augmentation: Augmentation, seed: int) -> None:
+    ``augmentation`` may be what a ``DeviceAugmentation`` prepares: its arrays then stand in the image's place.
+    """
+
+    def __init__(
+        self, dataset: ZooDataset, augmentation: Callable[[Sample, np.random.Generator], Any], seed: int
+    ) -> None:
         self.dataset = dataset
         self.augmentation = augmentation
         self.seed = seed
@@ -41,7 +46,7 @@ class TrainingItems(Dataset[tuple["UInt8Image", int]]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[UInt8Image, int]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, int]:
         passed, index = key
         sample = self.dataset[index]
         generator = np.random.default_rng([self.seed, TRAINING_STREAM, passed, index])

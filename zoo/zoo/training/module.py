@@ -32,6 +32,7 @@ class EmbeddingTraining(lightning.LightningModule):
         schedule: Callable[[float], float],
         channels_last: bool,
         distillation: SimilarityDistillation | None = None,
+        executor: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -39,6 +40,8 @@ class EmbeddingTraining(lightning.LightningModule):
         self.make_optimizer = optimizer
         self.schedule = schedule
         self.distillation = distillation
+        # Takes the training's pictures, where the recipe wants that on the device.
+        self.executor = executor
         # One of each group of the optimizer, at its highest: what a checkpoint says of them is from another batch size.
         self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -69,6 +72,13 @@ class EmbeddingTraining(lightning.LightningModule):
         # The weights' dtype: Lightning's true half precisions change it, mixed ones do not.
         pixels = to_pixels(images, next(self.model.parameters()).dtype)
         return cast("Tensor", self.model(pixels.contiguous(memory_format=self.memory_format)))
+
+    def on_after_batch_transfer(self, batch: tuple[Any, ...], dataloader_idx: int) -> tuple[Any, ...]:
+        """Take the pictures that the loader's processes prepared; those of validation are taken already."""
+        if self.executor is None or not self.trainer.training:
+            return cast("tuple[Any, ...]", super().on_after_batch_transfer(batch, dataloader_idx))
+        prepared, *others = batch
+        return (self.executor(*prepared), *others)
 
     def training_step(self, batch: tuple[Tensor, ...], _batch_index: int) -> Tensor:
         """Return the loss of one batch: images, labels and, where the recipe distils, features of the teacher."""

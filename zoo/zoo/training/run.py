@@ -69,7 +69,10 @@ class Training:
         self.builder = builder = RecipeBuilder(loaded, registry)
         self.sources = builder.training_sources()
         mixed = MixedDataset([source.dataset for source in self.sources])
-        self.items = TrainingItems(mixed, builder.augmentation(), self.recipe.seed)
+        on_device = builder.device_augmentation() if self.recipe.data.augment_on == "device" else None
+        self.executor = on_device.executor() if on_device else None
+        picture = on_device.prepare if on_device else builder.augmentation()
+        self.items = TrainingItems(mixed, picture, self.recipe.seed)
         self.validation = builder.validation_items()
         self.model = builder.model(initial_weights=not resume)
         self.num_classes = len(self.items.dataset.classes)
@@ -119,6 +122,7 @@ class Training:
             distillation=SimilarityDistillation(temperature=distillation.temperature, weight=distillation.weight)
             if distillation
             else None,
+            executor=self.executor,
         )
         if self.recipe.model.memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)
