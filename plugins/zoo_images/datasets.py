@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, overload
-
-from pydantic import Field
+from typing import overload
 
 from zoo_core.api import ComponentError, Sample, UnreadableSample
 from zoo_images.cache import DecodedImages
 from zoo_images.duplicates import groups
+from zoo_images.options import PositiveInt, Share  # noqa: TC001 - read to check options
 from zoo_images.partition import Split, belongs
 from zoo_images.views import views as all_views
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class FolderDataset:

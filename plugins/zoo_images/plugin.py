@@ -24,6 +24,24 @@ def zoo_components() -> list[ComponentSpec]:
             summary="each image its own class, optionally times 24 views",
         ),
         ComponentSpec(
+            kind="dataset",
+            name="list",
+            factory="zoo_images.lists:ListDataset",
+            summary="a CSV or Parquet list of images and their classes",
+        ),
+        ComponentSpec(
+            kind="dataset",
+            name="webdataset",
+            factory="zoo_images.webdatasets:WebDataset",
+            summary="tar shards, streamed through webdataset",
+        ),
+        ComponentSpec(
+            kind="dataset",
+            name="hub",
+            factory="zoo_images.hub:HubDataset",
+            summary="a data set of the Hugging Face Hub, streamed through datasets",
+        ),
+        ComponentSpec(
             kind="augmentation",
             name="capture",
             factory="zoo_images.capture:Capture",

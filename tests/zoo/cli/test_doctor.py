@@ -47,7 +47,10 @@ def test_strict_discovery_does_not_stop_the_report(add_distribution, monkeypatch
 
 def test_a_missing_extra_says_the_pip_line(monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in {"torch", "timm"} else object())
-    assert doctor.extras() == {"train": "missing torch, timm; get it by pip install 'plugzoo[train]'"}
+    assert doctor.extras() == {
+        "shards": "installed",
+        "train": "missing torch, timm; get it by pip install 'plugzoo[train]'",
+    }
 
 
 def test_a_library_that_cannot_be_imported_is_told(monkeypatch):
