@@ -42,7 +42,7 @@ def test_another_data_set_can_be_asked_for(here, trained_run):
     assert document["evaluation"]["counts"]["classes"] == 4
     assert document["evaluation"]["data"]["options"]["templates"] == 4
     assert {name.rpartition("/")[2] for name in document["written"]} == {
-        *("metrics.json", "thresholds.csv", "roc.png", "scores.png", "embedding.png"),
+        *("metrics.json", "thresholds.csv", "roc.png", "scores.png", "embedding.png", "worst_pairs.jpg"),
     }
 
 

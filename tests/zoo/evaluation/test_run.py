@@ -21,7 +21,7 @@ def embedded():
     embeddings = np.repeat(generator.normal(size=(40, 8)), 5, axis=0) + 0.6 * generator.normal(size=(200, 8))
     labels = np.repeat(np.arange(40), 5)
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return assembly.EmbeddedImages(unit.astype(np.float32), labels, np.arange(200) % 5 == 0)
+    return assembly.EmbeddedImages(unit.astype(np.float32), labels, np.arange(200) % 5 == 0, np.arange(200))
 
 
 def written(embedded, folder):
@@ -63,7 +63,9 @@ def test_pictures_are_drawn_without_global_state_and_are_the_same_each_time(embe
 def test_pictures_of_extreme_models_can_be_drawn(embedded, embeddings, tmp_path):
     if embeddings is None:
         embeddings = np.eye(40)[embedded.labels]
-    extreme = assembly.EmbeddedImages(embeddings.astype(np.float32), embedded.labels, embedded.is_reference)
+    extreme = assembly.EmbeddedImages(
+        embeddings.astype(np.float32), embedded.labels, embedded.is_reference, embedded.items
+    )
     document, _ = written(extreme, tmp_path)
     assert 0 <= document["metrics"]["auc"] <= 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import assembly, metrics, weights
 from zoo.evaluation.pictures import draw_embedding, draw_roc, draw_scores
+from zoo.evaluation.worst import draw_worst
 from zoo.folders import read_json, write_json, write_text
 from zoo.recipes import load_run_recipe
 
@@ -71,9 +72,10 @@ def run(
     # Before the model moves to a device.
     measured = weights.weights_sha256(model)
     loader, data = loaded.recipe.data.loader, loaded.recipe.data.valid
+    items = builder.validation_items()
     embedded = assembly.embed(
         model,
-        builder.validation_items(),
+        items,
         batch_size=loader.batch_size,
         num_workers=assembly.loader_processes(loader.num_workers),
         advance=advance,
@@ -89,6 +91,9 @@ def run(
     document, written = write(evaluate(embedded), run.evaluation, title=title, context=context)
     written.append(run.evaluation / "embedding.png")
     draw_embedding(embedded, written[-1], title=title)
+    written.append(run.evaluation / "worst_pairs.jpg")
+    classes = items.dataset.classes
+    draw_worst(embedded, lambda row: items[int(embedded.items[row])][0], lambda label: classes[label], written[-1])
     return document, written
 
 
