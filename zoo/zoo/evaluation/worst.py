@@ -75,8 +75,8 @@ def draw_worst(
 ) -> None:
     """Draw the worst pairs side by side: different classes on the left, the same class on the right.
 
-    ``image_of`` gives a row's image ``uint8 [H, W, 3]``, ``name_of`` a label's class name. Written as JPEG; it shows the
-    data itself, so it stays in the run folder and is never published, unlike the figures that are PNG.
+    ``image_of`` gives a row's image ``uint8 [H, W, 3]``, ``name_of`` a label's class name. Written as JPEG: it shows
+    the data itself, so it stays in the run folder and is never published, unlike the figures that are PNG.
     """
     columns = worst_pairs(embedded)
     titles = ("different classes, yet alike", "one class, yet unlike")
