@@ -64,9 +64,7 @@ def test_pictures_are_drawn_without_global_state_and_are_the_same_each_time(embe
 def test_pictures_of_extreme_models_can_be_drawn(embedded, embeddings, tmp_path):
     if embeddings is None:
         embeddings = np.eye(40)[embedded.labels]
-    extreme = assembly.EmbeddedImages(
-        embeddings.astype(np.float32), embedded.labels, embedded.is_reference, embedded.items
-    )
+    extreme = replace(embedded, embeddings=embeddings.astype(np.float32))
     document, _ = written(extreme, tmp_path)
     assert 0 <= document["metrics"]["auc"] <= 1
 
