@@ -39,7 +39,7 @@ class AverageWeights(Callback):
         """Start from the weights as they are, or as the checkpoint says, on the device where they are now."""
         self._current = _weights(pl_module)
         average = self._average or self._current
-        self._average = {name: average[name].to(value, copy=True) for name, value in self._current.items()}
+        self._average = {name: average[name].detach().to(value, copy=True) for name, value in self._current.items()}
         self.steps = max(self.steps, trainer.global_step)
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:

@@ -43,9 +43,7 @@ class WholeCheckpoints(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
-            # Torch's writer wraps what the system said in lines of its own.
-            reason = error.strerror if isinstance(error, OSError) else None
-            message = f"{path}: the checkpoint cannot be written: {reason or _first_line(error)}"
+            message = f"{path}: the checkpoint cannot be written: {_reason(error)}"
             hint = "make room and go on with --resume; the checkpoint from before is still there"
             raise RunError(message, hint=hint) from error
 
@@ -99,5 +97,9 @@ def kept_checkpoints(folder: RunFolder, monitor: str) -> list[Callback]:
     return [best, last]
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _reason(error: BaseException) -> str:
+    """Return what the system said, which torch's writer hides behind an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return cause.strerror or str(cause) if cause else str(error).partition("\n")[0]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import csv
+import os
+import resource
+import signal
+
+import pytest
+import torch
+
+from zoo.training.checkpoints import WholeCheckpoints
+from zoo_core.errors import RunError
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond some thousand bytes: a real failure of a real write."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path, full_disk):  # noqa: ARG001 - it limits
+    path = tmp_path / "last.ckpt"
+    files = WholeCheckpoints()
+    files.save_checkpoint({"step": 1}, path)
+    before = path.read_bytes()
+
+    with pytest.raises(RunError, match=r"last\.ckpt: the checkpoint cannot be written: File too large"):
+        files.save_checkpoint({"step": 2, "weights": torch.zeros(100_000)}, path)
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+DAMAGED = {
+    "empty": b"",
+    "text": b"no checkpoint at all\n" * 100,
+    "a list": [1],
+    "weights alone": {"state_dict": {}},
+    "code": {"state_dict": os.getcwd},
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_what_is_no_checkpoint_of_a_training_is_refused_with_what_to_do(tmp_path, content):
+    path = tmp_path / "last.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+
+    with pytest.raises(RunError, match=r"last\.ckpt: it is .*checkpoint") as caught:
+        WholeCheckpoints().load_checkpoint(path)
+    assert "copy best.ckpt over last.ckpt" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_half_a_checkpoint_is_one_line(zoo, train):
+    folder, _ = train("run", "trainer.max_epochs=1")
+    whole = folder.last.read_bytes()
+    folder.last.write_bytes(whole[: len(whole) // 2])
+
+    result = zoo("train", "--resume", "--run", folder.path, check=1)
+
+    (line,) = (line for line in result.stderr.splitlines() if "error" in line)
+    assert "last.ckpt" in line
+    assert "best.ckpt" in line
+    assert "Traceback" not in result.stderr
+    assert folder.last.read_bytes() == whole[: len(whole) // 2]
+
+
+def test_the_best_checkpoint_may_take_the_place_of_a_damaged_last_one(train, resume, state_of):
+    folder, _ = train("run")
+    folder.last.write_bytes(folder.best.read_bytes())
+
+    resume(folder, "trainer.max_epochs=3")
+
+    assert state_of(folder.last)["global_step"] == 18
+
+
+def test_seconds_go_on_when_a_run_is_resumed(train, resume):
+    folder, first = train("run")
+    second = resume(folder, "trainer.max_epochs=4")
+
+    with folder.metrics_csv.open(encoding="utf-8") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    assert len(seconds) == 4
+    assert seconds == sorted(seconds)
+    assert seconds[2] > seconds[1] > 0
+    assert (first.images, second.images) == (192, 384)
+
+
+def test_a_run_that_is_finished_resumes_to_its_end_and_evaluates(train, resume, state_of):
+    folder, first = train("run")
+    before = state_of(folder.last)
+
+    outcome = resume(folder)
+
+    assert not outcome.interrupted
+    assert state_of(folder.last)["global_step"] == before["global_step"]
+    assert outcome.images == first.images
+
+
+def test_ctrl_c_in_the_last_validation_stops_before_the_evaluation(train, monkeypatch, state_of):
+    from zoo.training.module import EmbeddingTraining
+
+    finish = EmbeddingTraining.on_validation_epoch_end
+
+    def pressing(self):
+        if self.global_step == 12:
+            os.kill(os.getpid(), signal.SIGINT)
+        finish(self)
+
+    monkeypatch.setattr(EmbeddingTraining, "on_validation_epoch_end", pressing)
+    folder, outcome = train("run")
+
+    assert outcome.interrupted
+    assert state_of(folder.last)["global_step"] == 12
+
+
+def test_half_precision_trains_on_the_cpu(train, state_of):
+    folder, outcome = train("run", "trainer.precision=bf16-mixed", "ema={}")
+
+    assert 0.5 < outcome.metrics["auc"] <= 1
+    weights = state_of(folder.best)["state_dict"]
+    assert {value.dtype for name, value in weights.items() if name.startswith("model.head")} >= {torch.float32}
