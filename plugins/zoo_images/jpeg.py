@@ -27,11 +27,14 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.
 def through_jpeg(images: Tensor, quality: Tensor) -> Tensor:
     """Return ``images float32 [N, 3, H, W]`` of 0..255 as they come out of files of ``quality [N]`` in 1..100."""
     height, width = images.shape[2:]
-    # Whole blocks of 16 x 16 pixels, the rest repeated from the edge.
-    padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
+    # As libjpeg does: columns are repeated before the colours are halved, rows after it.
+    padded = F.pad(images, (0, -width % 16, 0, height % 2), mode="replicate")
     ycc = torch.einsum("ij,njhw->nihw", images.new_tensor(_TO_YCC), padded).round()
     luminance = _quantised(ycc[:, :1] - 128, _table(_LUMINANCE, quality))
-    halved = F.avg_pool2d(ycc[:, 1:], 2).round()
+    halved = F.avg_pool2d(ycc[:, 1:], 2)
+    # libjpeg rounds a half down and up in turns.
+    turns = 0.25 + 0.25 * (torch.arange(halved.shape[3], device=images.device) % 2)
+    halved = torch.floor(halved + turns)
     chrominance = _quantised(halved, _table(_CHROMINANCE, quality))
     # Like libjpeg's "fancy" upsampling; what was padded does not shine in.
     chrominance = chrominance[:, :, : (height + 1) // 2, : (width + 1) // 2]
@@ -48,6 +51,8 @@ def _table(base: tuple[int, ...], quality: Tensor) -> Tensor:
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:
     """Round the cosine transform of each block of ``planes [N, C, H, W]`` to multiples of ``table [N, 64]``."""
+    seen = planes.shape[2]
+    planes = F.pad(planes, (0, 0, 0, -seen % _BLOCK), mode="replicate")
     count, channels, height, width = planes.shape
     rows, columns = height // _BLOCK, width // _BLOCK
     blocks = planes.reshape(count, channels, rows, _BLOCK, columns, _BLOCK).transpose(3, 4)
@@ -56,7 +61,7 @@ def _quantised(planes: Tensor, table: Tensor) -> Tensor:
     steps = table[:, None]
     blocks = torch.round(blocks @ cosines.T / steps) * steps @ cosines
     blocks = blocks.reshape(count, channels, rows, columns, _BLOCK, _BLOCK).transpose(3, 4)
-    return blocks.reshape(planes.shape).round().clamp(-128, 127)
+    return blocks.reshape(planes.shape)[:, :, :seen].round().clamp(-128, 127)
 
 
 def _cosines(like: Tensor) -> Tensor:
