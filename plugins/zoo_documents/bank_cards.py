@@ -92,7 +92,8 @@ def _fields(page: Page, u: list[float], *, upright: bool) -> None:
     script = page.script if page.script in {"cyrillic", "greek"} and u[18] < 0.3 else "latin"
     field = partial(page.field, script=script, relief=relief)
     font = MONO[1] if draw < 0.75 else page.number_font
-    if u[21] < 0.06:  # a modern one: nothing but art
+    if u[21] < 0.06:  # a modern one: little but art
+        field("{U} {U}", 0.08, 0.9, 6.5, light, page.body_font, room=0.6)
         return
     if upright or u[21] < 0.12:
         x, y = (0.1, 0.3 + 0.2 * u[15]) if upright else (0.7, 0.15)

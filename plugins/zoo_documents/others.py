@@ -98,6 +98,7 @@ def member_card(page: Page) -> None:
         left, top = page.place(0.08, 0.77)
         page.fields.append(Code(left, top, round(0.5 * page.width), max(8, page.height // 9), square=False))
         page.field("### #### ####", 0.1, 0.92, 5, _BLACK, script="latin")
-    elif u[9] < 0.8:
-        page.field("#### #### ####", 0.07, 0.82, 9, ink, page.number_font, script="latin")
+    else:
         page.field("{U} {U}", 0.07, 0.92, 7, ink)
+    if 0.4 <= u[9] < 0.8:
+        page.field("#### #### ####", 0.07, 0.82, 9, ink, page.number_font, script="latin")

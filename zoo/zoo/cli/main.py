@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Static, so that neither --help nor completion imports a command; the module's `command` is the click command.
 COMMANDS = {
+    "data": ("zoo.cli.data", "Look at a recipe's data, and check it, before training."),
     "train": ("zoo.cli.train", "Train a model from a recipe."),
     "eval": ("zoo.cli.eval", "Measure a trained model: verification, rank-1, pictures."),
     "export": ("zoo.cli.export", "Export a trained model to ONNX and verify the file."),

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from zoo.cli.main import cli
+
+RECIPE = """\
+extends: base/embedding.yaml
+data:
+  image_size: [48, 64]
+  train: {name: documents/synthetic, options: {split: train, templates: 8, samples_per_template: 4}}
+  valid: {name: documents/synthetic, options: {split: unseen, templates: 5, samples_per_template: 2}}
+"""
+FOLDERS = """\
+extends: base/embedding.yaml
+data:
+  train: {name: images/folder, options: {root: train, cache: none}}
+  valid: {name: images/folder, options: {root: valid, cache: none}}
+"""
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Run `zoo data` in this process, in a folder with two recipes: `data("check", "--json")`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    (tmp_path / "folders.yaml").write_text(FOLDERS)
+
+    def run(*arguments, check=0):
+        result = CliRunner().invoke(cli, ["data", *map(str, arguments)])
+        assert result.exit_code == check, result.output
+        return result
+
+    return run
+
+
+def picture(path, seed, size=(60, 40), **options):
+    """A smooth picture of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chance = np.random.default_rng(seed)
+    coarse = Image.fromarray(chance.integers(0, 256, (4, 6, 3), dtype=np.uint8))
+    coarse.resize(size, Image.Resampling.BICUBIC).save(path, **options)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three classes in training, two in validation; one picture of each side is the same."""
+    for number in range(6):
+        picture(tmp_path / "train" / "abc"[number // 2] / f"{number}.png", number)
+    for number in range(6, 9):
+        picture(tmp_path / "valid" / "de"[number // 8] / f"{number}.png", number, size=(90, 40))
+    return tmp_path
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_a_sheet_has_a_row_for_each_class(data, tmp_path):
+    done = data("preview", "--cfg", "small.yaml", "--classes", 3)
+    assert done.stdout == "small-train.png\n"
+    assert "written: small-train.png (3 of 8 classes)" in done.stderr
+    assert "next: look at it, then zoo data check --cfg small.yaml" in done.stderr
+    three = pixels(tmp_path / "small-train.png")
+    again = data("preview", "--cfg", "small.yaml", "--classes", 3)
+    assert "replaced: small-train.png" in again.stderr
+    np.testing.assert_array_equal(pixels(tmp_path / "small-train.png"), three)
+    data("preview", "--cfg", "small.yaml", "--classes", 5, "-o", "five.png")
+    five = pixels(tmp_path / "five.png")
+    assert five.shape[1] == three.shape[1]
+    # Rows are of one height, below the same heading.
+    row = (five.shape[0] - three.shape[0]) // 2
+    assert row > 100
+    for sheet, rows in ((three, 3), (five, 5)):
+        inked = (sheet < 200).any((1, 2))
+        top = sheet.shape[0] - rows * row
+        assert all(inked[top + number * row : top + (number + 1) * row].any() for number in range(rows))
+
+
+def test_captures_are_on_the_sheet_only_if_asked_for(data, tmp_path):
+    weaker = "data.augmentation.options.strength=0.1"
+    for side in ("train", "valid"):
+        options = ("preview", "--cfg", "small.yaml", "--part", side, "--classes", 2)
+        drawn = {}
+        for manner in ("--plain", "--augmented"):
+            for override in ((), (weaker,)):
+                data(*options, manner, *override, "-o", "sheet.png")
+                drawn[manner, override] = pixels(tmp_path / "sheet.png")
+        np.testing.assert_array_equal(drawn["--plain", ()], drawn["--plain", (weaker,)])
+        assert (drawn["--augmented", ()] != drawn["--augmented", (weaker,)]).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("preview",), 2, "which recipe?"),
+        (("check",), 2, "which recipe?"),
+        (("preview", "--cfg", "small.yaml", "-o", "recipe.yaml"), 2, "a picture is written as .png, .jpg or .webp"),
+        (("check", "--cfg", "small.yaml", "--picture", "small.yaml"), 2, "a picture is written as"),
+        (("check", "--cfg", "folders.yaml"), 4, "train"),
+        (("preview", "--cfg", "nowhere.yaml"), 2, "nowhere.yaml"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_writes_nothing(data, tmp_path, arguments, code, message):
+    before = sorted(tmp_path.iterdir())
+    failed = data(*arguments, check=code)
+    assert message in failed.stderr
+    assert failed.stderr.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("folders")
+def test_counts_sizes_and_balance(data):
+    report = json.loads(data("check", "--cfg", "folders.yaml", "--json").stdout)
+    assert report["schema"] == 1
+    assert report["ok"]
+    train, valid = report["parts"]
+    assert (train["part"], train["name"]) == ("train", "images/folder")
+    assert (train["samples"], train["classes"], train["empty_classes"]) == (6, 3, 0)
+    assert train["width"] == {"min": 60, "median": 60, "max": 60}
+    assert valid["width"] == {"min": 90, "median": 90, "max": 90}
+    assert valid["height"] == {"min": 40, "median": 40, "max": 40}
+    assert valid["samples_per_class"] == {"min": 1, "median": 1.5, "max": 2}
+    assert report["duplicates"] == {"pairs": 0, "leaks": 0, "compared": 9, "listed": []}
+
+
+def test_duplicates_are_found_across_classes_and_leaks_are_loud(data, folders):
+    picture(folders / "train" / "c" / "copy.png", 0)  # of one in a
+    picture(folders / "valid" / "e" / "leak.jpg", 3, quality=90)  # of one in b
+    picture(folders / "train" / "a" / "again.png", 1)  # in its own class
+    done = data("check", "--cfg", "folders.yaml", "--json", "--picture", "same.png")
+    report = json.loads(done.stdout)
+    assert (report["duplicates"]["pairs"], report["duplicates"]["leaks"]) == (2, 1)
+    leak, copy = report["duplicates"]["listed"]
+    assert (leak["kind"], leak["first"]["class"], leak["second"]["class"]) == ("near", "b", "e")
+    assert (leak["first"]["part"], leak["second"]["part"]) == ("train", "valid")
+    assert (copy["kind"], copy["first"]["class"], copy["second"]["class"]) == ("exact", "a", "c")
+    assert report["parts"][0]["repeated_samples"] == 2
+    assert "warning: validation shows what training has seen" in done.stderr
+    assert Image.open(folders / "same.png").size[0] > 600
+
+
+def test_unreadable_files_are_listed_and_fail(data, folders):
+    (folders / "train" / "a" / "broken.jpg").write_bytes(b"no picture")
+    (folders / "valid" / "d" / "empty.png").write_bytes(b"")
+    done = data("check", "--cfg", "folders.yaml", "--json", check=1)
+    report = json.loads(done.stdout)
+    assert not report["ok"]
+    train, valid = (part["unreadable"] for part in report["parts"])
+    assert [entry["source"].replace("\\", "/") for entry in (*train, *valid)] == [
+        "train/a/broken.jpg",
+        "valid/d/empty.png",
+    ]
+    assert all(entry["reason"] and entry["samples"] == 1 for entry in (*train, *valid))
+    assert report["parts"][0]["samples"] == 7
+    text = data("check", "--cfg", "folders.yaml", check=1).stdout
+    assert f"    {train[0]['source']}: {train[0]['reason']}" in text
+    assert "  unreadable  1 samples" in text
+
+
+def test_a_report_for_people(data):
+    done = data("check", "--cfg", "small.yaml")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "train: documents/synthetic"
+    assert "  samples     32" in lines
+    assert "  a class     2 .. 2 .. 2" in lines
+    assert any(line.startswith("valid: ") for line in lines)
+    assert "next: zoo train --cfg small.yaml" in done.stderr
+
+
+def test_all_training_data_sets_are_read_and_shown(data, folders):
+    (folders / "mixed.yaml").write_text(
+        RECIPE + "  train_also:\n  - {name: images/folder, share: 0.4, options: {root: train, cache: none}}\n"
+    )
+    report = json.loads(data("check", "--cfg", "mixed.yaml", "--json").stdout)
+    assert [part["part"] for part in report["parts"]] == ["train", "train_also.0", "valid"]
+    done = data("preview", "--cfg", "mixed.yaml", "--classes", 4)
+    assert "(4 of 11 classes)" in done.stderr
+
+
+def test_a_stream_is_checked_and_shown(data, folders):
+    with tarfile.open(folders / "shard.tar", "w") as archive:
+        for number, path in enumerate(sorted((folders / "train").rglob("*.png"))):
+            members = {"png": path.read_bytes(), "cls": path.parent.name.encode()}
+            if number == 5:
+                members["png"] = b"no picture"
+            for extension, content in members.items():
+                info = tarfile.TarInfo(f"{number:04}.{extension}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    (folders / "shards.yaml").write_text(
+        FOLDERS.replace("images/folder, options: {root: train, cache: none}",
+                        "images/webdataset, options: {shards: shard.tar, scan: true}")
+    )  # fmt: skip
+    report = json.loads(data("check", "--cfg", "shards.yaml", "--json", check=1).stdout)
+    train = report["parts"][0]
+    assert (train["samples"], train["classes"]) == (6, 3)
+    assert [entry["samples"] for entry in train["unreadable"]] == [1]
+    done = data("preview", "--cfg", "shards.yaml")
+    assert "(3 of 3 classes)" in done.stderr

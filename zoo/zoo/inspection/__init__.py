@@ -1,0 +1,1 @@
+"""Looking at data before training: contact sheets and reports."""
