@@ -42,5 +42,8 @@ def test_one_image_a_step_trains_what_has_no_batch_norm(prepare):
 
 @pytest.mark.parametrize("ema", ["{decay: 1}", "{decay: 0}", "{decay: -0.1}", "{decya: 0.9}", "3"])
 def test_a_wrong_average_is_refused(prepare, ema):
-    with pytest.raises(RecipeError, match="decay|decya|ema|Not|not|must|should|unknown"):
+    with pytest.raises(RecipeError) as caught:
         prepare(f"ema={ema}")
+
+    (problem,) = caught.value.problems
+    assert problem.location.key.startswith("ema")
