@@ -28,8 +28,10 @@ def bank_card(page: Page) -> None:
     """Plain or vivid background, mostly a picture; issuer, chip, number, scheme's mark."""
     upright = page.height > page.width
     page.paint(calm=False)
+    u = page.part("layout").random(32).tolist()
+    if u[24] < 0.3:  # a pattern, hardly to be seen
+        page.picture("texture", calm=True)
     _pictures(page)
-    u = page.part("layout").random(24).tolist()
     _issuer(page, u, upright=upright)
     spot = (0.07 + 0.04 * u[7], 0.29 + 0.11 * u[8]) if not upright else (0.12 + 0.5 * u[7], 0.1 + 0.55 * u[8])
     if u[6] < 0.88:
@@ -40,6 +42,7 @@ def bank_card(page: Page) -> None:
         artwork.waves(page.canvas, page.pixels(*place), page.length(0.06), ink)
     if u[13] < 0.15:
         _hologram(page, 0.8, 0.5, 0.17, 0.17)
+    _small_print(page, u)
     _fields(page, u, upright=upright)
     scheme(page, partial(_readable, page))
 
@@ -81,6 +84,19 @@ def _issuer(page: Page, u: list[float], *, upright: bool) -> None:
     if u[20] < 0.2:  # a partner's mark
         x = 0.9 if left else 0.12
         artwork.emblem(page.canvas, page.part("partner"), page.palette, page.pixels(x, level), page.length(0.09))
+
+
+def _small_print(page: Page, u: list[float]) -> None:
+    """Lines that nobody reads: where it is valid, what it is not, whom to call."""
+    if u[25] < 0.35:
+        x, y = 0.07 + 0.5 * u[26], (0.95, 0.24, 0.49, 0.7)[int(4 * u[27])]
+        page.text(
+            page.words("print", 2 + int(2 * u[28]), capitals=u[28] < 0.6), x, y, 4, _readable(page, x, y), room=0.4
+        )
+    if u[29] < 0.2:
+        x = 0.62 + 0.3 * u[30]
+        for row in range(2 + int(3 * u[31])):
+            page.text(page.words(f"print {row}", 2), x, 0.4 + 0.055 * row, 4, _readable(page, x, 0.45), room=0.3)
 
 
 def _fields(page: Page, u: list[float], *, upright: bool) -> None:

@@ -38,28 +38,28 @@ def draw_palette(hue: float, scheme: np.random.Generator, *, pale: bool, hue_tur
     if pale:
         saturation = 0.02 + 0.25 * chroma * chroma
         paper, tint = _rgb(angle, saturation, 0.88 + 0.12 * light), _rgb(near, saturation + 0.12, 0.75 + 0.2 * tone)
-    elif style < 0.26:  # black, anthracite
+    elif style < 0.33:  # black, anthracite
         paper, tint = (
             _rgb(angle, floor + 0.4 * chroma**2, 0.04 + 0.14 * light),
             _rgb(near, floor + 0.5 * tone, 0.1 + 0.3 * tone),
         )
-    elif style < 0.42:  # navy, bottle green, wine
+    elif style < 0.47:  # navy, bottle green, wine
         paper, tint = (
             _rgb(angle, 0.5 + 0.45 * chroma, 0.15 + 0.25 * light),
             _rgb(near, 0.4 + 0.5 * chroma, 0.3 + 0.35 * tone),
         )
-    elif style < 0.5:  # silver, grey
+    elif style < 0.54:  # silver, grey
         paper, tint = (
             _rgb(angle, floor + 0.1 * chroma, 0.45 + 0.4 * light),
             _rgb(angle, floor + 0.12 * chroma, 0.65 + 0.35 * tone),
         )
-    elif style < 0.58:  # gold, bronze; another metal if the hue is turned
+    elif style < 0.61:  # gold, bronze; another metal if the hue is turned
         gold = 0.11 + 0.03 * (spread - 0.5) + hue_turn
         paper, tint = (
             _rgb(gold, 0.4 + 0.4 * chroma, 0.45 + 0.4 * light),
             _rgb(gold, 0.25 + 0.3 * chroma, 0.75 + 0.25 * tone),
         )
-    elif style < 0.76:  # white
+    elif style < 0.77:  # white
         paper, tint = (
             _rgb(angle, floor + 0.1 * chroma, 0.9 + 0.1 * light),
             _rgb(near, 0.1 + 0.5 * chroma, 0.7 + 0.3 * tone),

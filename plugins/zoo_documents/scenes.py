@@ -57,7 +57,7 @@ def scene(generator: np.random.Generator, palette: Palette, height: int, width: 
             break
     tone, part = kind(generator, frame)
     contrast, light, second, manner, upside = generator.random(5).tolist()
-    tone = (tone - 0.5) * (0.7 + 0.7 * contrast) + 0.5 + 0.3 * (light - 0.5)
+    tone = (tone - 0.5) * (0.8 + 0.9 * contrast) + 0.5 + 0.4 * (light - 0.58)
     if upside < 0.12:
         tone = 1 - tone
     grey = _printed(generator, tone, manner)
@@ -127,7 +127,8 @@ def lay(canvas: MatLike, generator: np.random.Generator, palette: Palette, *, ca
     picture = scene(generator, palette, height, width)
     strength = 0.12 + 0.3 * float(generator.random()) if calm else 0.6 + 0.4 * float(generator.random())
     mask = _place(generator, Frame(height, width))
-    large = cv2.resize(picture, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_LINEAR)
+    # Nearest, for the canvas is reduced again by as much: what is fine stays fine.
+    large = cv2.resize(picture, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_NEAREST)
     if mask is None:
         if calm or strength < 0.85:
             large = cv2.addWeighted(large, strength, canvas, 1 - strength, 0)

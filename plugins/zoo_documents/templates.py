@@ -42,19 +42,19 @@ class Kind:
 
 _CARD = ("colour", "emblem", "title")
 KINDS = (
-    Kind("bank_card", bank_cards.bank_card, 0.46, 1.585, 1.585, calm=False, changes=(*_CARD, "mark")),
+    Kind("bank_card", bank_cards.bank_card, 0.52, 1.585, 1.585, calm=False, changes=(*_CARD, "mark")),
     Kind("bank_card_upright", bank_cards.bank_card, 0.06, 0.63, 0.63, calm=False, changes=(*_CARD, "mark")),
     Kind("card_back", bank_cards.card_back, 0.02, 1.585, 1.585, calm=False, changes=_CARD),
     Kind("member_card", others.member_card, 0.05, 1.4, 1.7, calm=False, changes=_CARD),
-    Kind("identity_card", cards.identity_card, 0.13, 1.42, 1.65, calm=True, changes=_CARD),
-    Kind("driving_licence", cards.driving_licence, 0.06, 1.5, 1.6, calm=True, changes=_CARD),
-    Kind("passport", cards.passport, 0.07, 1.3, 1.46, calm=True, changes=("colour", "title")),
+    Kind("identity_card", cards.identity_card, 0.11, 1.42, 1.65, calm=True, changes=_CARD),
+    Kind("driving_licence", cards.driving_licence, 0.05, 1.5, 1.6, calm=True, changes=_CARD),
+    Kind("passport", cards.passport, 0.06, 1.3, 1.46, calm=True, changes=("colour", "title")),
     Kind("banknote", others.banknote, 0.02, 1.7, 2.4, calm=True, changes=("colour", "emblem")),
     Kind("business_card", others.business_card, 0.03, 1.5, 1.8, calm=False, changes=_CARD),
     Kind("letter", sheets.letter, 0.02, 0.707, 0.773, calm=True, changes=_CARD),
-    Kind("form", sheets.form, 0.03, 0.707, 1.414, calm=True, changes=("colour", "emblem")),
+    Kind("form", sheets.form, 0.02, 0.707, 1.414, calm=True, changes=("colour", "emblem")),
     Kind("receipt", sheets.receipt, 0.02, 0.4, 0.6, calm=True, changes=("title",)),
-    Kind("ticket", sheets.ticket, 0.03, 1.9, 2.7, calm=False, changes=("colour", "emblem")),
+    Kind("ticket", sheets.ticket, 0.02, 1.9, 2.7, calm=False, changes=("colour", "emblem")),
 )
 
 # Every fourth template is the one three before it with one thing changed: documents that are hard to tell apart.
