@@ -96,4 +96,7 @@ def _eight_bit_rgb(image: Image.Image) -> Image.Image:
         page = Image.new("RGBA", layer.size, "white")
         page.alpha_composite(layer)
         return page.convert("RGB")
-    return image.convert("RGB")
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.load()  # here, where its errors are its own; numpy would have its say
+    return image

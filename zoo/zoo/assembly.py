@@ -15,9 +15,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from zoo import preprocessing
+from zoo.skipping import Skipped
 from zoo_core.building import build
 from zoo_core.contracts import DeviceAugmentation
-from zoo_core.errors import Problem, RecipeError, RunError
+from zoo_core.errors import Problem, RecipeError, RunError, UnreadableSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # Keeps the chance of validation captures apart from that of training, whatever the recipe's seed.
 VALIDATION_STREAM = 1
+# The label of a validation sample that cannot be read.
+LEFT_OUT = -1
 
 
 class EmbeddingModel(nn.Module):
@@ -114,7 +117,12 @@ class RecipeBuilder:
     def dataset(self, *below: str | int) -> ZooDataset:
         """Build the data set that stands ``below`` the section ``data``."""
         dataset = self.component("dataset", ("data", *below), seed=self.recipe.seed)
-        if len(dataset) == 0:
+        if hasattr(dataset, "stream"):
+            if below[0] == "valid":
+                hint = "validate on a data set with samples by number, such as images/folder"
+                where = self.loaded.document.locate(("data", *below))
+                raise RecipeError([Problem("a stream can only be trained on", where, hint)])
+        elif len(dataset) == 0:
             raise RecipeError([Problem("the data set is empty", self.loaded.document.locate(("data", *below)))])
         return cast("ZooDataset", dataset)
 
@@ -189,6 +197,7 @@ class ValidationItems(Dataset[tuple["UInt8Image", int, bool, int]]):
     """All samples plain, then ``captures`` augmented pictures of each.
 
     An item is ``(image uint8 [H, W, 3], label, plain, index)``; captures depend on the seed and the index alone.
+    What cannot be read has the label -1, and is left out of what is embedded.
     """
 
     def __init__(
@@ -204,13 +213,18 @@ class ValidationItems(Dataset[tuple["UInt8Image", int, bool, int]]):
         self.captures = captures
         self.image_size = image_size
         self.seed = seed
+        self.skipped = Skipped()
 
     def __len__(self) -> int:
         return len(self.dataset) * (1 + self.captures)
 
     def __getitem__(self, index: int) -> tuple[UInt8Image, int, bool, int]:
         capture, position = divmod(index, len(self.dataset))
-        sample = self.dataset[position]
+        try:
+            sample = self.dataset[position]
+        except UnreadableSample as error:
+            self.skipped.note("valid", error, len(self.dataset))
+            return np.zeros((*self.image_size, 3), np.uint8), LEFT_OUT, False, index
         if capture == 0 or self.augmentation is None:
             return plain_view(sample, self.image_size), sample.label, True, index
         generator = np.random.default_rng([self.seed, VALIDATION_STREAM, capture, position])
@@ -265,6 +279,8 @@ class EmbeddedImages:
     def of(cls, embeddings: Tensor, labels: Tensor, plain: Tensor, index: Tensor) -> EmbeddedImages:
         """Bring gathered rows into the order of the data set, each once, and mark the references."""
         items, rows = np.unique(index.cpu().numpy(), return_index=True)
+        readable = labels.cpu().numpy()[rows] != LEFT_OUT
+        items, rows = items[readable], rows[readable]
         ordered_labels = labels.cpu().numpy()[rows].astype(np.int64)
         plain_rows = np.flatnonzero(plain.cpu().numpy()[rows])
         _, first = np.unique(ordered_labels[plain_rows], return_index=True)

@@ -199,6 +199,11 @@ class RunFolder:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def skipped(self) -> Path:
+        """The list of samples that could not be read."""
+        return self.path / "skipped.csv"
+
+    @property
     def metrics_csv(self) -> Path:
         """Training curves."""
         return self.path / "metrics.csv"

@@ -113,6 +113,9 @@ class DataSection(Section):
         description="augmented captures of each validation sample, with a fixed seed, beside the plain one",
     )
     samples_per_epoch: PositiveInt | None = Field(default=None, description="default: every sample once")
+    unreadable_share: Fraction = Field(
+        default=0.01, description="how much of a data set may be unreadable, and is skipped, before it is an error"
+    )
     loader: LoaderSection = LoaderSection()
 
 

@@ -136,13 +136,20 @@ def _announce(training: Training) -> None:
         f"{height}x{width} -> {training.model.embedding_dim}"
     )
     say(
-        f"{recipe.data.train.name}: {training.num_classes:,} classes, {len(training.items):,} samples, "
+        f"{recipe.data.train.name}: {training.num_classes:,} classes, {_samples(training)}, "
         f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
         f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
     )
     if training.learning_rate_factor != 1:
         factor, batch = training.learning_rate_factor, training.batch
         say(f"learning rate: {factor:.3g} of the recipe's, for {batch:,} images a step")
+
+
+def _samples(training: Training) -> str:
+    from zoo.training.streaming import ENDLESS
+
+    count = len(training.items)
+    return f"{count:,} samples" if count < ENDLESS else "streamed"
 
 
 def _new_folder(name: str, output: Path | None) -> RunFolder:
@@ -160,8 +167,9 @@ def _conclude(
 ) -> None:
     """Evaluate the best checkpoint, and say what there is now and what to type next."""
     from zoo.cli.eval import print_evaluation
-    from zoo.cli.output import print_json, say
+    from zoo.cli.output import print_json, say, warn
     from zoo.evaluation import run as evaluation
+    from zoo.skipping import conclude
 
     say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s; evaluating {folder.best}")
     document, _ = evaluation.run(folder, loaded, registry)
@@ -170,5 +178,7 @@ def _conclude(
         print_json({"run": str(folder.path), "trained": trained, "evaluation": document})
     else:
         print_evaluation(document)
+    if skipped := conclude(folder.skipped):
+        warn(skipped)
     say(f"written: {folder.path} (recipe, record, checkpoints, curves, evaluation)")
     say(f"next: zoo export --simplify --run {folder.path}   or look: tensorboard --logdir {folder.path}")

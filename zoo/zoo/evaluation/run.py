@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import assembly, metrics, weights
+from zoo import assembly, metrics, skipping, weights
 from zoo.evaluation.pictures import draw_embedding, draw_roc, draw_scores
 from zoo.evaluation.worst import draw_worst
 from zoo.folders import read_json, write_json, write_text
@@ -73,6 +73,8 @@ def run(
     measured = weights.weights_sha256(model)
     loader, data = loaded.recipe.data.loader, loaded.recipe.data.valid
     items = builder.validation_items()
+    skipping.forget(run.skipped, "valid")
+    items.skipped = skipping.Skipped(run.skipped, loaded.recipe.data.unreadable_share)
     embedded = assembly.embed(
         model,
         items,

@@ -14,7 +14,11 @@ import numpy as np
 from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from zoo.skipping import Skipped
 from zoo.training.shuffling import shuffled
+from zoo.training.streaming import Streamed
+from zoo_core.contracts import StreamingDataset
+from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,9 +27,11 @@ if TYPE_CHECKING:
     from zoo_core.contracts import Dataset as ZooDataset
     from zoo_core.contracts import Sample
 
-# (seed, stream): validation captures use stream 1, permutations 2 and training augmentation 3.
+# (seed, stream): validation captures use stream 1, permutations 2, training augmentation 3, replacements 4.
 PERMUTATION_STREAM = 2
 TRAINING_STREAM = 3
+REPLACEMENT_STREAM = 4
+_ATTEMPTS = 100
 _BLOCK = 256  # samples within which every data set has its share
 _CHUNK = 1024  # samples whose order is made at once
 
@@ -37,40 +43,79 @@ class TrainingItems(Dataset[tuple[Any, int]]):
     """
 
     def __init__(
-        self, dataset: ZooDataset, augmentation: Callable[[Sample, np.random.Generator], Any], seed: int
+        self, dataset: MixedDataset, augmentation: Callable[[Sample, np.random.Generator], Any], seed: int
     ) -> None:
         self.dataset = dataset
         self.augmentation = augmentation
         self.seed = seed
+        self.skipped = Skipped()
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Any, int]:
         passed, index = key
-        sample = self.dataset[index]
+        index, sample = self.dataset.read(passed, index, self.skipped)
         generator = np.random.default_rng([self.seed, TRAINING_STREAM, passed, index])
         return self.augmentation(sample, generator), sample.label
 
 
 class MixedDataset:
-    """Several data sets as one: their samples and their classes, one after the other."""
+    """Several data sets as one: their samples and their classes, one after the other.
 
-    def __init__(self, datasets: Sequence[ZooDataset]) -> None:
-        self.datasets = datasets
-        self.classes = MixedClasses([dataset.classes for dataset in datasets])
-        self._ends = list(accumulate(len(dataset) for dataset in datasets))
+    Streams among them have no samples by number: any number is their next one.
+    """
+
+    def __init__(self, datasets: Sequence[ZooDataset | StreamingDataset], seed: int = 0) -> None:
+        self.datasets: list[ZooDataset | Streamed] = [
+            Streamed(dataset, seed) if isinstance(dataset, StreamingDataset) else dataset for dataset in datasets
+        ]
+        self.seed = seed
+        self.classes: Sequence[str] = MixedClasses([dataset.classes for dataset in datasets])
+        self._ends = list(accumulate(len(dataset) for dataset in self.datasets))
         self._labels = [0, *accumulate(len(dataset.classes) for dataset in datasets)]
 
     def __len__(self) -> int:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Sample:
+        part, position = self._locate(index)
+        dataset = self.datasets[part]
+        if isinstance(dataset, Streamed):
+            raise TypeError("a stream has no samples by number")
+        return self._labelled(part, dataset[position])
+
+    def read(self, passed: int, index: int, skipped: Skipped) -> tuple[int, Sample]:
+        """Return a sample, and its index within its data set's part of the indices.
+
+        In place of one that cannot be read comes another of the same data set, which the pass and the index choose.
+
+        Raises:
+            RunError: too much cannot be read.
+        """
+        part, position = self._locate(index)
+        dataset, name = self.datasets[part], "train" if part == 0 else f"train_also[{part - 1}]"
+        first = index - position
+        if isinstance(dataset, Streamed):
+            position, sample = dataset.next(passed, lambda error, length: skipped.note(name, error, length))
+            return first + position, self._labelled(part, sample)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return first + position, self._labelled(part, dataset[position])
+            except UnreadableSample as error:
+                skipped.note(name, error, len(dataset))
+                chance = np.random.default_rng([self.seed, REPLACEMENT_STREAM, passed, index, attempt])
+                position = int(chance.integers(len(dataset)))
+        msg = f"data.{name}: {_ATTEMPTS} samples one after the other cannot be read"
+        raise RunError(msg, hint="lower data.unreadable_share to see which")
+
+    def _locate(self, index: int) -> tuple[int, int]:
         index = range(len(self))[index]
         part = bisect_right(self._ends, index)
-        dataset = self.datasets[part]
-        sample = dataset[index - self._ends[part] + len(dataset)]
-        return replace(sample, label=sample.label + self._labels[part])
+        return part, index - self._ends[part] + len(self.datasets[part])
+
+    def _labelled(self, part: int, sample: Sample) -> Sample:
+        return replace(sample, label=sample.label + self._labels[part]) if part else sample
 
 
 class MixedClasses(Sequence[str]):
@@ -103,7 +148,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
     Every pass over a data set shows each of its samples once, in an order that depends on the seed and the pass alone.
     Of several, with ``lengths`` samples each, every 256 samples hold as many of each as its share says. Ranks take
     turns. Yields ``(pass, index)``, with indices into all data sets one after the other. As a ``DistributedSampler``
-    it is left as it is by Lightning, and told the epoch.
+    it is left as it is by Lightning, and told the epoch. Of a source that is ``streamed``, the pass is the epoch.
     """
 
     def __init__(
@@ -111,6 +156,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         lengths: Sequence[int],
         *,
         shares: Sequence[float] = (1.0,),
+        streamed: Sequence[bool] = (),
         samples_per_epoch: int,
         seed: int,
         rank: int = 0,
@@ -119,6 +165,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         super().__init__(range(1), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type] # unused
         self._lengths = np.array(lengths)
         self._starts = np.cumsum(self._lengths) - self._lengths
+        self._streamed = streamed or [False] * len(lengths)
         self._turns = _turns(shares)
         self._each = np.bincount(self._turns, minlength=len(lengths))
         # How often a source had its turn before, within a block.
@@ -148,6 +195,9 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         indices = np.empty_like(positions)
         for one, passed in np.unique(np.stack([source, passes]), axis=1).T.tolist():
             here = (source == one) & (passes == passed)
+            if self._streamed[one]:
+                passes[here], indices[here] = self.epoch, self._starts[one]
+                continue
             key = (self.seed, PERMUTATION_STREAM, one, passed)
             indices[here] = self._starts[one] + shuffled(offsets[here], int(self._lengths[one]), key)
         return passes, indices

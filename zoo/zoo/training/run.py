@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from zoo import folders
+from zoo import folders, skipping
 from zoo.assembly import RecipeBuilder, collate, loader_processes
 from zoo.recipe import TEACHER
 from zoo.training.averaging import AverageWeights
@@ -27,6 +27,7 @@ from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, W
 from zoo.training.module import EmbeddingTraining
 from zoo.training.optimizers import build_optimizer, check_optimizer, learning_rate_factor
 from zoo.training.schedules import schedule
+from zoo.training.streaming import ENDLESS, Streamed
 from zoo.training.trainers import check_batch, device_names, make_trainer, quiet
 from zoo_core.config import dump
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
@@ -68,7 +69,7 @@ class Training:
         self.registry = registry
         self.builder = builder = RecipeBuilder(loaded, registry)
         self.sources = builder.training_sources()
-        mixed = MixedDataset([source.dataset for source in self.sources])
+        mixed = MixedDataset([source.dataset for source in self.sources], self.recipe.seed)
         on_device = builder.device_augmentation() if self.recipe.data.augment_on == "device" else None
         self.executor = on_device.executor() if on_device else None
         picture = on_device.prepare if on_device else builder.augmentation()
@@ -93,7 +94,13 @@ class Training:
     @property
     def samples_per_epoch(self) -> int:
         """How many samples an epoch shows."""
-        return self.recipe.data.samples_per_epoch or len(self.items)
+        if self.recipe.data.samples_per_epoch:
+            return self.recipe.data.samples_per_epoch
+        if len(self.items) >= ENDLESS:
+            message = "how long an epoch is has to be said: the stream does not know its length"
+            where = self.loaded.document.locate(("data", "train"))
+            raise RecipeError([Problem(message, where, "set data.samples_per_epoch, or the data set's length")])
+        return len(self.items)
 
     def run(self, folder: RunFolder) -> TrainingOutcome:
         """Train into ``folder``.
@@ -140,7 +147,7 @@ class Training:
                 *kept_checkpoints(folder, self.recipe.checkpoint.monitor),
             ],
         )
-        data = _Loaders(self, trainer)
+        data = _Loaders(self, trainer, folder)
         if self.teacher is not None:
             data.features = self._features(self.teacher, trainer, data.workers)
         # Asked for in the last validation, it came too late to stop the training, but not its evaluation.
@@ -226,21 +233,37 @@ class Training:
 class _Loaders(lightning.LightningDataModule):
     """Loaders made when the trainer knows its rank, and where a resumed epoch goes on."""
 
-    def __init__(self, training: Training, trainer: lightning.Trainer) -> None:
+    def __init__(self, training: Training, trainer: lightning.Trainer, folder: RunFolder) -> None:
         super().__init__()
         self.training = training
+        self.folder = folder
         self.loader = training.recipe.data.loader
         self.features: TeacherFeatures | None = None
         self.workers = loader_processes(
             self.loader.num_workers, devices=trainer.num_devices, on_cpu=trainer.strategy.root_device.type == "cpu"
         )
 
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        """Let all ranks list what they cannot read where the first one's folder is."""
+        trainer = self.trainer
+        assert trainer is not None  # noqa: S101 - as below
+        if trainer.is_global_zero:
+            skipping.forget(self.folder.skipped)
+        path = trainer.strategy.broadcast(self.folder.skipped.absolute())
+        skipped = skipping.Skipped(path, self.training.recipe.data.unreadable_share)
+        self.training.items.skipped = self.training.validation.skipped = skipped
+
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None  # noqa: S101 - Lightning sets it before it asks
+        datasets = self.training.items.dataset.datasets
+        for dataset in datasets:
+            if isinstance(dataset, Streamed):
+                dataset.rank, dataset.world_size = trainer.global_rank, trainer.world_size
         sampler = StreamSampler(
-            [len(source.dataset) for source in self.training.sources],
+            [len(dataset) for dataset in datasets],
             shares=[source.share for source in self.training.sources],
+            streamed=[isinstance(dataset, Streamed) for dataset in datasets],
             samples_per_epoch=self.training.samples_per_epoch,
             seed=self.training.recipe.seed,
             rank=trainer.global_rank,

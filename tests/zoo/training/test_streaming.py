@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.skipping import Skipped
+from zoo.training.data import MixedDataset, StreamSampler, TrainingItems
+from zoo.training.streaming import ENDLESS, Streamed
+from zoo_core.api import RecipeError, RunError, Sample, UnreadableSample
+
+
+class Counting:
+    """Streams the numbers below `length`, readers taking turns; those in `broken` are unreadable."""
+
+    classes = ("even", "odd")
+
+    def __init__(self, length, broken=(), *, known=True):
+        self.count = length
+        self.broken = broken
+        self.length = length if known else None
+
+    def stream(self, *, rank, world_size, worker, workers, epoch, seed):
+        numbers = np.random.default_rng((seed, epoch)).permutation(self.count)
+        for number in numbers[rank * workers + worker :: world_size * workers].tolist():
+            if number in self.broken:
+                yield number, UnreadableSample(f"row {number}", "broken")
+            else:
+                yield number, Sample(np.full((1, 1, 3), number, np.uint16), number % 2)
+
+
+def ignore(*_):
+    pass
+
+
+def numbers(stream, epoch, count):
+    return [stream.next(epoch, ignore)[0] for _ in range(count)]
+
+
+def test_an_epoch_is_a_pass_and_the_next_another():
+    stream = Streamed(Counting(40), seed=0)
+    first, second = numbers(stream, 0, 40), numbers(stream, 1, 40)
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert first != second
+
+
+def test_a_new_process_starts_an_epoch_as_the_old_one_would_have():
+    stream = Streamed(Counting(40), seed=0)
+    numbers(stream, 0, 25)
+    assert numbers(stream, 1, 40) == numbers(Streamed(Counting(40), seed=0), 1, 40)
+
+
+def test_a_pass_that_ends_before_the_epoch_is_followed_by_another():
+    shown = numbers(Streamed(Counting(10), seed=0), 0, 30)
+    assert [sorted(shown[start : start + 10]) for start in (0, 10, 20)] == [list(range(10))] * 3
+    assert shown[:10] != shown[10:20]
+
+
+def test_the_ranks_share_the_stream():
+    streams = [Streamed(Counting(40), seed=0) for _ in range(2)]
+    for rank, stream in enumerate(streams):
+        stream.rank, stream.world_size = rank, 2
+    assert sorted(number for stream in streams for number in numbers(stream, 3, 20)) == list(range(40))
+
+
+def test_a_process_without_samples_says_so():
+    stream = Streamed(Counting(1), seed=0)
+    stream.rank, stream.world_size = 1, 2
+    with pytest.raises(RunError, match="2 loader processes"):
+        stream.next(0, ignore)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_unreadable_samples_are_left_out_and_counted(known):
+    stream = MixedDataset([Counting(500, {3, 5, 7}, known=known)])
+    items = TrainingItems(stream, lambda sample, _: sample.image, 0)
+    shown = {int(items[0, 0][0][0, 0, 0]) for _ in range(240)}
+    assert not shown & {3, 5, 7}
+    rows = list(items.skipped._rows.values())
+    assert all(row["part"] == "train" for row in rows)
+    broken, skipped = MixedDataset([Counting(500, set(range(100)), known=known)]), Skipped()
+    with pytest.raises(RunError, match=r"data\.train: (6 of 500|11 of 1,000) samples"):
+        [broken.read(0, 0, skipped) for _ in range(500)]
+
+
+def test_streams_mix_with_other_data_sets_by_their_shares():
+    class Fixed:
+        classes = ("one",)
+
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            return Sample(np.zeros((1, 1, 3), np.uint8), 0)
+
+    mixed = MixedDataset([Fixed(), Counting(1000, known=False)])
+    assert list(mixed.classes) == ["one", "even", "odd"]
+    sampler = StreamSampler([10, ENDLESS], shares=[0.25, 0.75], streamed=[False, True], samples_per_epoch=512, seed=0)
+    items = TrainingItems(mixed, lambda sample, _: sample.image, 0)
+    labels = [items[key][1] for key in sampler]
+    assert labels.count(0) == 128
+    assert set(labels) == {0, 1, 2}
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Four shards of 24 cards, one of them broken."""
+    generator = np.random.default_rng(0)
+    for shard in range(4):
+        with tarfile.open(tmp_path / f"cards-{shard}.tar", "w") as archive:
+            for number in range(24):
+                picture = io.BytesIO()
+                Image.fromarray(generator.integers(0, 256, (32, 48, 3), dtype=np.uint8)).save(picture, "png")
+                content = b"" if (shard, number) == (1, 7) else picture.getvalue()
+                for name, data in ((f"{number:02}.png", content), (f"{number:02}.cls", str(number % 5).encode())):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
+    (tmp_path / "classes.txt").write_text("a\nb\nc\nd\ne\n")
+    options = f"{{shards: '{tmp_path}/cards-*.tar', classes: {tmp_path}/classes.txt}}"
+    return ["data.train.name=images/webdataset", f"data.train.options={options}", "trainer.max_epochs=1"]
+
+
+def test_shards_train_on_two_ranks_with_two_processes_each(zoo, tiny_recipe, shards, tmp_path):
+    result = zoo(
+        *("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", *shards),
+        *("trainer.devices=2", "trainer.strategy=ddp", "data.loader.num_workers=2"),
+        *("data.samples_per_epoch=96", "data.unreadable_share=0.02"),
+        check=0,
+    )
+
+    assert "5 classes, streamed, 96 an epoch" in result.stderr
+    assert "unreadable and skipped: 1 of data.train" in result.stderr
+    steps = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert steps == 3
+
+
+def test_an_epoch_without_end_and_a_validation_by_stream_are_refused(prepare, shards):
+    with pytest.raises(RecipeError, match=r"set data\.samples_per_epoch"):
+        prepare(*shards)
+    with pytest.raises(RecipeError, match="a stream can only be trained on"):
+        prepare(*(word.replace("data.train", "data.valid") for word in shards))
+    known = prepare(*(word.replace("classes: ", "length: 96, classes: ") for word in shards))
+    assert known.samples_per_epoch == 96

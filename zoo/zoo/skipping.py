@@ -1,0 +1,137 @@
+"""What could not be read: counted over all processes that read, listed in the run folder, and refused when too much."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from typing import TYPE_CHECKING
+
+from zoo import folders
+from zoo_core.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.errors import UnreadableSample
+
+COLUMNS = ("part", "path", "reason", "samples")
+_SHOWN = 3
+_LONGEST = 500
+
+
+class Skipped:
+    """The list of a run's unreadable samples, ``skipped.csv``.
+
+    Loader processes and ranks append to it, a row at a time, and read what the others appended: a copy of this object
+    in another process is as good as this one. Without a file, as before a run has a folder, each counts for itself.
+
+    Args:
+        path: of the list.
+        share: 0..1, how much of a data set may be unreadable.
+    """
+
+    def __init__(self, path: Path | None = None, share: float = 0.01) -> None:
+        self.path = path
+        self.share = share
+        self._read = 0
+        self._rows: dict[tuple[str, str], dict[str, str]] = {}
+
+    def note(self, part: str, error: UnreadableSample, length: int) -> None:
+        """Count a sample of the data set ``part``, which has ``length``, once however often it is met.
+
+        Raises:
+            RunError: with it, more than the share of the data set is unreadable.
+        """
+        self._catch_up()
+        source, reason = (_one_line(text) for text in (error.source, error.reason))
+        if (part, source) in self._rows:
+            return
+        row = dict(zip(COLUMNS, (part, source, reason[:_LONGEST], str(error.samples)), strict=True))
+        self._append(row)
+        lost = [row for row in self._rows.values() if row["part"] == part]
+        count = sum(int(row["samples"]) for row in lost)
+        if count > self.share * length:
+            shown = ", ".join(f"{row['path']} ({row['reason']})" for row in lost[:_SHOWN])
+            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+            msg = f"data.{part}: {count:,} of {length:,} samples cannot be read: {shown}{more}"
+            where = f"; {self.path} lists all so far" if self.path else ""
+            raise RunError(msg, hint=f"more than data.unreadable_share {self.share:g}{where}")
+
+    def _append(self, row: dict[str, str]) -> None:
+        if self.path is None or not self.path.parent.is_dir():
+            self._rows[row["part"], row["path"]] = row
+            return
+        # One write at the end of the file is whole, whoever else writes.
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(handle, _text([row], header=False).encode())
+        finally:
+            os.close(handle)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self.path is None:
+            return
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for row in _parsed(whole.decode(errors="replace")):
+            self._rows.setdefault((row["part"], row["path"]), row)
+
+
+def forget(path: Path, part: str = "") -> None:
+    """Start the list anew, or what it says of one part: files may have been repaired."""
+    rows = [row for row in listed(path) if part and row["part"] != part]
+    if rows:
+        folders.write_text(path, _text(rows, header=True))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def conclude(path: Path) -> str | None:
+    """Put the list in order, each source once, and return what to say about it: ``None`` if nothing was skipped."""
+    rows = sorted(listed(path), key=lambda row: (row["part"], row["path"]))
+    if not rows:
+        return None
+    folders.write_text(path, _text(rows, header=True))
+    parts = {row["part"]: 0 for row in rows}
+    for row in rows:
+        parts[row["part"]] += int(row["samples"])
+    counts = ", ".join(f"{count:,} of data.{part}" for part, count in parts.items())
+    return f"unreadable and skipped: {counts}; see {path}"
+
+
+def listed(path: Path) -> list[dict[str, str]]:
+    """Read the list: a row for each source, with the keys ``COLUMNS``."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    rows = _parsed(text)
+    return list({(row["part"], row["path"]): row for row in rows}.values())
+
+
+def _one_line(text: str) -> str:
+    # One row, one line: what another process has half written is known by its end. Names of files are any bytes.
+    return text.translate({10: " ", 13: " "}).encode("utf-8", "backslashreplace").decode()
+
+
+def _parsed(text: str) -> list[dict[str, str]]:
+    rows = csv.reader(io.StringIO(text, newline=""))
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS) and row[-1].isdecimal()]
+
+
+def _text(rows: list[dict[str, str]], *, header: bool) -> str:
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    for row in rows:
+        writer.writerow(row)
+    return table.getvalue()
