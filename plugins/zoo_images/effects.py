@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -49,6 +50,8 @@ def blurred(image: MatLike, blur: Blur) -> MatLike:
     return cv2.filter2D(image, -1, kernel(blur), borderType=cv2.BORDER_REPLICATE)
 
 
+# As many as there are blurs at strength 1 and 96 pixels: to make a kernel takes as long as to use it.
+@lru_cache(4096)
 def gaussian_weights(sigma: float) -> npt.NDArray[np.float32]:
     """Return ``float32 [k]``, a Gaussian out to 2.5 sigma; sums to 1."""
     reach = math.floor(2.5 * sigma)
@@ -56,6 +59,7 @@ def gaussian_weights(sigma: float) -> npt.NDArray[np.float32]:
     return np.asarray(weights / weights.sum(), np.float32)
 
 
+@lru_cache(4096)
 def kernel(blur: Blur) -> npt.NDArray[np.float32]:
     """Return ``float32 [k, k]`` of motion (a line, half a pixel soft) or defocus (a disc); sums to 1."""
     reach = math.floor(blur.size + 0.5)

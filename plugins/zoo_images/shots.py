@@ -113,7 +113,10 @@ class Glare(NamedTuple):
 
 
 class Blur(NamedTuple):
-    """``GAUSSIAN`` (size is sigma), ``MOTION`` (half the way) or ``DEFOCUS`` (radius); pixels and radians."""
+    """``GAUSSIAN`` (size is sigma), ``MOTION`` (half the way) or ``DEFOCUS`` (radius); pixels and radians.
+
+    Sizes are whole 16ths and angles whole 48ths of a half turn, so that kernels can be kept.
+    """
 
     kind: int
     size: float
@@ -297,10 +300,10 @@ def _blur(draws: list[float], size: float) -> Blur:
     """Blur of one of three causes, ``size`` 1 fits a frame of 96 pixels."""
     kind, amount, angle = draws
     if kind < 0.4:  # noqa: PLR2004 - share of soft focus
-        return Blur(GAUSSIAN, size * (0.3 + 1.1 * amount), 0.0)
+        return Blur(GAUSSIAN, round(16 * size * (0.3 + 1.1 * amount)) / 16, 0.0)
     if kind < 0.7:  # noqa: PLR2004 - share of a moving hand
-        return Blur(MOTION, size * (0.5 + 3 * amount), math.pi * angle)
-    return Blur(DEFOCUS, size * (0.4 + 1.8 * amount), 0.0)
+        return Blur(MOTION, round(16 * size * (0.5 + 3 * amount)) / 16, math.pi / 48 * int(48 * angle))
+    return Blur(DEFOCUS, round(16 * size * (0.4 + 1.8 * amount)) / 16, 0.0)
 
 
 def _rgb(channels: list[float]) -> RGB:

@@ -51,7 +51,7 @@ def test_every_effect_stays_within_its_range():
     drawn = shots()
     corners = np.array([shot.corners for shot in drawn]).reshape(-1, 4, 2)
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    assert 0.5 < sides.min()
+    assert sides.min() > 0.5
     assert sides.max() < 1.6
     assert np.abs(corners.mean(axis=1) - 0.5).max() < 0.1
     assert {shot.blur.kind for shot in drawn if shot.blur} == {1, 2, 3}
