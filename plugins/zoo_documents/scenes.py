@@ -82,7 +82,10 @@ def _printed(generator: np.random.Generator, tone: Floats, manner: float) -> Mat
         dots = np.cos((rows + columns) * pitch) * np.cos((rows - columns) * pitch)
         return _bytes(((tone - 0.5) - 0.4 * dots.astype(np.float32)) * 2.5 + 0.5)
     if manner < 0.5:
-        edges = cv2.GaussianBlur(cv2.Canny(cv2.GaussianBlur(_bytes(tone), (0, 0), 1), 15, 45), (0, 0), 0.6)
+        # Not by cv2.Canny: OpenCV 5.0.0 dies in it on some pictures ("corrupted size", SIGABRT).
+        blurred = cv2.GaussianBlur(_bytes(tone), (0, 0), 1)
+        slope = cv2.morphologyEx(blurred, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
+        edges = _bytes((np.asarray(slope, np.float32) - 7) * np.float32(0.07))
         return cv2.bitwise_not(edges) if manner < 0.47 else edges
     if manner < 0.54:
         return _bytes(tones.lit(np.asarray(tone, np.float32), manner * 25, 6))
