@@ -82,7 +82,7 @@ def _printed(generator: np.random.Generator, tone: Floats, manner: float) -> Mat
         dots = np.cos((rows + columns) * pitch) * np.cos((rows - columns) * pitch)
         return _bytes(((tone - 0.5) - 0.4 * dots.astype(np.float32)) * 2.5 + 0.5)
     if manner < 0.5:
-        # Not by cv2.Canny: OpenCV 5.0.0 dies in it on some pictures ("corrupted size", SIGABRT).
+        # Not by cv2.Canny: that of OpenCV 5.0.0 writes beyond its memory on some pictures, and the process aborts.
         blurred = cv2.GaussianBlur(_bytes(tone), (0, 0), 1)
         slope = cv2.morphologyEx(blurred, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
         edges = _bytes((np.asarray(slope, np.float32) - 7) * np.float32(0.07))
