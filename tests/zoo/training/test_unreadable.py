@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zoo.skipping import listed
@@ -71,25 +74,47 @@ def test_the_replacement_depends_on_seed_pass_and_index_alone():
     assert replaced(0, 0) != replaced(1, 0)
 
 
-def test_unreadable_images_are_skipped_counted_and_listed(zoo, tiny_recipe, cards, tmp_path):
+@pytest.fixture
+def shards(tmp_path):
+    """Four shards of 24 cards, of which one is broken, as half of what is shown."""
+    for shard in range(4):
+        with tarfile.open(tmp_path / f"cards-{shard}.tar", "w") as archive:
+            for number in range(24):
+                content = (tmp_path / "train" / f"{number:02}.png").read_bytes()
+                if (shard, number) == (1, 7):
+                    content = b""
+                for name, data in ((f"{number:02}.png", content), (f"{number:02}.cls", str(number % 5).encode())):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
+    (tmp_path / "classes.txt").write_text("a\nb\nc\nd\ne\n")
+    options = f"{{shards: '{tmp_path}/cards-*.tar', classes: {tmp_path}/classes.txt}}"
+    return [f"data.train_also=[{{name: images/webdataset, options: {options}, share: 0.5}}]"]
+
+
+def test_two_ranks_with_two_processes_each_skip_count_and_list_together(zoo, tiny_recipe, cards, shards, tmp_path):
     result = zoo(
-        *("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", "--json", *cards, "data.unreadable_share=0.02"),
-        *("trainer.devices=2", "trainer.strategy=ddp", "data.loader.num_workers=2"),
+        *("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", "--json", *cards, *shards),
+        *("trainer.devices=2", "trainer.strategy=ddp", "data.loader.num_workers=2", "data.unreadable_share=0.02"),
         check=0,
     )
 
+    assert "105 classes, streamed, 256 an epoch" in result.stderr
     rows = listed(tmp_path / "run" / "skipped.csv")
     assert [(row["part"], row["path"].rpartition("/")[2], row["reason"]) for row in rows] == [
         ("train", "98.png", "empty file"),
         ("train", "99.png", "no image format that is known"),
+        ("train_also[0]", "07", "empty file"),
         ("valid", "49.png", "empty file"),
     ]
     lines = [line for line in result.stderr.splitlines() if "unreadable and skipped" in line]
     assert len(lines) == 1
-    assert "2 of data.train, 1 of data.valid" in lines[0]
+    assert "2 of data.train, 1 of data.train_also[0], 1 of data.valid" in lines[0]
     counts = json.loads(result.stdout)["evaluation"]["counts"]
     assert counts["images"] == 49 * 2
     assert counts["classes"] == 49
+    steps = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert steps == 256 // 2 // 16
 
 
 def test_too_many_are_an_error_and_repaired_ones_are_forgotten(train, cards, tmp_path):
