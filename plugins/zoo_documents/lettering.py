@@ -30,7 +30,7 @@ LATIN = (
 FIRST_IDEOGRAPH, LAST_IDEOGRAPH = 0xE000, 0xE0FF
 
 
-_BASE = 48
+_BASE = 32
 
 
 class Typeface:
