@@ -161,7 +161,8 @@ class Capture:
         start = (self._fixed(finger.x * self._width), self._fixed(finger.y * self._height))
         tip = (self._fixed(finger.tip_x * self._width), self._fixed(finger.tip_y * self._height))
         for part, shade in ((1.0, 0.7), (0.6, 1.0)):  # darker where it turns away
-            thickness = max(1, round(2 * part * finger.radius * self._side))
+            # OpenCV makes odd ones even.
+            thickness = 2 * max(1, round(part * finger.radius * self._side))
             colour = [shade * channel for channel in finger.colour]
             cv2.line(image, start, tip, colour, thickness, cv2.LINE_AA, _FRACTION)
 

@@ -18,6 +18,9 @@ from zoo_images.shots import GAUSSIAN, MOTION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Pictures worked on together: more are no faster, and a large batch of floats would take a gigabyte.
+_AT_ONCE = 32
+
 
 class CaptureExecutor(nn.Module):
     """Takes the pictures that ``Capture.prepare`` describes.
@@ -37,19 +40,23 @@ class CaptureExecutor(nn.Module):
     @torch.no_grad()
     def forward(self, sources: Tensor, shots: Tensor) -> Tensor:
         """Render ``sources uint8 [N, C, C, 3]`` and ``shots uint8 [N, P]`` as ``uint8 [N, H, W, 3]`` RGB."""
+        rows = shots.contiguous().view(torch.float32)
         with torch.autocast(sources.device.type, enabled=False):
-            row = shots.contiguous().view(torch.float32)
-            part = {name: row[:, place] for name, place in PARTS.items()}
-            images = self._warp(sources, part)
-            _apply(images, self._with_finger, part["finger"])
-            _apply(images, _lit, part["light"], part["shadow"])
-            _apply(images, _with_glare, part["glare"])
-            _apply(images, _coloured, part["colour"])
-            _apply(images, _blurred, part["blur"])
-            _apply(images, self._with_noise, part["noise"])
-            _apply(images, _reduced, part["reduction"])
-            _apply(images, lambda some, quality: through_jpeg(some, quality[:, 0]), part["quality"])
-            return images.permute(0, 2, 3, 1).to(torch.uint8)
+            some = (slice(first, first + _AT_ONCE) for first in range(0, len(rows), _AT_ONCE))
+            return torch.cat([self._render(sources[these], rows[these]) for these in some])
+
+    def _render(self, sources: Tensor, rows: Tensor) -> Tensor:
+        part = {name: rows[:, place] for name, place in PARTS.items()}
+        images = self._warp(sources, part)
+        _apply(images, self._with_finger, part["finger"])
+        _apply(images, _lit, part["light"], part["shadow"])
+        _apply(images, _with_glare, part["glare"])
+        _apply(images, _coloured, part["colour"])
+        _apply(images, _blurred, part["blur"])
+        _apply(images, self._with_noise, part["noise"])
+        _apply(images, _reduced, part["reduction"])
+        _apply(images, lambda some, quality: through_jpeg(some, quality[:, 0]), part["quality"])
+        return images.permute(0, 2, 3, 1).to(torch.uint8)
 
     def _warp(self, sources: Tensor, part: dict[str, Tensor]) -> Tensor:
         """Show the documents on their surfaces."""
@@ -104,8 +111,8 @@ class CaptureExecutor(nn.Module):
         along = ((right * (tip_x - x) + down * (tip_y - y)) / length.clamp(min=1e-6)).clamp(0, 1)
         distance = torch.hypot(right - along * (tip_x - x), down - along * (tip_y - y))
         for share, shade in ((1.0, 0.7), (0.6, 1.0)):
-            thickness = (2 * share * radius * side).round().clamp(min=1)
-            images = _painted(images, distance - thickness / 2, shade * finger[:, 5:])
+            half = (share * radius * side).round().clamp(min=1)
+            images = _painted(images, distance - half, shade * finger[:, 5:])
         return images
 
     def _with_noise(self, images: Tensor, noise: Tensor) -> Tensor:
@@ -139,8 +146,11 @@ def _apply(images: Tensor, effect: Callable[..., Tensor], *parts: Tensor) -> Non
 
 
 def _painted(images: Tensor, distance: Tensor, colour: Tensor) -> Tensor:
-    """Paint where ``distance [N, H, W]`` in pixels is negative, with an edge one pixel soft."""
-    return torch.lerp(images, colour[:, :, None, None], (0.5 - distance).clamp(0, 1)[:, None])
+    """Paint where ``distance [N, H, W]`` in pixels is negative, with a soft edge half a pixel further out.
+
+    So OpenCV draws: its shapes are that much larger than asked for.
+    """
+    return torch.lerp(images, colour[:, :, None, None], (1 - distance).clamp(0, 1)[:, None])
 
 
 def _enlarged(grid: Tensor, like: Tensor) -> Tensor:

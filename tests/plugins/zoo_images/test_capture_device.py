@@ -63,8 +63,8 @@ def test_fits_the_protocol():
     assert isinstance(Capture((96, 96)), DeviceAugmentation)
 
 
-# Measured: 0.02 for geometry alone, 0.2 where light or a resize rounds, 0.6 for JPEG and all together.
-@pytest.mark.parametrize(("part", "mean"), [*((part, 0.5) for part in PARTS[:5]), ("jpeg", 1.0), ("occlusion", 1.0)])
+# Measured: 0.02 for geometry alone, 0.2 where light or a resize rounds, 0.4 for JPEG, 0.5 for all together.
+@pytest.mark.parametrize(("part", "mean"), [(part, 1.0 if part == "jpeg" else 0.5) for part in PARTS])
 def test_each_part_alone_looks_the_same(part, mean):
     capture = Capture((96, 96), **{**dict.fromkeys(PARTS, 0.0), part: 1.0})
     assert mean_difference(capture) < mean
@@ -224,10 +224,11 @@ def test_a_finger_covers_the_document_and_a_neighbour_lies_under_it():
 
 def test_a_picture_does_not_depend_on_its_batch():
     capture = Capture((48, 48))
-    samples = [Sample(picture(), 0, view) for _, view in views()]
+    samples = [Sample(picture(), 0, view) for _ in range(3) for _, view in views()]
     shots = [capture.draw(sample, np.random.default_rng(number)) for number, sample in enumerate(samples)]
     together = on_device(capture, samples, shots).astype(int)
-    for number in range(24):
+    assert len(together) == 72
+    for number in range(0, 72, 5):
         alone = on_device(capture, samples[number : number + 1], shots[number : number + 1])[0]
         # Sums of other lengths round otherwise in their last bit, and JPEG's steps make more of that, rarely.
         assert apart(alone, together[number]) < 0.05
