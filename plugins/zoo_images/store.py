@@ -150,11 +150,19 @@ class ImageStore:
 
     def _make(self) -> None:
         beside = Path(f"{self.path}.new")
-        with beside.open("wb") as file:
-            file.write(_HEADER.pack(*_Header(_MAGIC, self._slots, 0, self._start, 0, _OPEN)))
+        try:
+            self._write_empty(beside)
+            # Who reads the old file keeps it until it is closed.
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def _write_empty(self, path: Path) -> None:
+        with path.open("wb") as file:
+            header = _HEADER.pack(*_Header(_MAGIC, self._slots, 0, self._start, 0, _OPEN))
+            # Written, not left as a hole: where memory is the disk, to look into a hole takes room, or kills.
+            file.write(header.ljust(self._start, b"\0"))
             file.truncate(self._start + min(_STEP, self._limit))
-        # Who reads the old file keeps it until it is closed.
-        beside.replace(self.path)
 
     def _forget_unused(self) -> None:
         """Remove stores beside this one that nobody has opened for long: their sources are gone or have moved."""

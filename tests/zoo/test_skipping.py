@@ -75,7 +75,7 @@ def test_any_name_and_reason_is_one_row(tmp_path_factory, source, reason):
         skipped.note("train", UnreadableSample(source, reason), 10)
         skipped.note("train", UnreadableSample("other", "x"), 10)
     assert len(listed(skipped.path)) == len({source, "other"})
-    assert len(skipped.path.read_bytes().split(b"\n")) == len({source, "other"}) + 1
+    assert len(skipped.path.read_bytes().split(b"\n")) == len({source, "other"}) + 2
 
 
 def test_the_end_puts_the_list_in_order_and_says_a_line(tmp_path):
@@ -87,6 +87,7 @@ def test_the_end_puts_the_list_in_order_and_says_a_line(tmp_path):
         skipped.note("train", broken(number, samples=24), 100)
     skipped.note("valid", broken(2), 100)
     assert conclude(path) == f"unreadable and skipped: 48 of data.train, 1 of data.valid; see {path}"
+    assert conclude(path, "valid") == f"unreadable and skipped: 1 of data.valid; see {path}"
     assert path.read_text().splitlines() == [
         "part,path,reason,samples",
         "train,1.jpg,empty file,24",

@@ -62,10 +62,14 @@ class Skipped:
         if self.path is None or not self.path.parent.is_dir():
             self._rows[row["part"], row["path"]] = row
             return
-        # One write at the end of the file is whole, whoever else writes.
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        flags, new = os.O_WRONLY | os.O_APPEND | os.O_CREAT, True
         try:
-            os.write(handle, _text([row], header=False).encode())
+            handle = os.open(self.path, flags | os.O_EXCL, 0o666)
+        except FileExistsError:
+            handle, new = os.open(self.path, flags, 0o666), False
+        try:
+            # One write at the end of the file is whole, whoever else writes.
+            os.write(handle, _text([row], header=new).encode())
         finally:
             os.close(handle)
         self._catch_up()
@@ -94,12 +98,14 @@ def forget(path: Path, part: str = "") -> None:
         path.unlink(missing_ok=True)
 
 
-def conclude(path: Path) -> str | None:
-    """Put the list in order, each source once, and return what to say about it: ``None`` if nothing was skipped."""
+def conclude(path: Path, part: str = "") -> str | None:
+    """Put the list in order, each source once, and return what to say about it or a part: ``None`` if it is empty."""
     rows = sorted(listed(path), key=lambda row: (row["part"], row["path"]))
+    if rows:
+        folders.write_text(path, _text(rows, header=True))
+    rows = [row for row in rows if part in {"", row["part"]}]
     if not rows:
         return None
-    folders.write_text(path, _text(rows, header=True))
     parts = {row["part"]: 0 for row in rows}
     for row in rows:
         parts[row["part"]] += int(row["samples"])

@@ -32,10 +32,13 @@ def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) ->
         warn(str(problem))
 
     from zoo.evaluation.run import run
+    from zoo.skipping import conclude
 
     if not as_json:
         say(f"evaluating {folder.best}")
     document, written = run(folder, loaded, registry, advance=_progress)
+    if skipped := conclude(folder.skipped, "valid"):
+        warn(skipped)
     if as_json:
         print_json({"run": str(folder.path), "written": [str(path) for path in written], "evaluation": document})
         return
