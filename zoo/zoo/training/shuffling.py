@@ -24,7 +24,7 @@ def shuffled(positions: Integers, length: int, key: Sequence[int]) -> Integers:
     "Ciphers with arbitrary finite domains"): any part of a pass over 10^9 samples costs what that part costs.
     """
     half = max(1, (max(length - 1, 1).bit_length() + 1) // 2)
-    round_keys = np.random.SeedSequence(key).generate_state(_ROUNDS, np.uint64)
+    round_keys = np.random.SeedSequence(key).generate_state(_ROUNDS, np.uint64).astype(np.uint64)
     found = _feistel(positions.astype(np.uint64), half, round_keys)
     outside = found >= length
     while outside.any():
