@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zoo_core.api import Dataset
 from zoo_documents.lettering import write
-from zoo_documents.pages import Stock
+from zoo_documents.pages import LONG_SIDE, Stock
 from zoo_documents.synthetic import SyntheticDocuments
 from zoo_documents.templates import FAMILY, KINDS, compose, key
 from zoo_documents.words import Pattern
@@ -149,7 +149,9 @@ def test_any_template_can_be_drawn(seed, split, number):
     template = compose(seed, split, number, STOCK)
     image = template.sample(key(seed, split, number, 2, 0))
     assert image.shape == template.layer.shape
-    assert image.shape[0] >= 60
+    # No kind is narrower than 2.7 to 1.
+    assert max(image.shape) == LONG_SIDE
+    assert min(image.shape[:2]) >= LONG_SIDE / 2.75
 
 
 STOCK = Stock()
