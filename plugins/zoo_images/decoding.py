@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 DECODING_VERSION = 2
 
 # Pillow reports broken files by whatever its decoders stumble over.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, RuntimeError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
 _BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # How to undo each EXIF orientation.
 _TURNS: dict[int, Callable[[UInt8Image], UInt8Image]] = {

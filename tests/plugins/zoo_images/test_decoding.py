@@ -122,6 +122,15 @@ def test_broken_files_are_named(tmp_path, content):
     assert caught.value.problems[0].hint
 
 
+def test_broken_file_of_another_format_is_named(tmp_path):
+    # What a web site sends as a .jpg may be anything; a DDS file of an unknown pixel format is no OSError.
+    path = tmp_path / "other.jpg"
+    header = np.array([124, 0x1007, 8, 8, 0, 0, 0, *[0] * 11, 32, 0xFF00, *[0] * 11], "<u4")
+    path.write_bytes(b"DDS " + header.tobytes() + bytes(999))
+    with pytest.raises(RunError, match="other"):
+        read_image(path, 192)
+
+
 @pytest.mark.parametrize("extension", ["jpg", "png"])
 def test_truncated_files_are_named(tmp_path, extension):
     path = tmp_path / f"cut.{extension}"
