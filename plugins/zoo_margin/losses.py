@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zoo_core.api import RunError
+from zoo_margin.contrast import supervised_contrast
 from zoo_margin.margins import ArcFace, CosFace, NoMargin
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Cosine = Annotated[float, Field(ge=0, le=2)]
 Radians = Annotated[float, Field(ge=0, lt=math.pi)]
 InitialScale = Annotated[float | None, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 # Mean cosine of embeddings with their own classes at which the training classes count as learned.
@@ -43,6 +45,11 @@ class MarginSoftmaxLoss(nn.Module):
         warmup: share of the run, 0..1, before whose end scale and margin are not the full ones; 0 for no warm-up.
         initial_s: scale at the start of the warm-up; default: the least at which a softmax over C cosines can grow
             sure of its class, ``sqrt(2) ln(C - 1)`` (AdaCos, Zhang et al. 2019, arXiv:1905.00292, equation 12).
+        contrast: weight of ``supervised_contrast`` within the batch, added to the softmax's loss. The class table of
+            many classes is random for long, and what it says of an image is noise; the other captures of the image
+            in the batch tell from the first step on. Needs batches with several images of a class: the recipe's
+            ``data.captures: 2``.
+        contrast_s: scale of the cosines there.
 
     Under a large scale and margin a network without pretrained weights learns nothing: it is pushed to make all
     embeddings alike, long before it can tell them apart. So the scale grows geometrically from ``initial_s`` to
@@ -68,21 +75,28 @@ class MarginSoftmaxLoss(nn.Module):
         s: float,
         warmup: float,
         initial_s: float | None,
+        contrast: float = 0.0,
+        contrast_s: float = 10.0,
     ) -> None:
         super().__init__()
         if initial_s is None:
             # Of three classes and fewer the logarithm is 0 or nothing.
             initial_s = min(s, math.sqrt(2) * math.log(max(num_classes - 1, 3)))
         sizes = {"embedding_dim": embedding_dim, "num_classes": num_classes, "s": s, "initial_s": initial_s}
+        sizes["contrast_s"] = contrast_s
         for name, value in sizes.items():
             if value <= 0:
                 raise ValueError(f"{name} is {value}, but has to be above 0")
+        if contrast < 0:
+            raise ValueError(f"contrast is {contrast}, but has to be 0 or more")
         if not 0 <= warmup <= 1:
             raise ValueError(f"warmup is {warmup}, but is a share of the run in 0..1")
         self.num_classes = num_classes
         self.s = s
         self.warmup = warmup
         self.initial_s = initial_s
+        self.contrast = contrast
+        self.contrast_s = contrast_s
         self._margin = margin
         self._progress: float | None = None
         self.register_buffer("own_cosine", torch.zeros(()))
@@ -123,14 +137,17 @@ class MarginSoftmaxLoss(nn.Module):
             logits = self._scale(strength) * cosines.scatter(1, own, self._margin(own_cosines, strength))
             if self.training:
                 self.own_cosine.lerp_(own_cosines.detach().mean().to(self.own_cosine), 1 - MOMENTUM)
-            return functional.cross_entropy(logits, labels)
+            loss = functional.cross_entropy(logits, labels)
+            if self.contrast:
+                loss = loss + self.contrast * supervised_contrast(directions, labels, self.contrast_s)
+            return loss
 
     def extra_repr(self) -> str:
         """Describe the loss in one line."""
         classes, dimension = self.weight.shape
         return (
             f"{self._margin}, s={self.s}, warmup={self.warmup}, initial_s={self.initial_s:.3g}, "
-            f"table={classes}x{dimension}"
+            f"contrast={self.contrast}, table={classes}x{dimension}"
         )
 
     def _strength(self) -> Tensor:
@@ -163,9 +180,18 @@ class SoftmaxLoss(MarginSoftmaxLoss):
         s: Scale = 64.0,
         warmup: Share = 0.2,
         initial_s: InitialScale = None,
+        contrast: Weight = 0.0,
+        contrast_s: Scale = 10.0,
     ) -> None:
         super().__init__(
-            NoMargin(), embedding_dim=embedding_dim, num_classes=num_classes, s=s, warmup=warmup, initial_s=initial_s
+            NoMargin(),
+            embedding_dim=embedding_dim,
+            num_classes=num_classes,
+            s=s,
+            warmup=warmup,
+            initial_s=initial_s,
+            contrast=contrast,
+            contrast_s=contrast_s,
         )
 
 
@@ -181,9 +207,18 @@ class CosFaceLoss(MarginSoftmaxLoss):
         m: Cosine = 0.4,
         warmup: Share = 0.2,
         initial_s: InitialScale = None,
+        contrast: Weight = 0.0,
+        contrast_s: Scale = 10.0,
     ) -> None:
         super().__init__(
-            CosFace(m), embedding_dim=embedding_dim, num_classes=num_classes, s=s, warmup=warmup, initial_s=initial_s
+            CosFace(m),
+            embedding_dim=embedding_dim,
+            num_classes=num_classes,
+            s=s,
+            warmup=warmup,
+            initial_s=initial_s,
+            contrast=contrast,
+            contrast_s=contrast_s,
         )
 
 
@@ -199,7 +234,16 @@ class ArcFaceLoss(MarginSoftmaxLoss):
         m: Radians = 0.5,
         warmup: Share = 0.2,
         initial_s: InitialScale = None,
+        contrast: Weight = 0.0,
+        contrast_s: Scale = 10.0,
     ) -> None:
         super().__init__(
-            ArcFace(m), embedding_dim=embedding_dim, num_classes=num_classes, s=s, warmup=warmup, initial_s=initial_s
+            ArcFace(m),
+            embedding_dim=embedding_dim,
+            num_classes=num_classes,
+            s=s,
+            warmup=warmup,
+            initial_s=initial_s,
+            contrast=contrast,
+            contrast_s=contrast_s,
         )

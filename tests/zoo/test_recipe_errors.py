@@ -133,6 +133,15 @@ WRONG = {
             "6:7: data.train_also.2: missing key 'share'",
         ],
     ),
+    "captures": (
+        BASE + "data: {captures: 3}\n",
+        [
+            (
+                "<base/embedding.yaml|batch_size: 128>: data.loader.batch_size: "
+                "batches of 128 images do not hold 3 captures of each sample; make it a multiple of 3"
+            ),
+        ],
+    ),
     "unknown_references": (
         BASE + "seed: ${sed}\ntrainer: {max_epochs: '${trainer.max_epochs}', max_steps: '${data.image_sise.0}'}\n",
         [

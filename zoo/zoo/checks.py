@@ -70,7 +70,7 @@ class _Check:
         problems: list[Problem] = []
         for path, kind in self._places.items():
             problems += self._component(kind, path)
-        return [*problems, *self._shares(), *self._wiring(), *self._onnx(), *self._schedule(), *self._torch()]
+        return [*problems, *self._data(), *self._wiring(), *self._onnx(), *self._schedule(), *self._torch()]
 
     def _at(self, path: KeyPath) -> Location | None:
         return self._document.locate(path)
@@ -122,6 +122,9 @@ class _Check:
         failed = {failure.id for failure in self._registry.failures} | set(self._registry.disabled)
         return error.__cause__ is not None or (bool(slash) and plugin in failed)
 
+    def _data(self) -> list[Problem]:
+        return [*self._shares(), *self._captures()]
+
     def _shares(self) -> list[Problem]:
         also = self._document.get(ALSO, [])
         shares = [one.get("share") for one in also if isinstance(one, dict)] if isinstance(also, list) else []
@@ -129,6 +132,13 @@ class _Check:
         if total < 1:
             return []
         return [Problem(f"the shares sum to {total:g}, which leaves data.train nothing", self._at(ALSO))]
+
+    def _captures(self) -> list[Problem]:
+        captures, size = (self._document.get(("data", *path), 1) for path in (("captures",), ("loader", "batch_size")))
+        if not (isinstance(captures, int) and isinstance(size, int) and captures > 0) or size % captures == 0:
+            return []
+        message = f"batches of {size} images do not hold {captures} captures of each sample"
+        return [Problem(message, self._at(("data", "loader", "batch_size")), f"make it a multiple of {captures}")]
 
     def _wiring(self) -> list[Problem]:
         """Compare what a recipe says by hand with what zoo passes itself."""

@@ -112,6 +112,10 @@ class DataSection(Section):
         default=0,
         description="augmented captures of each validation sample, with a fixed seed, beside the plain one",
     )
+    captures: PositiveInt = Field(
+        default=1,
+        description="augmented captures of each training sample, side by side in a batch; a loss with contrast needs 2",
+    )
     samples_per_epoch: PositiveInt | None = Field(default=None, description="default: every sample once")
     unreadable_share: Fraction = Field(
         default=0.01, description="how much of a data set may be unreadable, and is skipped, before it is an error"

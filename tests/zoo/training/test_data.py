@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.training.data import MixedDataset, StreamSampler
+from zoo.training.data import MixedDataset, StreamSampler, TrainingItems
 from zoo.training.shuffling import shuffled
 from zoo_core.api import Sample
 
@@ -63,6 +63,7 @@ def test_the_order_depends_on_the_seed():
     assert stream(50, 50, 1, seed=0) == stream(50, 50, 1, seed=0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 400), st.floats(0.01, 1)), min_size=2, max_size=5), st.integers(0, 9))
 def test_mixed_data_sets_have_their_shares_and_each_shows_every_sample_once_a_pass(parts, epoch):
     lengths, weights = zip(*parts, strict=True)
@@ -139,3 +140,17 @@ def test_mixed_data_sets_are_one_after_the_other():
     assert mixed[-1].label == 4
     with pytest.raises(IndexError):
         mixed[10]
+
+
+def test_a_sample_is_captured_as_often_as_asked_each_time_by_another_chance():
+    def capture(_sample, generator):
+        return int(generator.integers(2**40))
+
+    once, thrice = (TrainingItems(MixedDataset([Numbers("a", 3)]), capture, 0, captures) for captures in (1, 3))
+
+    items = thrice[2, 4]
+    assert [label for _, label in items] == [2, 2, 2]
+    assert len({picture for picture, _ in items}) == 3
+    # The first is what it would be alone, and the same every time.
+    assert once[2, 4] == items[:1]
+    assert thrice[2, 4] == items != thrice[3, 4]

@@ -73,6 +73,19 @@ def test_data_sets_are_mixed_by_their_shares(zoo, tiny_recipe, tmp_path):
     assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["data"]["train_also"][0]["share"] == 0.25
 
 
+def test_a_loss_may_contrast_the_captures_of_a_sample(zoo, tiny_recipe, tmp_path):
+    states = []
+    for contrast in ("0", "1"):
+        options = ("data.captures=2", f"model.loss.options.contrast={contrast}", "trainer.max_epochs=1")
+        result = zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / contrast, *options, "--json", check=0)
+        # Every sample of an epoch is shown twice, in batches of as many images as the recipe says.
+        assert json.loads(result.stdout)["trained"]["images"] == 2 * 12 * 8
+        checkpoint = torch.load(tmp_path / contrast / "checkpoints" / "last.ckpt", weights_only=True)
+        assert checkpoint["global_step"] == 2 * 12 * 8 / 16
+        states.append(checkpoint["state_dict"]["loss.weight"])
+    assert not torch.equal(*states)
+
+
 def test_a_time_limit_ends_at_a_decayed_learning_rate(zoo, tiny_recipe, tmp_path):
     zoo("train", "--cfg", tiny_recipe, "--max-time", "6s", "trainer.max_epochs=100000", check=0)
 

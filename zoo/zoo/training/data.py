@@ -36,28 +36,33 @@ _BLOCK = 256  # samples within which every data set has its share
 _CHUNK = 1024  # samples whose order is made at once
 
 
-class TrainingItems(Dataset[tuple[Any, int]]):
-    """Augmented samples by ``(pass over the data, index)``: ``(uint8 [H, W, 3], label)``.
+class TrainingItems(Dataset[list[tuple[Any, int]]]):
+    """Augmented samples by ``(pass over the data, index)``: ``captures`` times ``(uint8 [H, W, 3], label)``.
 
     ``augmentation`` may be what a ``DeviceAugmentation`` prepares: its arrays then stand in the image's place.
     """
 
     def __init__(
-        self, dataset: MixedDataset, augmentation: Callable[[Sample, np.random.Generator], Any], seed: int
+        self,
+        dataset: MixedDataset,
+        augmentation: Callable[[Sample, np.random.Generator], Any],
+        seed: int,
+        captures: int = 1,
     ) -> None:
         self.dataset = dataset
         self.augmentation = augmentation
         self.seed = seed
+        self.captures = captures
         self.skipped = Skipped()
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, int]:
+    def __getitem__(self, key: tuple[int, int]) -> list[tuple[Any, int]]:
         passed, index = key
         index, sample = self.dataset.read(passed, index, self.skipped)
         generator = np.random.default_rng([self.seed, TRAINING_STREAM, passed, index])
-        return self.augmentation(sample, generator), sample.label
+        return [(self.augmentation(sample, generator), sample.label) for _ in range(self.captures)]
 
 
 class MixedDataset:

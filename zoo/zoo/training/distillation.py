@@ -72,13 +72,13 @@ def _cosines(rows: Tensor) -> Tensor:
 
 
 class WithTeacher(Dataset[Any]):
-    """Training items ``(image, label)`` by ``(pass, index)``, with the index added."""
+    """Training items, lists of ``(image, label)`` by ``(pass, index)``, with the index added to each."""
 
     def __init__(self, items: Dataset[Any]) -> None:
         self.items = items
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, ...]:
-        return (*self.items[key], key[1])
+    def __getitem__(self, key: tuple[int, int]) -> list[tuple[Any, ...]]:
+        return [(*item, key[1]) for item in self.items[key]]
 
 
 class TeacherFeatures:

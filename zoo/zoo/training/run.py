@@ -13,21 +13,21 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
 
-from zoo import folders, skipping
-from zoo.assembly import RecipeBuilder, collate, loader_processes
+from zoo import folders
+from zoo.assembly import RecipeBuilder
 from zoo.recipe import TEACHER
 from zoo.training.averaging import AverageWeights
 from zoo.training.callbacks import FollowProgress, GracefulStop, StopRequested, TrainingDisplay
 from zoo.training.checkpoints import KeepLast, kept_checkpoints
 from zoo.training.claims import claimed
-from zoo.training.data import MixedDataset, StreamSampler, TrainingItems, start_worker
-from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, WithTeacher, teacher_features
+from zoo.training.data import MixedDataset, TrainingItems
+from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, teacher_features
+from zoo.training.loaders import TrainingLoaders
 from zoo.training.module import EmbeddingTraining
 from zoo.training.optimizers import build_optimizer, check_optimizer, learning_rate_factor
 from zoo.training.schedules import schedule
-from zoo.training.streaming import ENDLESS, Streamed
+from zoo.training.streaming import ENDLESS
 from zoo.training.trainers import check_batch, device_names, make_trainer, quiet
 from zoo_core.config import dump
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
@@ -73,7 +73,7 @@ class Training:
         on_device = builder.device_augmentation() if self.recipe.data.augment_on == "device" else None
         self.executor = on_device.executor() if on_device else None
         picture = on_device.prepare if on_device else builder.augmentation()
-        self.items = TrainingItems(mixed, picture, self.recipe.seed)
+        self.items = TrainingItems(mixed, picture, self.recipe.seed, self.recipe.data.captures)
         self.validation = builder.validation_items()
         self.model = builder.model(initial_weights=not resume)
         self.num_classes = len(self.items.dataset.classes)
@@ -83,7 +83,7 @@ class Training:
         trainer = make_trainer(loaded, logger=False)
         self.batch = self.recipe.data.loader.batch_size * trainer.world_size * trainer.accumulate_grad_batches
         check_optimizer(self.recipe.optimizer, trainer.strategy.root_device, loaded.document.locate)
-        images = min(self.recipe.data.loader.batch_size, self.samples_per_epoch)
+        images = min(self.recipe.data.loader.batch_size, self.samples_per_epoch * self.recipe.data.captures)
         check_batch(self.model, images, self.recipe.data.image_size, loaded)
 
     @property
@@ -147,7 +147,7 @@ class Training:
                 *kept_checkpoints(folder, self.recipe.checkpoint.monitor),
             ],
         )
-        data = _Loaders(self, trainer, folder)
+        data = TrainingLoaders(self, trainer, folder)
         if self.teacher is not None:
             data.features = self._features(self.teacher, trainer, data.workers)
         # Asked for in the last validation, it came too late to stop the training, but not its evaluation.
@@ -165,7 +165,9 @@ class Training:
             interrupted,
         )
 
-    def _fit(self, trainer: lightning.Trainer, module: EmbeddingTraining, data: _Loaders, folder: RunFolder) -> bool:
+    def _fit(
+        self, trainer: lightning.Trainer, module: EmbeddingTraining, data: TrainingLoaders, folder: RunFolder
+    ) -> bool:
         """Train, and return whether the user stopped it."""
         try:
             trainer.fit(
@@ -228,72 +230,3 @@ class Training:
         if self.resume and folder.record.is_file():
             return dict(folders.read_json(folder.record)["weights"])
         return dict(getattr(self.model.backbone, "provenance", {}))
-
-
-class _Loaders(lightning.LightningDataModule):
-    """Loaders made when the trainer knows its rank, and where a resumed epoch goes on."""
-
-    def __init__(self, training: Training, trainer: lightning.Trainer, folder: RunFolder) -> None:
-        super().__init__()
-        self.training = training
-        self.folder = folder
-        self.loader = training.recipe.data.loader
-        self.features: TeacherFeatures | None = None
-        self.workers = loader_processes(
-            self.loader.num_workers, devices=trainer.num_devices, on_cpu=trainer.strategy.root_device.type == "cpu"
-        )
-
-    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
-        """Let all ranks list what they cannot read where the first one's folder is."""
-        trainer = self.trainer
-        assert trainer is not None  # noqa: S101 - as below
-        if trainer.is_global_zero:
-            skipping.forget(self.folder.skipped)
-        path = trainer.strategy.broadcast(self.folder.skipped.absolute())
-        skipped = skipping.Skipped(path, self.training.recipe.data.unreadable_share)
-        self.training.items.skipped = self.training.validation.skipped = skipped
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        trainer = self.trainer
-        assert trainer is not None  # noqa: S101 - Lightning sets it before it asks
-        datasets = self.training.items.dataset.datasets
-        for dataset in datasets:
-            if isinstance(dataset, Streamed):
-                dataset.rank, dataset.world_size = trainer.global_rank, trainer.world_size
-        sampler = StreamSampler(
-            [len(dataset) for dataset in datasets],
-            shares=[source.share for source in self.training.sources],
-            streamed=[isinstance(dataset, Streamed) for dataset in datasets],
-            samples_per_epoch=self.training.samples_per_epoch,
-            seed=self.training.recipe.seed,
-            rank=trainer.global_rank,
-            world_size=trainer.world_size,
-        )
-        size = min(self.loader.batch_size, len(sampler))
-        batches = len(sampler) // size
-        # BatchNorm cannot train on a rest of one image, so a rest is left to the next epoch.
-        sampler.num_samples = batches * size
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        sampler.skip = done % batches * size
-        items: Dataset[Any] = self.training.items
-        if self.features is not None:
-            items = WithTeacher(items)
-        return DataLoader(
-            items,
-            batch_size=size,
-            sampler=sampler,
-            num_workers=self.workers,
-            collate_fn=self.features.collate if self.features else collate,
-            pin_memory=trainer.strategy.root_device.type == "cuda",
-            persistent_workers=self.workers > 0,
-            worker_init_fn=start_worker,
-        )
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(
-            self.training.validation,
-            batch_size=self.loader.batch_size,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=start_worker,
-        )
