@@ -106,7 +106,7 @@ def _csv(source: Path, columns: tuple[str, str, str | None]) -> Iterator[_Row]:
     with source.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, delimiter="\t" if source.suffix.lower() == ".tsv" else ",", strict=True)
         try:
-            header = next(reader, [])
+            header = [name.strip() for name in next(reader, [])]
             places = _places(source, header, columns)
             for cells in reader:
                 line = reader.line_num

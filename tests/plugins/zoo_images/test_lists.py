@@ -128,3 +128,10 @@ def test_a_missing_list_is_an_error(tmp_path):
 def test_a_byte_order_mark_and_blank_lines_are_no_rows(folder):
     (folder / "x.csv").write_text("\ufeffpath,label\na/1.png,x\n\n", encoding="utf-8")
     assert len(ListDataset(str(folder / "x.csv"))) == 1
+
+
+def test_space_beside_commas_belongs_to_no_name(folder):
+    (folder / "x.csv").write_text("path, label\na/1.png, beta\na/2.png , alpha\n")
+    dataset = ListDataset(str(folder / "x.csv"))
+    assert list(dataset.classes) == ["alpha", "beta"]
+    assert len(dataset) == 2

@@ -116,6 +116,16 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(data, tmp_path, argu
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_sheet_too_high_for_its_format_is_refused(data, tmp_path):
+    many = ("preview", "--cfg", "small.yaml", "--plain", "--classes", 140, "data.train.options.templates=140")
+    failed = data(*many, "-o", "sheet.webp", check=2)
+    assert "sheet.webp: a sheet of 140 rows is higher than the 16,383 pixels of this format" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("*sheet*"))
+    data(*many, "-o", "sheet.png")
+    assert pixels(tmp_path / "sheet.png").shape[0] > 16_383
+
+
 @pytest.mark.usefixtures("folders")
 def test_counts_sizes_and_balance(data):
     report = json.loads(data("check", "--cfg", "folders.yaml", "--json").stdout)

@@ -10,6 +10,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from zoo.folders import replacing
+from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo_core.contracts import UInt8Image
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 150, 110  # pixels of a cell's picture
 _GAP, _CAPTION, _MARGIN = 10, 17, 18
 _HEADING, _TITLE = 30, 20
+_TOP, _ROW = _MARGIN + 2 * _TITLE + _HEADING, _HEIGHT + _CAPTION + _GAP
+# Pixels of a side that a format can hold.
+_LIMITS = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 _INK, _FAINT, _RULE = (30, 30, 34), (120, 120, 126), (214, 214, 218)
 
 
@@ -38,17 +42,24 @@ class Sheet:
     rows: list[list[Cell]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Draw the page and write it, all or nothing; the suffix decides the format."""
+        """Draw the page and write it, all or nothing; the suffix decides the format.
+
+        Raises:
+            UsageError: there are more rows than the format can hold.
+        """
+        limit = _LIMITS.get(path.suffix.lower(), self._height())
+        if self._height() > limit:
+            msg = f"{path}: a sheet of {len(self.rows):,} rows is higher than the {limit:,} pixels of this format"
+            raise UsageError(msg, hint="write a .png, or show fewer")
         page = self._drawn()
         with replacing(path) as beside:
             page.save(beside)
 
     def _drawn(self) -> Image.Image:
-        pitch_x, pitch_y = _WIDTH + _GAP, _HEIGHT + _CAPTION + _GAP
+        pitch_x = _WIDTH + _GAP
         starts = self._starts()
-        top = _MARGIN + 2 * _TITLE + _HEADING
         width = starts[-1] - _GAP + _MARGIN
-        page = Image.new("RGB", (width, top + len(self.rows) * pitch_y + _MARGIN - _GAP), "white")
+        page = Image.new("RGB", (width, self._height()), "white")
         draw = ImageDraw.Draw(page)
         bold, plain, small = _font("DejaVuSans-Bold", 15), _font("DejaVuSans", 11), _font("DejaVuSans", 10)
         draw.text((_MARGIN, _MARGIN), _cut(self.title, bold, width - 2 * _MARGIN), _INK, bold)
@@ -56,11 +67,11 @@ class Sheet:
         first = 0
         for heading, count in self.columns:
             left, right = starts[first], starts[first + count - 1] + _WIDTH
-            draw.text((left, top - _HEADING + 6), heading, _INK, plain)
-            draw.line((left, top - 5, right, top - 5), _RULE)
+            draw.text((left, _TOP - _HEADING + 6), heading, _INK, plain)
+            draw.line((left, _TOP - 5, right, _TOP - 5), _RULE)
             first += count
         for number, row in enumerate(self.rows):
-            y = top + number * pitch_y
+            y = _TOP + number * _ROW
             for left, cell, following in zip(starts, row, [*row[1:], None], strict=False):
                 if cell.image is not None:
                     page.paste(picture := _fitted(cell.image), (left, y + _HEIGHT - picture.height))
@@ -68,6 +79,9 @@ class Sheet:
                 room = _WIDTH if following is None or following.caption else pitch_x + _WIDTH
                 draw.text((left, y + _HEIGHT + 2), _cut(cell.caption, small, room), _INK, small)
         return page
+
+    def _height(self) -> int:
+        return _TOP + len(self.rows) * _ROW + _MARGIN - _GAP
 
     def _starts(self) -> list[int]:
         """Left edge of each cell, with more room between the columns' groups; at last where one more would start."""
