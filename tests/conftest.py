@@ -21,7 +21,9 @@ data:
   train: {options: {templates: 12, samples_per_template: 8}}
   valid: {options: {templates: 6, samples_per_template: 3}}
   valid_captures: 1
+  captures: 1
   loader: {batch_size: 16, num_workers: 0}
+optimizer: {reference_batch: null}
 trainer: {max_epochs: 2, accelerator: cpu}
 """
 

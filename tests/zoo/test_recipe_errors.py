@@ -137,8 +137,8 @@ WRONG = {
         BASE + "data: {captures: 3}\n",
         [
             (
-                "<base/embedding.yaml|batch_size: 128>: data.loader.batch_size: "
-                "batches of 128 images do not hold 3 captures of each sample; make it a multiple of 3"
+                "<base/embedding.yaml|batch_size: 256>: data.loader.batch_size: "
+                "batches of 256 images do not hold 3 captures of each sample; make it a multiple of 3"
             ),
         ],
     ),
