@@ -45,12 +45,22 @@ def head(name: str) -> tuple[str, ...]:
     return (f"model.head.name=embedding/{name}", *option("model.head", embed_dim=128))
 
 
+def loss(name: str, **values: object) -> tuple[str, ...]:
+    """Another loss of the same scale and contrast."""
+    return (f"model.loss.name=margin/{name}", *option("model.loss", s=64, contrast=1, **values))
+
+
 VARIANTS = (
     Variant("recipe", "as it ships"),
-    Variant("margin", "ArcFace, 0.5", ("model.loss.name=margin/arcface", *option("model.loss", s=64, m=0.5))),
-    Variant("margin", "none (softmax)", ("model.loss.name=margin/softmax", *option("model.loss", s=64))),
+    Variant("margin", "ArcFace, 0.5", loss("arcface", m=0.5)),
+    Variant("margin", "none (softmax)", loss("softmax")),
     Variant("margin", "CosFace, 0.2", option("model.loss", m=0.2)),
     Variant("margin", "no warm-up", option("model.loss", warmup=0)),
+    Variant("contrast", "none", option("model.loss", contrast=0)),
+    Variant("contrast", "none, one capture of a sample", (*option("model.loss", contrast=0), "data.captures=1")),
+    Variant("contrast", "three times", option("model.loss", contrast=3)),
+    Variant("contrast", "scale 20", option("model.loss", contrast_s=20)),
+    Variant("averaged weights", "decay 0.999", ("ema.decay=0.999",)),
     Variant("head", "flatten, LayerNorm", head("flatten_ln")),
     Variant("head", "mean, LayerNorm", head("gap_ln")),
     Variant("head", "squeeze, LayerNorm", head("squeeze_ln")),
