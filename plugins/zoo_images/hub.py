@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import fsspec
+from pyarrow import ArrowException
 
 from zoo_core.api import ComponentError, RemoteError, UnreadableSample
 from zoo_images.options import PositiveInt  # noqa: TC001 - read to check options
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BATCH = 16
+_BREAKS = (OSError, ValueError, ArrowException, datasets.exceptions.DatasetsError)
 
 
 class HubDataset(ShardReader):
@@ -95,12 +97,16 @@ class HubDataset(ShardReader):
         # A forked process must not wait for its parent's connections.
         fsspec.asyn.reset_lock()
         shard = self._stream.shard(num_shards=self._stream.num_shards, index=number)
-        position = 0
-        for batch in shard.iter(_BATCH):
-            for image, label in zip(batch[self._image], batch[self._label], strict=True):
-                source = f"{self._title}, shard {number}, row {position}"
-                position += 1
-                yield _encoded(source, image, label)
+        source, position = f"{self._title}, shard {number}", 0
+        try:
+            for batch in shard.iter(_BATCH):
+                for image, label in zip(batch[self._image], batch[self._label], strict=True):
+                    position += 1
+                    yield _encoded(f"{source}, row {position - 1}", image, label)
+        except _BREAKS as error:
+            missing = max(1, (self.length or 0) // self._stream.num_shards - position)
+            reason = f"the shard breaks off after {position} samples: {_first_line(error)}"
+            yield UnreadableSample(source, reason, samples=missing)
 
 
 def _encoded(source: str, image: Any, label: object) -> Encoded | UnreadableSample:  # noqa: ANN401 - whatever a column holds

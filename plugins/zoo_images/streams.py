@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 _ORDER, _BUFFER = range(2)
 # The index of a sample is its shard's number and, below, its position therein.
 _POSITION_BITS = 40
+_DIGITS, _SHOWN = 18, 80
 
 
 class Turn(NamedTuple):
@@ -109,10 +110,12 @@ class ShardReader:
 
     def _decode(self, item: Encoded) -> Sample | UnreadableSample:
         label = self._label_by_name.get(item.label)
-        if label is None and item.label.isdecimal() and int(item.label) < len(self._label_by_name):
-            label = int(item.label)
+        # More digits are no number of a class, and at some length Python refuses to read them.
+        if label is None and item.label.isdecimal() and len(item.label) <= _DIGITS:
+            label = int(item.label) if int(item.label) < len(self._label_by_name) else None
         if label is None:
-            return UnreadableSample(item.source, f"{item.label!r} is none of the {len(self._label_by_name)} classes")
+            name = f"{item.label[:_SHOWN]!r}"
+            return UnreadableSample(item.source, f"{name} is none of the {len(self._label_by_name)} classes")
         try:
             return Sample(read_image(BytesIO(item.image), self._max_side, item.source), label)
         except UnreadableSample as error:
@@ -128,7 +131,7 @@ def scanned_classes(shards: Iterable[Iterator[str | UnreadableSample]]) -> tuple
             count += 1
             if isinstance(label, str):
                 names.add(label)
-    numbers = all(name.isdecimal() for name in names)
+    numbers = all(name.isdecimal() and len(name) <= _DIGITS for name in names)
     return sorted(names, key=lambda name: (int(name) if numbers else 0, name)), count
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from zoo_core.api import ComponentError, RemoteError, StreamingDataset, UnreadableSample
+from zoo_core.api import ComponentError, RemoteError, Sample, StreamingDataset, UnreadableSample
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +130,23 @@ def test_broken_rows_come_as_errors(hub, tmp_path):
     reasons = [item.reason for item in items if isinstance(item, UnreadableSample)]
     assert sorted(reasons) == ["no image", "no image format that is known", "no label"]
     assert list(dataset.classes) == ["a"]
+
+
+@pytest.mark.parametrize("damage", ["pixels", "end"])
+def test_a_shard_that_breaks_off_loses_its_rest_alone(hub, files, tmp_path, damage):
+    path = tmp_path / "train-00003.parquet"
+    content = path.read_bytes()
+    middle = len(content) // 2
+    whole = {"pixels": bytes([*content[:200], *bytes(middle), *content[200 + middle :]]), "end": content[:middle]}
+    path.write_bytes(whole[damage])
+    (tmp_path / "names.txt").write_text("ant\nbee")
+    dataset = hub("parquet", data_files=files, classes=str(tmp_path / "names.txt"), length=21)
+    items = [item for _, item in read(dataset)[0]]
+    (broken,) = [item for item in items if isinstance(item, UnreadableSample)]
+    assert "shard 3" in broken.source
+    assert "breaks off after" in broken.reason
+    assert broken.samples > 1
+    assert {*range(10), 19, 20} <= set(shades([(0, item) for item in items if isinstance(item, Sample)]))
 
 
 def test_what_is_wrong_is_said_at_once(hub, files, tmp_path):

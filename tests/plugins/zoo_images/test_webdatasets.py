@@ -140,6 +140,7 @@ def test_broken_samples_come_as_errors_and_the_others_come(tmp_path):
             ("label", {**good, "cls": b"3"}),
             ("none", {"png": png(1)}),
             ("bytes", {**good, "cls": b"\xff"}),
+            ("digits", {**good, "cls": b"0" * 5000}),
             ("text", {"txt": b"x", "cls": b"0"}),
             ("last", good),
         ],
@@ -148,14 +149,15 @@ def test_broken_samples_come_as_errors_and_the_others_come(tmp_path):
     dataset = WebDataset(str(tmp_path / "a.tar"), classes=str(tmp_path / "names.txt"))
     items = [item for _, item in read(dataset)[0]]
     broken = {item.source.rpartition("/")[2]: item.reason for item in items if isinstance(item, UnreadableSample)}
-    assert len(items) == 7
+    assert len(items) == 8
     assert sum(isinstance(item, Sample) for item in items) == 2
     assert broken["empty"] == "empty file"
     assert "'3' is none of the 3 classes" in broken["label"]
     assert broken["none"] == "no file *.cls"
     assert "cannot be read" in broken["bytes"]
+    assert "is none of the 3 classes" in broken["digits"]
     assert "no file" in broken["text"]
-    assert WebDataset(str(tmp_path / "a.tar"), scan=True).classes == ["0", "3"]
+    assert WebDataset(str(tmp_path / "a.tar"), scan=True).classes == ["0", "0" * 5000, "3"]
 
 
 def test_a_shard_that_breaks_off_loses_its_rest_alone(shards):
