@@ -42,7 +42,7 @@ class SyntheticDocuments:
         self._seed = seed
         self._stock = Stock()
         self._kept: dict[int, Template] = {}
-        self._room = cache_mb * 2**20
+        self._limit = self._room = cache_mb * 2**20
 
     def __len__(self) -> int:
         return len(self.classes) * self._samples
@@ -51,6 +51,10 @@ class SyntheticDocuments:
         number, sample = divmod(range(len(self))[index], self._samples)
         generator = key(self._seed, self._split, number, 2, sample)
         return Sample(self._template(number).sample(generator), number)
+
+    def __getstate__(self) -> dict[str, object]:
+        # Another process draws its own: templates are many, and know functions that cannot be sent.
+        return {**self.__dict__, "_stock": Stock(), "_kept": {}, "_room": self._limit}
 
     def _template(self, number: int) -> Template:
         template = self._kept.get(number)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import tracemalloc
@@ -77,6 +78,17 @@ print(hashlib.sha256(b"".join(images[index] for index in range(60))).hexdigest()
         run = subprocess.run([sys.executable, "-c", script, order], capture_output=True, check=True)
         hashes.add(run.stdout)
     assert len(hashes) == 1
+
+
+def test_a_spawned_process_gets_what_was_read_from_but_not_what_it_keeps():
+    dataset = SyntheticDocuments(templates=40, samples_per_template=2)
+    before = len(pickle.dumps(dataset))
+    images = [dataset[index].image for index in range(len(dataset))]
+    sent = pickle.dumps(dataset)
+    assert len(sent) == before
+    received = pickle.loads(sent)  # noqa: S301 - made just above
+    for index, image in enumerate(images):
+        np.testing.assert_array_equal(received[index].image, image)
 
 
 def test_forgotten_templates_come_back_the_same():
