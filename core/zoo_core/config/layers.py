@@ -62,8 +62,8 @@ def load(
 def merge(base: Node, child: Node, whole: frozenset[str] = frozenset(), path: KeyPath = ()) -> Node:
     """Lay ``child`` over ``base``: mappings merge, all else replaces.
 
-    A component (a mapping of ``name`` and ``options`` alone) whose name changes loses the base's options: they were
-    another component's.
+    A component (a mapping of ``name``, ``options`` and at most single values beside them) whose name changes loses the
+    base's options: they were another component's.
 
     Args:
         base: the weaker layer.
@@ -74,11 +74,15 @@ def merge(base: Node, child: Node, whole: frozenset[str] = frozenset(), path: Ke
     if not isinstance(base.value, dict) or not isinstance(child.value, dict) or dotted(path) in whole:
         return child
     merged = dict(base.value)
-    if base.value.keys() <= {"name", "options"} and _renamed(base.value.get("name"), child.value.get("name")):
+    if _is_component(base.value) and _renamed(base.value.get("name"), child.value.get("name")):
         merged.pop("options", None)
     for key, node in child.value.items():
         merged[key] = merge(merged[key], node, whole, (*path, key)) if key in merged else node
     return Node(merged, child.place)
+
+
+def _is_component(mapping: dict[str, Node]) -> bool:
+    return not any(isinstance(node.value, dict | list) for key, node in mapping.items() if key != "options")
 
 
 def _renamed(base: Node | None, child: Node | None) -> bool:

@@ -63,6 +63,12 @@ def test_the_same_bare_name_of_another_plugin_is_another_component():
     assert merged(base, {"loss": {"name": "mine/cosface"}})["loss"] == {"name": "mine/cosface"}
 
 
+def test_what_stands_beside_the_options_stays():
+    base = {"optimizer": {"name": "AdamW", "reference_batch": 256, "options": {"lr": 0.1, "betas": [0.9, 0.99]}}}
+
+    assert merged(base, {"optimizer": {"name": "SGD"}})["optimizer"] == {"name": "SGD", "reference_batch": 256}
+
+
 def test_only_components_lose_their_options():
     # The options of `onnx` are those of the exporter, whatever wrapper its name says.
     base = {"onnx": {"name": "A", "input_names": ["img"], "options": {"opset_version": 16}}}
