@@ -48,9 +48,9 @@ Metric = Literal[
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are errors, values never change."""
+    """A part of a recipe: unknown keys and infinite numbers are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ComponentReference(Section):

@@ -12,6 +12,13 @@ from zoo_core.errors import RecipeError
     [
         ("trainer.overfit_batches=2", "trainer.overfit_batches", "zoo orders the batches"),
         ("trainer.devices=abc", "trainer", "lightning.Trainer"),
+        ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches", "above 0"),
+        ("trainer.accumulate_grad_batches=-1", "trainer.accumulate_grad_batches", "above 0"),
+        ("trainer.max_epochs=0", "trainer.max_epochs", "above 0"),
+        ("trainer.max_steps=0", "trainer.max_steps", "above 0"),
+        ("trainer.limit_train_batches=0", "trainer.limit_train_batches", "above 0"),
+        ("lr_scheduler.options.power=.inf", "lr_scheduler.options.power", "inf"),
+        ("model.distillation={teacher: {name: timm/lcnet_050}, weight: .inf}", "model.distillation.weight", "inf"),
         ("data.loader.batch_size=1", "data.loader.batch_size", "BatchNorm"),
         ("optimizer.options.lr=-1", "optimizer.options.lr", "Invalid learning rate"),
         ("optimizer={name: LBFGS, options: {lr: 0.1}}", "optimizer.name", "LBFGS"),

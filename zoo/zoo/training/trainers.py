@@ -42,10 +42,17 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         **given,
     }
     try:
-        return lightning.Trainer(**arguments)
+        trainer = lightning.Trainer(**arguments)
     except (MisconfigurationException, TypeError, ValueError) as error:
         message = f"lightning.Trainer: {' '.join(str(error).split())}"
         raise RecipeError([Problem(message, loaded.document.locate(("trainer",)))]) from error
+    # Lightning takes these, then divides by zero, or ends without a step and without a checkpoint.
+    for name in ("max_epochs", "max_steps", "limit_train_batches", "accumulate_grad_batches"):
+        value = getattr(trainer, name)
+        if value == 0 or (name == "accumulate_grad_batches" and value < 0):
+            place = loaded.document.locate(("trainer", name))
+            raise RecipeError([Problem(f"{value} is no training: it has to be above 0", place)])
+    return trainer
 
 
 def check_batch(model: nn.Module, images: int, image_size: tuple[int, int], loaded: LoadedRecipe) -> None:
