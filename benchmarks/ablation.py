@@ -47,7 +47,7 @@ def head(name: str) -> tuple[str, ...]:
 
 def loss(name: str, **values: object) -> tuple[str, ...]:
     """Another loss of the same scale and contrast."""
-    return (f"model.loss.name=margin/{name}", *option("model.loss", s=64, contrast=1, **values))
+    return (f"model.loss.name=margin/{name}", *option("model.loss", s=64, contrast=3, **values))
 
 
 VARIANTS = (
@@ -58,9 +58,9 @@ VARIANTS = (
     Variant("margin", "no warm-up", option("model.loss", warmup=0)),
     Variant("contrast", "none", option("model.loss", contrast=0)),
     Variant("contrast", "none, one capture of a sample", (*option("model.loss", contrast=0), "data.captures=1")),
-    Variant("contrast", "three times", option("model.loss", contrast=3)),
+    Variant("contrast", "a third", option("model.loss", contrast=1)),
     Variant("contrast", "scale 20", option("model.loss", contrast_s=20)),
-    Variant("averaged weights", "decay 0.999", ("ema.decay=0.999",)),
+    Variant("averaged weights", "none", ("ema=null",)),
     Variant("head", "flatten, LayerNorm", head("flatten_ln")),
     Variant("head", "mean, LayerNorm", head("gap_ln")),
     Variant("head", "squeeze, LayerNorm", head("squeeze_ln")),

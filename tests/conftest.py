@@ -24,6 +24,7 @@ data:
   captures: 1
   loader: {batch_size: 16, num_workers: 0}
 optimizer: {reference_batch: null}
+ema: null
 trainer: {max_epochs: 2, accelerator: cpu}
 """
 

@@ -24,6 +24,7 @@ FAMILY = [
     "lcnet050_cosface_128_squeeze",
     "lcnet050_cosface_128_squeeze_lbn",
     "lcnet050_cosface_96",
+    "lcnet050_cosface_96_own",
     "lcnet050_softmax_128",
     "lcnet100_cosface_128",
 ]
@@ -102,7 +103,7 @@ def test_the_front_page_recipe():
     assert recipe.data.image_size == (96, 96)
     assert recipe.model.backbone.name == "timm/lcnet_050"
     assert recipe.model.head.options == {"embed_dim": 128}
-    assert recipe.model.loss.options == {"s": 64, "m": 0.4, "contrast": 1.0}
+    assert recipe.model.loss.options == {"s": 64, "m": 0.4, "contrast": 3.0}
     assert recipe.optimizer.options == {"lr": 4e-3, "betas": [0.9, 0.999], "weight_decay": 1e-3}
 
 

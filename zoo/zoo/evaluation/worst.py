@@ -92,7 +92,7 @@ def draw_worst(
             for index, image in enumerate((pair.first, pair.second)):
                 x = left + index * (_SIDE + _GAP)
                 sheet.paste(Image.fromarray(image_of(image)).resize((_SIDE, _SIDE)), (x, top))
-                draw.text((x, top + _SIDE), name_of(int(embedded.labels[image]))[-24:], "black", font)
+                draw.text((x, top + _SIDE), name_of(int(embedded.labels[image]))[-19:], "black", font)
             draw.text((left, top + _SIDE + _LINE - 4), f"cosine {pair.cosine:.3f}", "dimgray", font)
     with replacing(path) as beside:
         sheet.save(beside, "JPEG", quality=90)
