@@ -72,7 +72,7 @@ VARIANTS = (
     Variant("augmentation", "no blur", without("blur")),
     Variant("augmentation", "no noise, reduction, JPEG", without("noise", "reduction", "jpeg")),
     Variant("classes", "100 templates", option("data.train", templates=100)),
-    Variant("classes", "1,000 templates", option("data.train", templates=1000)),
+    Variant("classes", "500 templates", option("data.train", templates=500)),
 )
 
 
@@ -82,7 +82,7 @@ def real(pool: Path) -> tuple[Variant, ...]:
         "data.train.name=images/instances",
         *option("data.train", root=str(pool.resolve()), split="train", merge_duplicates=True),
     )
-    templates = {"split": "train", "templates": 300, "samples_per_template": 64}
+    templates = {"split": "train", "templates": 2000, "samples_per_template": 16}
     also = json.dumps([{"name": "documents/synthetic", "share": 0.5, "options": templates}])
     views = option("data.train", views=True)
     return (
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--pool", type=Path, help="folder of flat images, one document each")
     parser.add_argument("--photos", type=Path, help="what benchmarks/photographs.py made of the pool")
-    parser.add_argument("--samples", type=int, default=96_000, help="images that each training shows")
+    parser.add_argument("--samples", type=int, default=24_000, help="samples that each training shows, in two captures each")
     parser.add_argument("--only", help="a group of rows")
     parser.add_argument("--write", type=Path, help="write the table as a page")
     arguments = parser.parse_args()

@@ -141,9 +141,9 @@ class Training:
             self.loaded,
             logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
             callbacks=[
-                # The average follows a step before anything saves it.
+                # The average follows a step, and the display counts it, before a stop saves it.
                 *([AverageWeights(ema.decay)] if ema else []),
-                *(facts, FollowProgress(), stop, KeepLast(folder), display),
+                *(facts, FollowProgress(), display, stop, KeepLast(folder)),
                 *kept_checkpoints(folder, self.recipe.checkpoint.monitor),
             ],
         )
