@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--pool", type=Path, help="folder of flat images, one document each")
     parser.add_argument("--photos", type=Path, help="what benchmarks/photographs.py made of the pool")
-    parser.add_argument("--samples", type=int, default=24_000, help="samples that each training shows, in two captures each")
+    parser.add_argument("--samples", type=int, default=24_000, help="samples that each training shows, twice")
     parser.add_argument("--only", help="a group of rows")
     parser.add_argument("--write", type=Path, help="write the table as a page")
     arguments = parser.parse_args()
