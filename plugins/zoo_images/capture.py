@@ -127,35 +127,41 @@ class Capture:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         # Four channels are warped in half the time of three.
         rgba = cv2.cvtColor(source, cv2.COLOR_RGB2RGBA)
-        if shot.surface is None:
+        surface = shot.surface
+        if surface is None:
             rgba = cv2.warpPerspective(rgba, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        elif surface.points == 1 and shot.neighbour is None:
+            # One colour needs no canvas.
+            colour = self._points(surface)[0, 0].tolist()
+            rgba = cv2.warpPerspective(rgba, matrix, size, None, flags, cv2.BORDER_CONSTANT, colour)
         else:
-            canvas = self._surface(shot.surface)
+            canvas = self._enlarged(cv2.cvtColor(self._points(surface), cv2.COLOR_RGB2RGBA))
             if shot.neighbour is not None:
                 self._draw_neighbour(canvas, shot.neighbour)
             rgba = cv2.warpPerspective(rgba, matrix, size, canvas, flags, cv2.BORDER_TRANSPARENT)
         return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
 
-    def _surface(self, surface: Surface) -> MatLike:
-        top, left = int(surface.down * MARGIN), int(surface.right * MARGIN)
-        points = self._texture[top : top + surface.points, left : left + surface.points]
-        mix = np.zeros((3, 4))
-        mix[:, 3] = surface.low
-        mix[:, 0] = (np.array(surface.high) - surface.low) / 255
-        return self._enlarged(cv2.cvtColor(cv2.transform(points, mix), cv2.COLOR_RGB2RGBA))
+    def _points(self, surface: Surface) -> MatLike:
+        """Mix the surface's colours on its own few points: ``uint8 [points, points, 3]``."""
+        low, high, points, down, right = surface
+        top, left = int(down * MARGIN), int(right * MARGIN)
+        mix = [((to - start) / 255, 0.0, 0.0, start) for start, to in zip(low, high, strict=True)]
+        return cv2.transform(self._texture[top : top + points, left : left + points], np.array(mix))
 
     def _draw_neighbour(self, canvas: MatLike, neighbour: Neighbour) -> None:
         cos, sin = math.cos(neighbour.angle), math.sin(neighbour.angle)
-        centre_x, centre_y = neighbour.x * self._width, neighbour.y * self._height
-        points = [
-            (centre_x + x * cos - y * sin, centre_y + x * sin + y * cos)
-            for x, y in (
-                (across * neighbour.half_width * self._side, down * neighbour.half_height * self._side)
-                for across, down in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-            )
+        x, y = neighbour.x * self._width - 0.5, neighbour.y * self._height - 0.5
+        across, down = neighbour.half_width * self._side, neighbour.half_height * self._side
+        # Half a side's way along the sheet and along what stands on it.
+        right_x, right_y, down_x, down_y = across * cos, across * sin, -down * sin, down * cos
+        corners = [
+            (x - right_x - down_x, y - right_y - down_y),
+            (x + right_x - down_x, y + right_y - down_y),
+            (x + right_x + down_x, y + right_y + down_y),
+            (x - right_x + down_x, y - right_y + down_y),
         ]
-        corners = np.array([[self._fixed(x), self._fixed(y)] for x, y in points], np.int32)
-        cv2.fillConvexPoly(canvas, corners, (*neighbour.colour, 0), cv2.LINE_AA, _FRACTION)
+        fixed = np.rint(_FRACTIONS * np.array(corners)).astype(np.int32)
+        cv2.fillConvexPoly(canvas, fixed, (*neighbour.colour, 0), cv2.LINE_AA, _FRACTION)
 
     def _draw_finger(self, image: MatLike, finger: Finger) -> None:
         start = (self._fixed(finger.x * self._width), self._fixed(finger.y * self._height))

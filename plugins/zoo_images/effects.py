@@ -18,20 +18,25 @@ if TYPE_CHECKING:
     from zoo_images.shots import Blur, Glare, Light, Shadow
 
 GRID = 16  # light varies slowly: it is worked out on this grid and enlarged
-_CENTRES = (np.arange(GRID) + 0.5) / GRID - 0.5
-_PLANE = np.stack([np.ones(GRID * GRID), np.tile(_CENTRES, GRID), np.repeat(_CENTRES, GRID)])
+_CENTRES = (np.arange(GRID, dtype=np.float32) + np.float32(0.5)) / GRID - np.float32(0.5)
+# x, y and 1 of each point of the grid.
+_PLANE = np.stack([*np.meshgrid(_CENTRES, _CENTRES), np.ones((GRID, GRID), np.float32)], axis=2)
 
 
 def gain(light: Light, shadow: Shadow | None) -> MatLike:
     """Return ``uint8 [GRID, GRID, 3]``: what the picture is multiplied by, 128 is 1."""
-    brightness = np.array([128.0, 128 * light.x, 128 * light.y]) @ _PLANE
+    x, y, tint = light
+    grid = cv2.transform(_PLANE, np.array([(128 * part * x, 128 * part * y, 128 * part) for part in tint]))
     if shadow is not None:
-        x, y, offset, softness, depth = shadow
-        beyond = np.array([offset, -x, -y]) / softness @ _PLANE
-        brightness *= 1 - depth / (1 + np.exp(beyond))
-    grid = brightness[:, None] * np.array(light.tint)
+        grid = grid * _shade(*shadow)
     # All are positive: it rounds and limits to 255, which is all that is wanted of it.
-    return np.asarray(cv2.convertScaleAbs(grid), np.uint8).reshape(GRID, GRID, 3)
+    return cv2.convertScaleAbs(grid)
+
+
+def _shade(x: float, y: float, offset: float, softness: float, depth: float) -> MatLike:
+    """What is left of the light beside a shadow's edge: ``float32 [GRID, GRID, 1]``."""
+    within = np.exp(cv2.transform(_PLANE, np.array([(-x / softness, -y / softness, offset / softness)])))
+    return (1 - depth / (1 + within))[:, :, None]
 
 
 def spot(glare: Glare) -> MatLike:
@@ -46,8 +51,13 @@ def blurred(image: MatLike, blur: Blur) -> MatLike:
     """Blur; the border repeats."""
     if blur.kind == GAUSSIAN:
         weights = gaussian_weights(blur.size)
+        if len(weights) == 1:
+            return image
         return cv2.sepFilter2D(image, -1, weights, weights, borderType=cv2.BORDER_REPLICATE)
-    return cv2.filter2D(image, -1, kernel(blur), borderType=cv2.BORDER_REPLICATE)
+    weights = kernel(blur)
+    if len(weights) == 1:
+        return image
+    return cv2.filter2D(image, -1, weights, borderType=cv2.BORDER_REPLICATE)
 
 
 # As many as there are blurs at strength 1 and 96 pixels: to make a kernel takes as long as to use it.

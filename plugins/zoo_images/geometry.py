@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo_core.api import AffineMap, UInt8Image
 
     Floats = npt.NDArray[np.float64]
+    Row = tuple[float, float, float]
 
 _COARSEST = 2.0  # pixels of the image to one of the frame; bilinear sampling aliases visibly beyond
 
@@ -38,49 +39,59 @@ def frame_to_image(
 
     The map is ``float64 [3, 3]`` of homogeneous points; pixels' centres are at whole numbers.
     """
-    height, width = image.shape[:2]
-    matrix = _homography(view, corners, frame, (height, width))
-    across, down = _spans(matrix.tolist(), frame)
-    new_height, new_width = height, width
-    while across > _COARSEST and new_width > 1:
-        new_width, across = math.ceil(new_width / 2), across / 2
-    while down > _COARSEST and new_height > 1:
-        new_height, down = math.ceil(new_height / 2), down / 2
+    height, width = new_height, new_width = image.shape[:2]
+    across, down, depth = _homography(view, corners, frame)
+    columns, rows = width * _span(across, depth, frame), height * _span(down, depth, frame)
+    while columns > _COARSEST and new_width > 1:
+        new_width, columns = math.ceil(new_width / 2), columns / 2
+    while rows > _COARSEST and new_height > 1:
+        new_height, rows = math.ceil(new_height / 2), rows / 2
     if largest is not None:
         new_height, new_width = min(new_height, largest), min(new_width, largest)
     if (new_height, new_width) != (height, width):
         image = _reduced(image, new_height, new_width)
-        matrix = _homography(view, corners, frame, (new_height, new_width))
-    return image, matrix
+    (a, b, c), (d, e, f), (g, h, i) = across, down, depth
+    matrix = (
+        (a * new_width - 0.5 * g, b * new_width - 0.5 * h, c * new_width - 0.5 * i),
+        (d * new_height - 0.5 * g, e * new_height - 0.5 * h, f * new_height - 0.5 * i),
+        depth,
+    )
+    return image, np.array(matrix)
 
 
-def _homography(
-    view: AffineMap, corners: Sequence[float], frame: tuple[int, int], size: tuple[int, int]
-) -> npt.NDArray[np.float64]:
-    height, width = size
-    (a, b, c), (d, e, f) = view[:2].tolist()
-    # The view is affine: where its four corners are in the image says all about it.
-    source = [c, f, a + c, d + f, a + b + c, d + e + f, b + c, e + f]
-    return np.asarray(cv2.getPerspectiveTransform(_pixels(corners, *frame), _pixels(source, height, width)))
+def _homography(view: AffineMap, corners: Sequence[float], frame: tuple[int, int]) -> tuple[Row, Row, Row]:
+    """From the frame's pixels to parts of the image's sides, with a depth of 1 in the frame's middle.
+
+    In plain floats: to let OpenCV solve for eight unknowns takes three times as long.
+    """
+    height, width = frame
+    x0, x1, x2, x3 = (width * x - 0.5 for x in corners[::2])
+    y0, y1, y2, y3 = (height * y - 0.5 for y in corners[1::2])
+    # From the view's unit square to the frame (Heckbert, 1989), times what it usually is divided by.
+    side_x, side_y, foot_x, foot_y = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+    skew_x, skew_y = x0 - x1 - foot_x, y0 - y1 - foot_y
+    g, h, i = skew_x * foot_y - foot_x * skew_y, side_x * skew_y - skew_x * side_y, side_x * foot_y - foot_x * side_y
+    a, b, c = (x1 - x0) * i + g * x1, (x3 - x0) * i + h * x3, x0 * i
+    d, e, f = (y1 - y0) * i + g * y1, (y3 - y0) * i + h * y3, y0 * i
+    # Back by the adjugate, for the scale of homogeneous points means nothing.
+    right = (e * i - f * h, c * h - b * i, b * f - c * e)
+    below = (f * g - d * i, a * i - c * g, c * d - a * f)
+    depth = (d * h - e * g, b * g - a * h, a * e - b * d)
+    # Where the horizon of a fold goes through the middle nothing is seen, whatever the scale.
+    scale = (0.5 * (width - 1) * depth[0] + 0.5 * (height - 1) * depth[1] + depth[2]) or 1.0
+    (p, q, r), (s, t, u) = view[:2].tolist()
+    (k0, k1, k2), (l0, l1, l2), (m0, m1, m2) = right, below, depth
+    return (
+        ((p * k0 + q * l0 + r * m0) / scale, (p * k1 + q * l1 + r * m1) / scale, (p * k2 + q * l2 + r * m2) / scale),
+        ((s * k0 + t * l0 + u * m0) / scale, (s * k1 + t * l1 + u * m1) / scale, (s * k2 + t * l2 + u * m2) / scale),
+        (m0 / scale, m1 / scale, m2 / scale),
+    )
 
 
-def _pixels(points: Sequence[float], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Points in parts of the sides to pixels, whose centres are at whole numbers: ``float32 [4, 2]``."""
-    x, y = points[::2], points[1::2]
-    return np.array([(u * width - 0.5, v * height - 0.5) for u, v in zip(x, y, strict=True)], np.float32)
-
-
-def _spans(matrix: list[list[float]], frame: tuple[int, int]) -> tuple[float, float]:
-    """How many pixels of the image one of the frame spans at its centre, across and down."""
-    (a, b, c), (d, e, f), (g, h, i) = matrix
-    x, y = (frame[1] - 1) / 2, (frame[0] - 1) / 2
-    depth = g * x + h * y + i
-    if abs(depth) < 1e-9:  # noqa: PLR2004 - a horizon in the middle of the frame: a fold, of which nothing is seen
-        return 1.0, 1.0
-    u, v = (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
-    across = math.hypot(a - u * g, b - u * h) / abs(depth)
-    down = math.hypot(d - v * g, e - v * h) / abs(depth)
-    return across, down
+def _span(row: Row, depth: Row, frame: tuple[int, int]) -> float:
+    """What part of the image's side one pixel spans in the middle of the frame, where the depth is 1."""
+    here = 0.5 * (frame[1] - 1) * row[0] + 0.5 * (frame[0] - 1) * row[1] + row[2]
+    return math.hypot(row[0] - here * depth[0], row[1] - here * depth[1])
 
 
 def _reduced(image: UInt8Image, height: int, width: int) -> UInt8Image:
