@@ -28,15 +28,6 @@ _EFFECTS = np.stack(
         *(np.diag(kept) for kept in ((0, 1, 1), (1, 0, 1), (1, 1, 0))),  # a channel dropped
     ],
 )
-# A turn about the grey axis (Rodrigues' formula) and the mix with grey are sums of these.
-_COLOUR_BASIS = np.stack(
-    [
-        np.eye(3).ravel(),
-        np.full(9, 1 / 3),
-        np.array([0, -1, 1, 1, 0, -1, -1, 1, 0]) / math.sqrt(3),
-        _GREY.ravel(),
-    ],
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +189,7 @@ def aspect_of(height: int, width: int, view: AffineMap) -> float:
 
 def _corners(draws: list[float], aspect: float, strength: float) -> tuple[float, ...]:
     """Turn, scale, stretch and shift the document, then move each corner by itself (perspective)."""
-    turn, zoom, stretch, x, y, *jitter = (2 * draw - 1 for draw in draws)
+    turn, zoom, stretch, x, y, *jitter = [2 * draw - 1 for draw in draws]
     # The cube makes small angles frequent and large ones rare.
     angle = strength * math.radians(4 * turn + 12 * turn**3)
     zoom = math.exp(strength * (0.16 * zoom - 0.05))
@@ -276,24 +267,32 @@ def _glare(draws: list[float], strength: float) -> Glare:
 
 def _colour(draws: list[float], strength: float) -> Floats:
     """Exposure, contrast, white balance, saturation, hue and a shift of each channel, rarely an effect."""
-    brightness, exposure, contrast, saturation, hue, *balance = (2 * draw - 1 for draw in draws[:11])
+    brightness, exposure, contrast, saturation, hue, *balance = [2 * draw - 1 for draw in draws[:11]]
     vivid, angle = math.exp(strength * 0.5 * saturation), strength * 0.25 * hue**3
-    cos = math.cos(angle)
-    mix = np.array([vivid * cos, vivid * (1 - cos), vivid * math.sin(angle), 1 - vivid])
-    matrix = (mix @ _COLOUR_BASIS).reshape(3, 3)
+    # A turn about the grey axis (Rodrigues' formula), then a mix with grey.
+    along, across = vivid * (1 - math.cos(angle)) / 3, vivid * math.sin(angle) / math.sqrt(3)
+    own = vivid * math.cos(angle) + along
+    after, before = along + across, along - across
+    red, green, blue = [(1 - vivid) * weight for weight in _LUMA]
+    rows = [
+        (own + red, before + green, after + blue),
+        (after + red, own + green, before + blue),
+        (before + red, after + green, own + blue),
+    ]
     inverted = False
     if draws[11] < strength * 0.12:
         kind = int(len(_EFFECTS) * draws[12])
         inverted = kind < 2  # noqa: PLR2004 - see the list
-        matrix = _EFFECTS[kind] @ matrix
+        rows = (_EFFECTS[kind] @ rows).tolist()
     contrast_gain, light = math.exp(strength * 0.35 * contrast), math.exp(strength * 0.2 * exposure)
     affine = []
-    for row, white, shift in zip(matrix.tolist(), balance[:3], balance[3:], strict=True):
+    for (first, second, third), white, shift in zip(rows, balance[:3], balance[3:], strict=True):
         gain = contrast_gain * math.exp(strength * 0.12 * white)
         # Contrast turns about middle grey, so that it does not change the exposure too.
         offset = gain * (255 * light * inverted - 128) + 128 + strength * (45 * brightness + 12 * shift)
-        affine += [*(gain * light * weight for weight in row), offset]
-    return np.array(affine).reshape(3, 4)
+        gain *= light
+        affine.append((gain * first, gain * second, gain * third, offset))
+    return np.array(affine)
 
 
 def _blur(draws: list[float], size: float) -> Blur:
@@ -307,5 +306,5 @@ def _blur(draws: list[float], size: float) -> Blur:
 
 
 def _rgb(channels: list[float]) -> RGB:
-    red, green, blue = (min(255.0, max(0.0, channel)) for channel in channels)
+    red, green, blue = [channel if 0 < channel < 255 else 0.0 if channel < 255 else 255.0 for channel in channels]  # noqa: PLR2004 - of a byte
     return red, green, blue
