@@ -66,7 +66,7 @@ class Capture:
         self._chances = Chances(colour, light, blur, noise, reduction, jpeg, occlusion)
         self._canvas = 2 * max(image_size)
         self._noise = noise_bank(*image_size)
-        self._texture = np.repeat(texture_bank()[:, :, None], 3, axis=2)  # cv2.transform is fast with three channels
+        self._texture = texture_bank()
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> UInt8Image:
         """Photograph ``sample``: ``uint8 [H, W, 3]`` RGB."""
@@ -135,18 +135,19 @@ class Capture:
             colour = self._points(surface)[0, 0].tolist()
             rgba = cv2.warpPerspective(rgba, matrix, size, None, flags, cv2.BORDER_CONSTANT, colour)
         else:
-            canvas = self._enlarged(cv2.cvtColor(self._points(surface), cv2.COLOR_RGB2RGBA))
+            canvas = self._enlarged(self._points(surface))
             if shot.neighbour is not None:
                 self._draw_neighbour(canvas, shot.neighbour)
             rgba = cv2.warpPerspective(rgba, matrix, size, canvas, flags, cv2.BORDER_TRANSPARENT)
         return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
 
     def _points(self, surface: Surface) -> MatLike:
-        """Mix the surface's colours on its own few points: ``uint8 [points, points, 3]``."""
+        """Mix the surface's colours on its own few points: ``uint8 [points, points, 4]``."""
         low, high, points, down, right = surface
         top, left = int(down * MARGIN), int(right * MARGIN)
-        mix = [((to - start) / 255, 0.0, 0.0, start) for start, to in zip(low, high, strict=True)]
-        return cv2.transform(self._texture[top : top + points, left : left + points], np.array(mix))
+        mix = [((to - start) / 255, start) for start, to in zip(low, high, strict=True)]
+        place = self._texture[top : top + points, left : left + points]
+        return cv2.transform(place, np.array([*mix, (0.0, 0.0)]))
 
     def _draw_neighbour(self, canvas: MatLike, neighbour: Neighbour) -> None:
         cos, sin = math.cos(neighbour.angle), math.sin(neighbour.angle)

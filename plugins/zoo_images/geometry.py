@@ -65,8 +65,8 @@ def _homography(view: AffineMap, corners: Sequence[float], frame: tuple[int, int
     In plain floats: to let OpenCV solve for eight unknowns takes three times as long.
     """
     height, width = frame
-    x0, x1, x2, x3 = (width * x - 0.5 for x in corners[::2])
-    y0, y1, y2, y3 = (height * y - 0.5 for y in corners[1::2])
+    x0, x1, x2, x3 = [width * x - 0.5 for x in corners[::2]]
+    y0, y1, y2, y3 = [height * y - 0.5 for y in corners[1::2]]
     # From the view's unit square to the frame (Heckbert, 1989), times what it usually is divided by.
     side_x, side_y, foot_x, foot_y = x1 - x2, y1 - y2, x3 - x2, y3 - y2
     skew_x, skew_y = x0 - x1 - foot_x, y0 - y1 - foot_y
