@@ -74,7 +74,7 @@ def test_check_passes_all_shipped_recipes(zoo):
 
     lines = result.stdout.splitlines()
     assert "lcnet050_cosface_96: ok" in lines
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert all(line.endswith(": ok") for line in lines)
     assert result.stderr == ""
 

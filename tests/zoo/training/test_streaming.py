@@ -75,7 +75,7 @@ def test_a_process_without_samples_says_so():
 def test_unreadable_samples_are_left_out_and_counted(known):
     stream = MixedDataset([Counting(500, {3, 5, 7}, known=known)])
     items = TrainingItems(stream, lambda sample, _: sample.image, 0)
-    shown = {int(items[0, 0][0][0, 0, 0]) for _ in range(240)}
+    shown = {int(items[0, 0][0][0][0, 0, 0]) for _ in range(240)}
     assert not shown & {3, 5, 7}
     rows = list(items.skipped._rows.values())
     assert all(row["part"] == "train" for row in rows)
@@ -98,7 +98,7 @@ def test_streams_mix_with_other_data_sets_by_their_shares():
     assert list(mixed.classes) == ["one", "even", "odd"]
     sampler = StreamSampler([10, ENDLESS], shares=[0.25, 0.75], streamed=[False, True], samples_per_epoch=512, seed=0)
     items = TrainingItems(mixed, lambda sample, _: sample.image, 0)
-    labels = [items[key][1] for key in sampler]
+    labels = [label for key in sampler for _, label in items[key]]
     assert labels.count(0) == 128
     assert set(labels) == {0, 1, 2}
 

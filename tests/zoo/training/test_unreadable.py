@@ -55,7 +55,7 @@ def items(seed=0):
 
 def test_another_sample_of_the_same_data_set_comes_instead():
     made = items()
-    shown = {index: made[0, index] for index in range(120)}
+    shown = {index: made[0, index][0] for index in range(120)}
     for index, (image, label) in shown.items():
         assert label // 60 == index // 60
         assert label % 60 == image[0, 0, 0]
@@ -67,7 +67,7 @@ def test_another_sample_of_the_same_data_set_comes_instead():
 def test_the_replacement_depends_on_seed_pass_and_index_alone():
     def replaced(seed, passed):
         made = items(seed)
-        return [made[passed, index][1] for index in range(0, 120, 3)]
+        return [made[passed, index][0][1] for index in range(0, 120, 3)]
 
     assert replaced(0, 0) == replaced(0, 0) == replaced(0, 0)[:]
     assert replaced(0, 0) != replaced(0, 1)
