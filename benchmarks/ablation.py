@@ -111,7 +111,7 @@ def table(rows: list[tuple[Variant, dict[str, float]]], shown: str) -> str:
         "# What each part is worth",
         "",
         f"Made by `{shown}`: short trainings from random weights that differ from the first row in one thing.",
-        "Differences of some hundredths are chance: every row is one training.",
+        "Every row is one training: small differences are chance.",
         "",
         "| part | | TPR@1e-4 | TPR@1e-3 | TPR@1e-2 | AUC | rank-1 |",
         "|---|---|---|---|---|---|---|",
