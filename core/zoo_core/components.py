@@ -13,7 +13,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 WIRED: dict[Kind, tuple[str, ...]] = {
     "backbone": ("image_size",),
     "head": ("feature_levels", "image_size"),
-    "loss": ("embedding_dim", "num_classes"),
+    "loss": ("embedding_dim", "num_classes", "classes", "seed"),
     "dataset": ("seed",),
     "augmentation": ("image_size",),
     "export_wrapper": ("model", "image_size"),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import torch
     from torch import Tensor
@@ -95,6 +96,39 @@ class FollowsProgress(Protocol):
 
     def set_progress(self, progress: float) -> None:
         """Take ``progress`` in 0..1, the larger of steps done and time used."""
+
+
+@runtime_checkable
+class KeepsRows(Protocol):
+    """A loss with a table that no optimizer, DDP, clipping, averaging or ``state_dict`` sees, and that moves it itself.
+
+    Each rank may keep a share of it. All methods are called on all ranks.
+    """
+
+    @property
+    def rows_summary(self) -> str:
+        """What it keeps and the memory that takes, in a few words."""
+        ...
+
+    def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:
+        """Make a step with the gradients of all backward passes since the last one.
+
+        ``learning_rate`` is what the network's optimizer takes in this step; the loss was multiplied with ``scale``
+        before the backward pass. Returns whether all gradients of all ranks were finite; no rank moves where not.
+        """
+        ...
+
+    def drop_gradients(self) -> None:
+        """Leave this step out, as the network's optimizer does."""
+        ...
+
+    def save_rows(self, folder: Path) -> None:
+        """Write everything to the new ``folder``, whole or not at all; raises ``RunError``."""
+        ...
+
+    def load_rows(self, folder: Path) -> str:
+        """Read what ``save_rows`` wrote, on any number of ranks, and say what became of it; raises ``RunError``."""
+        ...
 
 
 @runtime_checkable

@@ -7,9 +7,15 @@ from zoo_core.api import ComponentSpec, hookimpl
 ZOO_API = 1
 
 _LOSSES = {
-    "softmax": ("SoftmaxLoss", "scaled softmax over cosines, no margin (NormFace)"),
-    "cosface": ("CosFaceLoss", "additive cosine margin: cos(theta) - m"),
-    "arcface": ("ArcFaceLoss", "additive angular margin: cos(theta + m), with its exact gradient"),
+    "softmax": ("Softmax", "scaled softmax over cosines, no margin (NormFace)"),
+    "cosface": ("CosFace", "additive cosine margin: cos(theta) - m"),
+    "arcface": ("ArcFace", "additive angular margin: cos(theta + m), with its exact gradient"),
+    "subcenter": ("SubCenter", "ArcFace with several centers a class: for noisy or varied classes"),
+    "combined": ("Combined", "all three margins: cos(m1 theta + m2) - m3"),
+    "elasticface": ("ElasticFace", "a margin drawn anew for each image"),
+    "adaface": ("AdaFace", "hard images count by the quality that the embedding's length tells"),
+    "magface": ("MagFace", "the longer the embedding, the larger the margin"),
+    "curricularface": ("CurricularFace", "ArcFace that turns to hard classes as training succeeds"),
 }
 
 
@@ -17,6 +23,12 @@ _LOSSES = {
 def zoo_components() -> list[ComponentSpec]:
     """Return one component a loss."""
     return [
-        ComponentSpec(kind="loss", name=name, factory=f"zoo_margin.losses:{factory}", summary=summary)
-        for name, (factory, summary) in _LOSSES.items()
+        ComponentSpec(
+            kind="loss",
+            name=name,
+            factory=f"zoo_margin.factories:{name}",
+            config=f"zoo_margin.options:{options}Options",
+            summary=summary,
+        )
+        for name, (options, summary) in _LOSSES.items()
     ]

@@ -107,12 +107,10 @@ class RecipeBuilder:
         head = self.component("head", ("model", "head"), feature_levels=backbone.feature_levels, image_size=size)
         return EmbeddingModel(backbone, head)
 
-    def loss(self, *, embedding_dim: int, num_classes: int) -> nn.Module:
+    def loss(self, *, embedding_dim: int, classes: Sequence[str]) -> nn.Module:
         """Build the loss for a model and a data set."""
-        return cast(
-            "nn.Module",
-            self.component("loss", ("model", "loss"), embedding_dim=embedding_dim, num_classes=num_classes),
-        )
+        wired = {"num_classes": len(classes), "classes": classes, "seed": self.recipe.seed}
+        return cast("nn.Module", self.component("loss", ("model", "loss"), embedding_dim=embedding_dim, **wired))
 
     def dataset(self, *below: str | int) -> ZooDataset:
         """Build the data set that stands ``below`` the section ``data``."""

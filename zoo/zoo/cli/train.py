@@ -126,6 +126,7 @@ def _load(cfg: str | None, resumed: RunFolder | None, overrides: tuple[str, ...]
 
 def _announce(training: Training) -> None:
     from zoo.cli.output import say
+    from zoo_core.contracts import KeepsRows
 
     recipe = training.recipe
     parameters = sum(parameter.numel() for parameter in training.model.parameters())
@@ -136,10 +137,12 @@ def _announce(training: Training) -> None:
         f"{height}x{width} -> {training.model.embedding_dim}"
     )
     say(
-        f"{recipe.data.train.name}: {training.num_classes:,} classes, {_samples(training)}, "
+        f"{recipe.data.train.name}: {len(training.classes):,} classes, {_samples(training)}, "
         f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
         f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
     )
+    if isinstance(training.loss, KeepsRows):
+        say(f"class table: {training.loss.rows_summary}")
     if training.learning_rate_factor != 1:
         factor, batch = training.learning_rate_factor, training.batch
         say(f"learning rate: {factor:.3g} of the recipe's, for {batch:,} images a step")

@@ -65,7 +65,8 @@ class FollowProgress(Callback):
         if batch_idx % max(trainer.log_every_n_steps, 1):  # type: ignore[attr-defined] # Lightning sets it in a connector
             return
         loss = float(trainer.callback_metrics["train/loss"])
-        if not math.isfinite(loss):
+        # A step that was left out is not the end of it.
+        if not math.isfinite(loss) and not cast("EmbeddingTraining", _module).left_out:
             msg = f"the loss became {loss} by step {trainer.global_step}"
             hint = "lower optimizer.options.lr or set trainer.gradient_clip_val; the last checkpoint is from before"
             raise RunError(msg, hint=hint)
@@ -149,7 +150,7 @@ class TrainingDisplay(ProgressBar):
 
     def on_sanity_check_start(self, *_: object) -> None:
         """Say what the first wait is for."""
-        self._say("validating the untrained model")
+        self.say("validating the untrained model")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
@@ -200,7 +201,7 @@ class TrainingDisplay(ProgressBar):
         values = self._values(trainer, module)
         shown = {name: module.validated[name] for name in ("tpr_at_fpr_1e-3", "tpr_at_fpr_1e-2", "auc", "rank1")}
         text = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
-        self._say(
+        self.say(
             f"epoch {values['epoch']}  step {values['step']}  {values['progress']:.0%}  "
             f"{values['images_per_second']:.0f} images/s  loss {values['loss']:.3f}  unseen: {text}"
         )
@@ -219,7 +220,8 @@ class TrainingDisplay(ProgressBar):
             self._bar.stop()
             self._bar = None
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Write a line beside the bar."""
         if self._enabled:
             (self._bar.console if self._bar else self.console).print(text, soft_wrap=True)
 

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo import folders
+from zoo.training.rows import drop_unnamed_rows
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             message = f"{path}: the checkpoint cannot be written: {_reason(error)}"
             hint = "make room and go on with --resume; the checkpoint from before is still there"
             raise RunError(message, hint=hint) from error
+        drop_unnamed_rows(Path(path).parent)
 
     def load_checkpoint(
         self,

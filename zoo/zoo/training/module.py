@@ -46,6 +46,9 @@ class EmbeddingTraining(lightning.LightningModule):
         self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.progress = 0.0
+        # The last batch's embeddings and labels, and how many steps in a row were left out, for what watches the steps.
+        self.embedded: tuple[Tensor, Tensor] | None = None
+        self.left_out = 0
         # Metrics of the model before its first step, and after the last validation.
         self.untrained: dict[str, float] = {}
         self.validated: dict[str, float] = {}
@@ -84,6 +87,7 @@ class EmbeddingTraining(lightning.LightningModule):
         """Return the loss of one batch: images, labels and, where the recipe distils, features of the teacher."""
         images, labels, *features = batch
         embeddings = self.embed(images)
+        self.embedded = embeddings.detach(), labels
         loss = cast("Tensor", self.loss(embeddings, labels))
         if self.distillation is not None:
             distilled = self.distillation(embeddings, *features)

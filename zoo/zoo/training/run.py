@@ -26,10 +26,12 @@ from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, t
 from zoo.training.loaders import TrainingLoaders
 from zoo.training.module import EmbeddingTraining
 from zoo.training.optimizers import build_optimizer, check_optimizer, learning_rate_factor
+from zoo.training.rows import StepRows
 from zoo.training.schedules import schedule
 from zoo.training.streaming import ENDLESS
 from zoo.training.trainers import check_batch, device_names, make_trainer, quiet
 from zoo_core.config import dump
+from zoo_core.contracts import KeepsRows
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
 from zoo_core.events import notify
 from zoo_core.provenance import BuildRecord
@@ -76,8 +78,8 @@ class Training:
         self.items = TrainingItems(mixed, picture, self.recipe.seed, self.recipe.data.captures)
         self.validation = builder.validation_items()
         self.model = builder.model(initial_weights=not resume)
-        self.num_classes = len(self.items.dataset.classes)
-        self.loss = builder.loss(embedding_dim=self.model.embedding_dim, num_classes=self.num_classes)
+        self.classes = self.items.dataset.classes
+        self.loss = builder.loss(embedding_dim=self.model.embedding_dim, classes=self.classes)
         self.resume = resume
         self.teacher = self._teacher()
         trainer = make_trainer(loaded, logger=False)
@@ -143,6 +145,7 @@ class Training:
             callbacks=[
                 # The average follows a step, and the display counts it, before a stop saves it.
                 *([AverageWeights(ema.decay)] if ema else []),
+                *([StepRows(folder, display.say)] if isinstance(self.loss, KeepsRows) else []),
                 *(facts, FollowProgress(), display, stop, KeepLast(folder)),
                 *kept_checkpoints(folder, self.recipe.checkpoint.monitor),
             ],

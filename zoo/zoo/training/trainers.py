@@ -91,6 +91,7 @@ def quiet() -> None:
         ".*GPU available but not used.*",
         ".*smaller than the logging interval.*",  # short runs are fine
         ".*LeafSpec.*is deprecated.*",
+        ".*all_gather is deprecated.*",  # Lightning calls it
         ".*sync_dist=True.*",  # all ranks compare all pairs, and find the same
         ".*overridden `on_after_batch_transfer` in `LightningModule`.*",  # there it is meant to be
     ):

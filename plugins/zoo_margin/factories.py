@@ -1,0 +1,75 @@
+"""From a recipe's options to a loss."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from zoo_margin import adaptive, margins, row_optimizers
+from zoo_margin.losses import MarginSoftmaxLoss, SparseMarginSoftmaxLoss
+from zoo_margin.options import SoftmaxOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from zoo_margin.margins import Margin
+    from zoo_margin.options import TableOptions
+    from zoo_margin.row_optimizers import RowOptimizer
+
+# With more classes the whole softmax takes longer than a sampled one and learns no better.
+MOST_DENSE = 65_536
+NEGATIVES = 8192
+
+ROW_OPTIMIZERS: dict[str, Callable[..., RowOptimizer]] = {
+    "adamw": row_optimizers.AdamW,
+    "sgd": row_optimizers.SGD,
+    "adagrad": row_optimizers.Adagrad,
+}
+
+
+def _loss_with(margin: Callable[..., Margin]) -> Callable[..., MarginSoftmaxLoss | SparseMarginSoftmaxLoss]:
+    """Return the factory of the losses with ``margin``; of its options those that are no loss's are the margin's."""
+
+    def loss(
+        *,
+        embedding_dim: int,
+        num_classes: int,
+        classes: Sequence[str] | None = None,
+        seed: int = 0,
+        class_table: TableOptions,
+        **options: Any,  # noqa: ANN401 - validated by the component's config
+    ) -> MarginSoftmaxLoss | SparseMarginSoftmaxLoss:
+        common = {name: options.pop(name) for name in SoftmaxOptions.model_fields if name in options}
+        common |= {"embedding_dim": embedding_dim, "num_classes": num_classes, "seed": seed}
+        sparse = _sparse(class_table, num_classes)
+        if sparse is None:
+            return MarginSoftmaxLoss(margin(**options), **common)
+        return SparseMarginSoftmaxLoss(margin(**options), **common, **sparse, classes=classes)
+
+    return loss
+
+
+def _sparse(options: TableOptions, num_classes: int) -> dict[str, Any] | None:
+    """Return the options of a sparse table, or ``None`` for a dense one."""
+    given = options.model_fields_set - {"mode"}
+    if options.mode == "dense" or (options.mode == "auto" and not given and num_classes <= MOST_DENSE):
+        return None
+    negatives = options.negatives or (math.ceil(options.rate * num_classes) if options.rate else NEGATIVES)
+    row_optimizer = ROW_OPTIMIZERS[options.optimizer]
+    return {
+        "optimizer": row_optimizer(**options.optimizer_options.model_dump(exclude_unset=True)),
+        "negatives": negatives,
+        "log_q": options.log_q,
+        "lr_factor": options.lr_factor,
+    }
+
+
+softmax = _loss_with(margins.NoMargin)
+cosface = _loss_with(margins.CosFace)
+arcface = _loss_with(margins.ArcFace)
+subcenter = arcface
+combined = _loss_with(margins.Combined)
+elasticface = _loss_with(margins.ElasticFace)
+adaface = _loss_with(adaptive.AdaFace)
+magface = _loss_with(adaptive.MagFace)
+curricularface = _loss_with(adaptive.CurricularFace)

@@ -1,0 +1,191 @@
+"""The class table that scales: of its rows a step reads and moves only those that take part in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, distributed, nn
+
+from zoo_margin.exchange import shard, world
+from zoo_margin.sampling import initial_rows, sampled_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo_margin.row_optimizers import RowOptimizer
+
+# Of the rows at first. Their lengths only set how far a step turns them.
+DEVIATION = 0.01
+# Rows that are read, moved and written back at a time: what a core's cache holds.
+UPDATED_AT_ONCE = 2048
+
+
+class Selection(NamedTuple):
+    """The classes that take part in a step, as far as this rank has them.
+
+    Attributes:
+        rows: ``[S, width]``, which gradients flow to.
+        columns: ``int64 [N]``, where in ``rows`` each label is, -1 where it is another rank's.
+        correction: ``[S]``, to add to the logits, or ``None``.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    correction: Tensor | None
+
+
+class SparseTable(nn.Module):
+    """A table of which a step reads, gives gradients to and updates only the rows that take part in it.
+
+    The rows and their optimizer's state are no parameters and no buffers: no optimizer, DDP, clipping, averaging or
+    ``state_dict`` sees them. They are made on first use, on the device of the labels and, where there is a process
+    group, on each rank a share of them. Training calls ``apply_gradients`` once for each step of the network's
+    optimizer, after the backward passes of all its batches. In all of these the same negatives take part.
+
+    Args:
+        num_classes: rows C, of all ranks.
+        width: numbers a row.
+        optimizer: what moves a row that has a gradient.
+        negatives: how many classes to sample for a step beside those of the batch, of all ranks together.
+        log_q: add ``log(C / negatives)`` to the logits of those classes that are there by chance alone, so that the
+            sum over them is, by expectation, that over all (Bengio & Senecal 2008; each of them stands for
+            ``C / negatives``).
+        seed: of the first values and of the sampling.
+
+    Attributes:
+        step: calls of ``apply_gradients`` so far.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        width: int,
+        *,
+        optimizer: RowOptimizer,
+        negatives: int,
+        log_q: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.width, self.seed, self.log_q = num_classes, width, seed, log_q
+        self.negatives = min(negatives, num_classes)
+        self.optimizer = optimizer
+        self.step = 0
+        self.start, self.stop = 0, num_classes
+        # Name to tensor: the rows, ``weight``, and their state, each with the rank's classes first.
+        self._tensors: dict[str, Tensor] = {}
+        self._touched: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that rows and state of all ranks take together."""
+        state = self.optimizer.state(1, self.width, torch.device("cpu"))
+        return self.num_classes * (4 * self.width + sum(tensor.nbytes for tensor in state.values()))
+
+    def tensors(self, device: torch.device) -> dict[str, Tensor]:
+        """Return the rows of this rank, ``weight float32 [R, width]``, and their state; made if they are not there.
+
+        They are classes ``start..stop - 1``.
+        """
+        if not self._tensors:
+            self.start, self.stop = shard(self.num_classes, *world())
+            weight = initial_rows(self.start, self.stop, self.width, seed=self.seed, std=DEVIATION)
+            state = self.optimizer.state(self.stop - self.start, self.width, device)
+            self._tensors = {"weight": weight.to(device), **state}
+        return self._tensors
+
+    def select(self, labels: Tensor) -> Selection:
+        """Choose the classes of this step for ``labels int64 [N]``, those of all ranks."""
+        weight = self.tensors(labels.device)["weight"]
+        ids, columns, correction = _chosen(
+            labels, self.num_classes, self.negatives, seed=self.seed, step=self.step, log_q=self.log_q
+        )
+        if self.stop - self.start < self.num_classes:
+            bounds = torch.tensor([self.start, self.stop], device=ids.device)
+            first, last = torch.searchsorted(ids, bounds).tolist()
+            ids = ids[first:last]
+            columns = torch.where((columns >= first) & (columns < last), columns - first, -1)
+            correction = None if correction is None else correction[first:last]
+        ids = ids - self.start
+        rows = weight.index_select(0, ids)
+        if self.training and torch.is_grad_enabled():
+            self._touched.append((ids, rows.requires_grad_()))
+        return Selection(rows, columns, correction)
+
+    @torch.no_grad()
+    def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:
+        """Move the rows that got gradients since the last call; on all ranks, or where a gradient is no number on none.
+
+        Args:
+            learning_rate: for this step.
+            scale: what the loss was multiplied with before the backward passes (``GradScaler.get_scale()``).
+
+        Returns:
+            Whether all gradients were finite, on all ranks.
+        """
+        touched = [(ids, rows.grad) for ids, rows in self._touched if rows.grad is not None]
+        self.drop_gradients()
+        finite = all(bool(gradient.sum().isfinite()) for _, gradient in touched)
+        if world()[1] > 1:
+            flag = torch.tensor(float(finite), device=self._tensors["weight"].device)
+            distributed.all_reduce(flag, distributed.ReduceOp.MIN)
+            finite = bool(flag)
+        if finite and touched:
+            self._move(*_coalesced(touched), learning_rate, scale)
+        return finite
+
+    def drop_gradients(self) -> None:
+        """Forget the gradients since the last step: this one does not count for the rows."""
+        self._touched.clear()
+        self.step += 1
+
+    def extra_repr(self) -> str:
+        """Describe the table in one line."""
+        return f"{self.num_classes}x{self.width}, sparse, {self.negatives} negatives, {self.optimizer}"
+
+    def _move(self, ids: Tensor, gradients: Tensor, learning_rate: float, scale: float) -> None:
+        for part, gradient in zip(
+            torch.split(ids, UPDATED_AT_ONCE), torch.split(gradients, UPDATED_AT_ONCE), strict=True
+        ):
+            state = {name: tensor.index_select(0, part) for name, tensor in self._tensors.items()}
+            rows = state.pop("weight")
+            self.optimizer.update(rows, gradient if scale == 1 else gradient / scale, state, learning_rate)
+            for name, values in {"weight": rows, **state}.items():
+                self._tensors[name].index_copy_(0, part, values)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SparseTable:  # noqa: FBT001, FBT002 - torch's
+        """Follow the module to its device, and stay in float32."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch has no types for it
+        for name, tensor in self._tensors.items():
+            self._tensors[name] = tensor.to(fn(tensor[:0]).device)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave gradients behind: what travels to another process, or is copied, is the table."""
+        return {**self.__dict__, "_touched": []}
+
+
+def _chosen(
+    labels: Tensor, classes: int, negatives: int, *, seed: int, step: int, log_q: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Classes ``[S]`` in order, where in them each label is ``[N]``, and the correction ``[S]`` of their logits."""
+    if negatives >= classes:
+        return torch.arange(classes, device=labels.device), labels, None
+    by_chance = sampled_classes(classes, negatives, seed=seed, step=step).to(labels.device)
+    ids, places = torch.unique(torch.cat([labels, by_chance]), return_inverse=True)
+    columns = places[: len(labels)]
+    if not log_q:
+        return ids, columns, None
+    correction = torch.full((len(ids),), classes / negatives, device=ids.device).log()
+    correction[columns] = 0
+    return ids, columns, correction
+
+
+def _coalesced(touched: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Add up the gradients ``[S, width]`` of several batches, each row once."""
+    if len(touched) == 1:
+        return touched[0]
+    ids, places = torch.unique(torch.cat([ids for ids, _ in touched]), return_inverse=True)
+    gradients = torch.cat([gradient for _, gradient in touched])
+    return ids, gradients.new_zeros(len(ids), gradients.shape[1]).index_add_(0, places, gradients)

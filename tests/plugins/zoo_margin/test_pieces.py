@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from zoo_core.api import RunError
+from zoo_margin import SGD, Adagrad, AdamW, CosFace, SparseMarginSoftmaxLoss, pieces
+
+CPU = torch.device("cpu")
+
+
+def made(names, dim=4, optimizer=None, seed=0):
+    return SparseMarginSoftmaxLoss(
+        CosFace(0.4),
+        embedding_dim=dim,
+        num_classes=len(names),
+        classes=names,
+        optimizer=optimizer or AdamW(),
+        negatives=5,
+        seed=seed,
+    )
+
+
+def trained(names, steps=4, **options):
+    torch.manual_seed(0)
+    loss = made(names, **options)
+    for _ in range(steps):
+        loss(torch.randn(6, 4), torch.randint(len(names), (6,))).backward()
+        loss.apply_gradients(0.1)
+    return loss
+
+
+def rows_of(loss):
+    return loss.table.tensors(CPU)
+
+
+NAMES = [f"card {number}" for number in range(30)]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    loss = trained(NAMES)
+    loss.save_rows(tmp_path / "rows")
+    return loss, tmp_path / "rows"
+
+
+@pytest.fixture(params=[1, 300, 10**6], ids=["one row a piece", "some", "one piece"])
+def piece_bytes(request, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_BYTES", request.param)
+
+
+@pytest.mark.usefixtures("piece_bytes")
+@pytest.mark.parametrize(
+    "optimizer", [SGD(), AdamW(), Adagrad(), SGD(momentum=0)], ids=["sgd", "adamw", "adagrad", "plain"]
+)
+def test_what_is_saved_is_loaded_to_the_byte(tmp_path, optimizer):
+    loss = trained(NAMES, optimizer=optimizer)
+    loss.save_rows(tmp_path / "rows")
+    other = made(NAMES, optimizer=optimizer, seed=7)
+    assert other.load_rows(tmp_path / "rows") == "30 classes as they were"
+    assert other.table.step == 4
+    assert all(torch.equal(rows_of(other)[name], tensor) for name, tensor in rows_of(loss).items())
+
+
+@pytest.mark.usefixtures("piece_bytes")
+def test_classes_find_their_rows_by_name(tmp_path):
+    loss = trained(NAMES)
+    loss.save_rows(tmp_path / "rows")
+    names = ["new one", *reversed(NAMES[10:]), "new two"]
+    other = made(names, seed=7)
+    fresh = {name: tensor.clone() for name, tensor in rows_of(made(names, seed=7)).items()}
+    assert other.load_rows(tmp_path / "rows") == "20 classes as they were, 2 new, 10 gone"
+    for name, tensor in rows_of(other).items():
+        assert torch.equal(tensor[1:21], rows_of(loss)[name][10:].flip(0))
+        assert torch.equal(tensor[[0, 21]], fresh[name][[0, 21]])
+
+
+def test_names_of_any_kind_survive(tmp_path):
+    names = ["Überweisung", "身分證", "a\nb", 'quo"te', "", "\udce9 from the file system"]
+    trained(names).save_rows(tmp_path / "rows")
+    assert made(names[::-1]).load_rows(tmp_path / "rows") == "6 classes as they were, 0 new, 0 gone"
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (lambda: made(NAMES, dim=5), "width is 4, but 5"),
+        (lambda: made(NAMES, optimizer=SGD()), "optimizer is AdamW, but SGD"),
+        (lambda: made(["another", "pool"]), "not one of its 30 classes"),
+        (lambda: made([*NAMES[:5], NAMES[0]]), "same name"),
+    ],
+    ids=["width", "optimizer", "no class in common", "two of one name"],
+)
+def test_another_table_is_refused_and_nothing_is_made_anew(saved, other, words):
+    table = other()
+    before = {name: tensor.clone() for name, tensor in rows_of(table).items()}
+    with pytest.raises(RunError, match=words):
+        table.load_rows(saved[1])
+    assert all(torch.equal(before[name], tensor) for name, tensor in rows_of(table).items())
+
+
+def damage_nothing_there(folder):
+    shutil.rmtree(folder)
+
+
+def damage_no_manifest(folder):
+    (folder / "table.json").unlink()
+
+
+def damage_half_a_manifest(folder):
+    (folder / "table.json").write_text((folder / "table.json").read_text(encoding="utf-8")[:40], encoding="utf-8")
+
+
+def damage_other_json(folder):
+    (folder / "table.json").write_text("[]", encoding="utf-8")
+
+
+def damage_a_piece_is_missing(folder):
+    next(folder.glob("rows-*")).unlink()
+
+
+def damage_half_a_piece(folder):
+    piece = next(folder.glob("rows-*"))
+    piece.write_bytes(piece.read_bytes()[:-10])
+
+
+def damage_the_last_piece_is_unnamed(folder):
+    manifest = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    manifest["classes"] += 1
+    (folder / "table.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "damage", [value for name, value in list(globals().items()) if name.startswith("damage_")], ids=lambda f: f.__name__
+)
+def test_a_damaged_folder_is_an_error_that_names_it(saved, damage):
+    damage(saved[1])
+    with pytest.raises(RunError, match=str(saved[1])):
+        made(NAMES).load_rows(saved[1])
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match="cannot be written"):
+        trained(NAMES).save_rows(tmp_path / "file" / "rows")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_saving_again_replaces_what_was_there(saved):
+    loss, folder = saved
+    loss.drop_gradients()
+    loss.save_rows(folder)
+    other = made(NAMES)
+    other.load_rows(folder)
+    assert other.table.step == 5
+    assert [path.name for path in folder.parent.iterdir()] == ["rows"]
+
+
+def test_as_many_names_as_classes():
+    with pytest.raises(ValueError, match="30 names of 31 classes"):
+        SparseMarginSoftmaxLoss(
+            CosFace(0.4), embedding_dim=4, num_classes=31, classes=NAMES, optimizer=SGD(), negatives=5
+        )

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from zoo_margin import SGD, Adagrad, AdamW
+
+CPU = torch.device("cpu")
+
+
+def stepped(optimizer, gradients, learning_rate=0.1, rows=None):
+    """Rows after a step with each of the gradients, and their state."""
+    rows = torch.ones(gradients[0].shape) if rows is None else rows.clone()
+    state = optimizer.state(*rows.shape, CPU)
+    for gradient in gradients:
+        optimizer.update(rows, gradient.clone(), state, learning_rate)
+    return rows, state
+
+
+@pytest.mark.parametrize(
+    ("by_row", "by_torch"),
+    [
+        (SGD(momentum=0.0), lambda p: torch.optim.SGD(p, lr=0.1)),
+        (SGD(momentum=0.9, weight_decay=0.05), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.05)),
+        (AdamW(), lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.0)),
+        (
+            AdamW(betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1),
+            lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1),
+        ),
+    ],
+    ids=["sgd", "sgd with momentum and decay", "adamw", "adamw with decay"],
+)
+def test_a_row_touched_in_every_step_moves_as_torchs_optimizer_moves_it(by_row, by_torch):
+    torch.manual_seed(0)
+    gradients = [torch.randn(6, 5) for _ in range(50)]
+    reference = nn.Parameter(torch.ones(6, 5))
+    optimizer = by_torch([reference])
+    for gradient in gradients:
+        reference.grad = gradient.clone()
+        optimizer.step()
+    rows, _ = stepped(by_row, gradients)
+    torch.testing.assert_close(rows, reference.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_adagrad_keeps_one_number_a_row():
+    torch.manual_seed(0)
+    gradients = [torch.randn(4, 3) for _ in range(7)]
+    rows, state = stepped(Adagrad(weight_decay=0.01), gradients)
+    expected, total = torch.ones(4, 3, dtype=torch.float64), torch.zeros(4, 1, dtype=torch.float64)
+    for gradient in gradients:
+        total += gradient.double().square().mean(dim=1, keepdim=True)
+        expected = expected * (1 - 0.1 * 0.01) - 0.1 * gradient.double() / (total.sqrt() + 1e-10)
+    assert state["sum"].shape == (4,)
+    torch.testing.assert_close(rows.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_adagrad_of_rows_of_one_number_is_torchs():
+    torch.manual_seed(0)
+    gradients = [torch.randn(6, 1) for _ in range(20)]
+    reference = nn.Parameter(torch.ones(6, 1))
+    optimizer = torch.optim.Adagrad([reference], lr=0.1)
+    for gradient in gradients:
+        reference.grad = gradient.clone()
+        optimizer.step()
+    torch.testing.assert_close(stepped(Adagrad(), gradients)[0], reference.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_first_step_of_adamw_is_of_the_size_of_the_learning_rate_however_late_it_comes():
+    optimizer = AdamW()
+    state = optimizer.state(2, 4, CPU)
+    rows = torch.zeros(2, 4)
+    for _ in range(1000):
+        part = {name: value[:1] for name, value in state.items()}
+        optimizer.update(rows[:1], torch.ones(1, 4), part, 1e-3)
+    late = {name: value[1:] for name, value in state.items()}
+    optimizer.update(rows[1:], torch.full((1, 4), 7.0), late, 1e-3)
+    torch.testing.assert_close(rows[1], torch.full((4,), -1e-3))
+    assert state["steps"].tolist() == [1000, 1]

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from zoo_core.contracts import KeepsRows
+from zoo_margin import SGD, Adagrad, AdamW, ArcFace, CosFace, MarginSoftmaxLoss, SparseMarginSoftmaxLoss, SparseTable
+
+CPU = torch.device("cpu")
+OPTIMIZERS = [SGD(), AdamW(), Adagrad()]
+
+
+def sparse(classes=1000, negatives=50, dim=8, optimizer=None, **options):
+    return SparseMarginSoftmaxLoss(
+        CosFace(0.4),
+        embedding_dim=dim,
+        num_classes=classes,
+        optimizer=optimizer or AdamW(),
+        negatives=negatives,
+        **options,
+    )
+
+
+def rows_of(loss):
+    return loss.table.tensors(CPU)
+
+
+def batches(classes, dim, count, size=16):
+    chance = torch.Generator().manual_seed(1)
+    for _ in range(count):
+        yield (
+            torch.randn(size, dim, generator=chance).requires_grad_(),
+            torch.randint(classes, (size,), generator=chance),
+        )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("centers", [1, 2])
+def test_with_all_classes_sampled_it_is_the_dense_table_over_fifty_steps(optimizer, centers):
+    by_row, by_torch = {
+        "sgd": (SGD(), lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)),
+        "adamw": (AdamW(), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.0)),
+    }[optimizer]
+    few = sparse(60, 60, optimizer=by_row, centers=centers, seed=5, contrast=0.5)
+    dense = MarginSoftmaxLoss(CosFace(0.4), embedding_dim=8, num_classes=60, centers=centers, seed=5, contrast=0.5)
+    updates = by_torch(dense.parameters())
+    for embeddings, labels in batches(60, 8, 50):
+        twin = embeddings.detach().clone().requires_grad_()
+        losses = few(embeddings, labels), dense(twin, labels)
+        for loss in losses:
+            loss.backward()
+        # Rounding adds up over the steps; a wrong formula is off by far more.
+        torch.testing.assert_close(*losses, rtol=1e-4, atol=0)
+        torch.testing.assert_close(embeddings.grad, twin.grad, rtol=1e-3, atol=1e-4)
+        assert few.apply_gradients(0.01)
+        updates.step()
+        updates.zero_grad()
+    torch.testing.assert_close(rows_of(few)["weight"], dense.weight.detach(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: type(one).__name__)
+def test_rows_that_take_no_part_stay_as_they_are_to_the_byte(optimizer):
+    loss = sparse(optimizer=optimizer)
+    for embeddings, labels in batches(1000, 8, 3):
+        before = {name: tensor.clone() for name, tensor in rows_of(loss).items()}
+        with torch.no_grad():
+            touched = loss.table.select(labels)
+        loss(embeddings, labels).backward()
+        loss.apply_gradients(0.1)
+        moved = torch.zeros(1000, dtype=torch.bool)
+        for name, tensor in rows_of(loss).items():
+            moved |= (tensor != before[name]).reshape(1000, -1).any(dim=1)
+        assert moved[labels].all()
+        # Of a thousand classes those of the batch and fifty.
+        assert len(touched.rows) <= 50 + 16
+        assert int(moved.sum()) == len(touched.rows)
+
+
+@given(
+    st.integers(1, 300),
+    st.integers(1, 400),
+    st.lists(st.integers(0, 10**9), min_size=1, max_size=40),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_the_classes_of_the_batch_always_take_part(classes, negatives, numbers, log_q, step):
+    table = SparseTable(classes, 2, optimizer=SGD(momentum=0), negatives=negatives, log_q=log_q)
+    table.step = step
+    labels = torch.tensor([number % classes for number in numbers])
+    rows, columns, correction = table.select(labels)
+    assert torch.equal(rows[columns], table.tensors(CPU)["weight"][labels])
+    assert min(negatives, classes) <= len(rows) <= min(classes, negatives + len(set(labels.tolist())))
+    if correction is not None:
+        assert (correction[columns] == 0).all()
+
+
+def test_with_log_q_the_sum_over_the_sample_is_that_over_all_by_expectation():
+    torch.manual_seed(0)
+    table = SparseTable(40, 4, optimizer=SGD(), negatives=10, log_q=True, seed=2)
+    labels = torch.tensor([3, 17])
+    whole = table.tensors(CPU)["weight"].mul(30).exp()[:, 0].sum()
+    sums = []
+    for step in range(4000):
+        table.step = step
+        with torch.no_grad():
+            rows, _, correction = table.select(labels)
+        sums.append((rows.mul(30)[:, 0] + correction).exp().sum())
+    deviation = torch.stack(sums).std() / len(sums) ** 0.5
+    assert abs(torch.stack(sums).mean() - whole) < 4 * deviation
+
+
+def test_accumulated_batches_share_their_negatives_and_make_one_step():
+    torch.manual_seed(0)
+    whole, parts = sparse(seed=1), sparse(seed=1)
+    embeddings, labels = torch.randn(12, 8), torch.randint(1000, (12,))
+    whole(embeddings, labels).backward()
+    chosen = []
+    for part in torch.arange(12).split(4):
+        with torch.no_grad():
+            rows, columns, _ = parts.table.select(labels[part])
+        chosen.append(set(rows[:, 0].tolist()) - set(rows[columns, 0].tolist()))
+        (parts(embeddings[part], labels[part]) / 3).backward()
+    # But for those of them that are in one batch and not in another.
+    assert len(chosen[0] & chosen[1] & chosen[2]) >= 50 - 12
+    assert whole.apply_gradients(0.1)
+    assert parts.apply_gradients(0.1)
+    assert parts.table.step == 1
+    moved = [(rows_of(loss)["weight"] != rows_of(sparse(seed=1))["weight"]).any(dim=1) for loss in (whole, parts)]
+    assert torch.equal(*moved)
+    assert rows_of(parts)["steps"].max() == 1
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_step_that_is_no_number_moves_nothing_and_reaches_the_network(bad):
+    loss = sparse()
+    before = {name: tensor.clone() for name, tensor in rows_of(loss).items()}
+    embeddings = torch.randn(4, 8)
+    embeddings[1, 2] = bad
+    embeddings.requires_grad_()
+    loss(embeddings, torch.tensor([1, 2, 3, 4])).backward()
+    assert not embeddings.grad.isfinite().all()
+    assert not loss.apply_gradients(0.1)
+    assert all(torch.equal(before[name], tensor) for name, tensor in rows_of(loss).items())
+    assert loss.own_cosine.isfinite()
+    assert loss.table.step == 1
+
+
+def test_gradients_of_a_scaled_loss_are_unscaled():
+    plain, scaled = sparse(), sparse()
+    for embeddings, labels in batches(1000, 8, 3):
+        plain(embeddings, labels).backward()
+        (scaled(embeddings, labels) * 1024).backward()
+        plain.apply_gradients(0.1)
+        scaled.apply_gradients(0.1, scale=1024)
+    torch.testing.assert_close(rows_of(plain)["weight"], rows_of(scaled)["weight"])
+
+
+def test_two_heads_train_at_once():
+    torch.manual_seed(0)
+    heads, alone = (sparse(seed=1), sparse(seed=2)), (sparse(seed=1), sparse(seed=2))
+    embeddings = torch.randn(8, 8, requires_grad=True)
+    labels = torch.randint(1000, (8,))
+    (heads[0](embeddings, labels) + heads[1](embeddings, labels)).backward()
+    for loss in alone:
+        loss(embeddings, labels).backward()
+    for together, apart in zip(heads, alone, strict=True):
+        assert together.apply_gradients(0.1)
+        apart.apply_gradients(0.1)
+        assert torch.equal(rows_of(together)["weight"], rows_of(apart)["weight"])
+
+
+def test_no_optimizer_and_no_state_dict_sees_the_rows():
+    loss = sparse()
+    rows_of(loss)
+    assert list(loss.parameters()) == []
+    assert set(loss.state_dict()) == {"own_cosine"}
+    assert isinstance(loss, KeepsRows)
+    assert not isinstance(MarginSoftmaxLoss(CosFace(0.4), embedding_dim=2, num_classes=3), KeepsRows)
+
+
+def test_half_precision_and_copies_leave_the_rows_as_they_are():
+    loss = sparse()
+    before = rows_of(loss)["weight"].clone()
+    twin = copy.deepcopy(loss).to(torch.bfloat16)
+    assert rows_of(twin)["weight"].dtype is torch.float32
+    assert torch.equal(rows_of(twin)["weight"], before)
+    loss(torch.randn(2, 8, dtype=torch.bfloat16), torch.tensor([1, 2])).backward()
+    loss.apply_gradients(0.1)
+    assert torch.equal(rows_of(twin)["weight"], before)
+
+
+def test_what_is_only_evaluated_leaves_no_gradients_behind():
+    loss = sparse().eval()
+    loss(torch.randn(2, 8), torch.tensor([1, 2]))
+    loss.train()
+    with torch.no_grad():
+        loss(torch.randn(2, 8), torch.tensor([1, 2]))
+    before = rows_of(loss)["weight"].clone()
+    assert loss.apply_gradients(0.1)
+    assert torch.equal(rows_of(loss)["weight"], before)
+
+
+def test_a_network_learns_classes_it_samples():
+    torch.manual_seed(0)
+    points = torch.randn(200, 12)
+    network = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 8))
+    loss = SparseMarginSoftmaxLoss(
+        ArcFace(0.1), embedding_dim=8, num_classes=200, s=16.0, optimizer=AdamW(), negatives=40
+    )
+    updates = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for order in itertools.islice((torch.randperm(200) for _ in itertools.count()), 60):
+        for labels in order.split(50):
+            updates.zero_grad()
+            loss(network(points[labels]), labels).backward()
+            updates.step()
+            loss.apply_gradients(1e-2)
+    found = (nn.functional.normalize(network(points)) @ nn.functional.normalize(rows_of(loss)["weight"]).T).argmax(
+        dim=1
+    )
+    assert (found == torch.arange(200)).float().mean() > 0.9
+
+
+def test_the_summary_says_what_it_takes():
+    assert (
+        sparse(1_000_000, 8192, 128).rows_summary == "1,000,000 rows of 128, 8,192 sampled a step, AdamW by row, 1.5 GB"
+    )
+
+
+def test_a_step_makes_no_tensor_of_the_size_of_the_table():
+    loss = sparse(200_000, 64, 16)
+    rows_of(loss)
+    embeddings, labels = next(batches(200_000, 16, 1))
+    with torch.profiler.profile(profile_memory=True) as profile:
+        loss(embeddings, labels).backward()
+        loss.apply_gradients(0.1)
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    # The table is 12.8 MB; rows of 80 classes are 5 kB.
+    assert 0 < largest < 200_000
