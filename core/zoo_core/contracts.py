@@ -107,7 +107,7 @@ class KeepsRows(Protocol):
 
     @property
     def rows_summary(self) -> str:
-        """What it keeps and the memory that takes, in a few words."""
+        """What it keeps and the memory that takes, in a few words. Other losses may have this, too."""
         ...
 
     def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:

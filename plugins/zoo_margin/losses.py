@@ -214,6 +214,11 @@ class MarginSoftmaxLoss(_MarginSoftmax):
         )
         self.weight = nn.Parameter(initial_rows(0, num_classes, centers * embedding_dim, seed=seed, std=DEVIATION))
 
+    @property
+    def rows_summary(self) -> str:
+        """The table and the memory it takes, in a few words."""
+        return f"{self.num_classes:,} rows of {self.weight.shape[1]}, all in every step, {_size(self.weight.nbytes)}"
+
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of ``embeddings [N, D]`` with ``labels int64 [N]`` in 0..C-1.
 
@@ -338,9 +343,12 @@ class SparseMarginSoftmaxLoss(_MarginSoftmax):
     def rows_summary(self) -> str:
         """The table and the memory it takes, in a few words."""
         table = self.table
-        size = table.nbytes
-        memory = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004 - a gigabyte
         return (
             f"{table.num_classes:,} rows of {table.width}, {table.negatives:,} sampled a step, "
-            f"{type(table.optimizer).__name__} by row, {memory}"
+            f"{type(table.optimizer).__name__} by row, {_size(table.nbytes)}"
         )
+
+
+def _size(count: int) -> str:
+    """Return so many bytes in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"  # noqa: PLR2004 - a gigabyte

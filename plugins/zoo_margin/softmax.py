@@ -131,6 +131,9 @@ class _LogSumExpOfOthers(torch.autograd.Function):
             # Of a direction's change only what is across it turns it.
             to_units.sub_(units * (units * to_units).sum(dim=1, keepdim=True)).div_(lengths)
             to_rows[part] = to_units.view_as(rows[part])
+        # Rows that are no numbers show in the network's gradients too, and so on every rank: a GradScaler, or who else
+        # looks at these alone, then skips the step with the table.
+        to_directions.add_(to_rows.sum() * 0)
         return to_directions, to_rows, None, None, None, None
 
 

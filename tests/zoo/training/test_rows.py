@@ -21,7 +21,7 @@ def rows_beside(run, name="last"):
 def test_the_command_says_what_the_table_takes_and_keeps_it_beside_the_checkpoints(zoo, tiny_recipe, tmp_path):
     run = tmp_path / "run"
     result = zoo("train", "--cfg", tiny_recipe, "--output", run, SPARSE, check=0)
-    assert "class table: 12 rows of 16, 4 sampled a step, AdamW by row, 0 MB" in result.stderr
+    assert "class table: 12 rows of 16, 4 sampled a step, AdamW by row, 0.0 MB" in result.stderr
     named = {torch.load(path, weights_only=True)["zoo_rows"] for path in (run / "checkpoints").glob("*.ckpt")}
     # Those of checkpoints that were replaced are gone.
     assert {path.name for path in (run / "checkpoints").glob("*rows-*")} == named

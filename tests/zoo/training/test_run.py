@@ -208,6 +208,18 @@ def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_pat
     assert len(read_curves(run)) == 1
 
 
+@pytest.mark.parametrize("change", ["trainer.devices=1", "data.loader.batch_size=8"], ids=["one device", "half a batch"])
+def test_a_run_goes_on_with_other_batches(zoo, tiny_recipe, tmp_path, change):
+    two = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1")
+    zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", *two, check=0)
+    zoo("train", "--resume", "--run", tmp_path / "run", change, "trainer.max_epochs=2", check=0)
+
+    # Three steps of 32 images, then six of 16: the second epoch is a whole one.
+    curves = read_curves(tmp_path / "run")
+    assert [row["step"] for row in curves] == ["3", "9"]
+    assert float(curves[-1]["progress"]) > 0.9
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(zoo, tiny_recipe):
     result = zoo("train", "--cfg", tiny_recipe, "optimizer.options.lr=1e30", "trainer.gradient_clip_val=null", check=1)
 

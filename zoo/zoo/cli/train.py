@@ -126,7 +126,6 @@ def _load(cfg: str | None, resumed: RunFolder | None, overrides: tuple[str, ...]
 
 def _announce(training: Training) -> None:
     from zoo.cli.output import say
-    from zoo_core.contracts import KeepsRows
 
     recipe = training.recipe
     parameters = sum(parameter.numel() for parameter in training.model.parameters())
@@ -141,8 +140,8 @@ def _announce(training: Training) -> None:
         f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
         f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
     )
-    if isinstance(training.loss, KeepsRows):
-        say(f"class table: {training.loss.rows_summary}")
+    if summary := getattr(training.loss, "rows_summary", None):
+        say(f"class table: {summary}")
     if training.learning_rate_factor != 1:
         factor, batch = training.learning_rate_factor, training.batch
         say(f"learning rate: {factor:.3g} of the recipe's, for {batch:,} images a step")

@@ -33,9 +33,15 @@ class StopRequested(Exception):  # noqa: N818 - it is no error
 
 
 def progress_of(trainer: Trainer) -> float:
-    """How far the run is, in 0..1: the larger of steps done and time used."""
+    """How far the run is, in 0..1: the largest of steps done, epochs done and time used."""
     steps = trainer.estimated_stepping_batches
     done = trainer.global_step / steps if 0 < steps < math.inf else 0.0
+    if trainer.max_epochs and 0 < trainer.num_training_batches < math.inf:
+        # A resumed run may have other batches than those its steps were made of.
+        completed = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        of_epoch = completed // trainer.accumulate_grad_batches
+        in_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        done = max(done, (trainer.current_epoch + of_epoch / in_epoch) / trainer.max_epochs)
     for timer in (callback for callback in trainer.callbacks if isinstance(callback, Timer)):  # type: ignore[attr-defined] # Lightning sets it in a connector
         remaining = timer.time_remaining()
         if remaining is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning
 from torch.utils.data import DataLoader
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from zoo.folders import RunFolder
+    from zoo.training.module import EmbeddingTraining
     from zoo.training.run import Training
 
 
@@ -80,6 +81,7 @@ class TrainingLoaders(lightning.LightningDataModule):
         batches = len(sampler) // size
         # BatchNorm cannot train on a rest of one image, so a rest is left to the next epoch.
         sampler.num_samples = batches * size
+        _rescale_progress(trainer, batches)
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         sampler.skip = done % batches * size
         items: Dataset[Any] = self.training.items
@@ -105,3 +107,14 @@ class TrainingLoaders(lightning.LightningDataModule):
             collate_fn=collate,
             worker_init_fn=start_worker,
         )
+
+
+def _rescale_progress(trainer: lightning.Trainer, batches: int) -> None:
+    """Count the batches of a resumed epoch anew where it has more or fewer now: other devices, other batch size."""
+    module = cast("EmbeddingTraining", trainer.lightning_module)
+    before, module.batches_per_epoch = module.batches_per_epoch, batches
+    if before in {0, batches}:
+        return
+    current = trainer.fit_loop.epoch_loop.batch_progress.current
+    for name in ("ready", "started", "processed", "completed"):
+        setattr(current, name, min(batches, getattr(current, name) * batches // before))

@@ -49,6 +49,8 @@ class EmbeddingTraining(lightning.LightningModule):
         # The last batch's embeddings and labels, and how many steps in a row were left out, for what watches the steps.
         self.embedded: tuple[Tensor, Tensor] | None = None
         self.left_out = 0
+        # Of the run that a checkpoint is from, until the loaders say how many there are now.
+        self.batches_per_epoch = 0
         # Metrics of the model before its first step, and after the last validation.
         self.untrained: dict[str, float] = {}
         self.validated: dict[str, float] = {}
@@ -116,9 +118,11 @@ class EmbeddingTraining(lightning.LightningModule):
         self.log_dict({f"valid/{name}": value for name, value in values.items()}, rank_zero_only=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what the untrained model could do, for a run that is resumed."""
-        checkpoint["zoo"] = {"untrained": self.untrained}
+        """Remember for a resumed run what the untrained model could do, and how long an epoch was."""
+        checkpoint["zoo"] = {"untrained": self.untrained, "batches_per_epoch": self.batches_per_epoch}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Recall what the untrained model could do."""
-        self.untrained = checkpoint.get("zoo", {}).get("untrained", {})
+        """Recall both."""
+        facts = checkpoint.get("zoo", {})
+        self.untrained = facts.get("untrained", {})
+        self.batches_per_epoch = facts.get("batches_per_epoch", 0)
