@@ -135,7 +135,9 @@ class KeepsRows(Protocol):
 class Dataset(Protocol):
     """A map-style dataset; the same index gives the same sample in every process.
 
-    ``__getitem__`` raises ``UnreadableSample`` for a sample that is there but broken.
+    ``__getitem__`` raises ``UnreadableSample`` for a sample that is there but broken. An attribute
+    ``runs: tuple[int, int] | None``, if there, is ``(samples a run, runs at a time)``: so many samples one after the
+    other are cheap to read together, and of so many runs at a time; training takes the runs in random order, in windows.
     """
 
     classes: Sequence[str]

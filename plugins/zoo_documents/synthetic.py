@@ -11,6 +11,8 @@ from zoo_core.api import Sample
 from zoo_documents.pages import Stock
 from zoo_documents.templates import Split, Template, compose, key
 
+# What a printed template takes, on average.
+TEMPLATE_BYTES = 53_000
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -26,6 +28,10 @@ class SyntheticDocuments:
         split: templates of ``train`` and ``unseen`` have nothing in common but the generator's manner.
         seed: other seeds are other documents.
         cache_mb: memory for printed templates, in each process that reads.
+
+    Attributes:
+        runs: where the memory is too small for all templates, ``(samples of a template, templates at a time)``: to be
+            read in this way, each is printed once for all its samples. Otherwise ``None``.
     """
 
     def __init__(
@@ -43,6 +49,9 @@ class SyntheticDocuments:
         self._stock = Stock()
         self._kept: dict[int, Template] = {}
         self._limit = self._room = cache_mb * 2**20
+        kept = max(1, self._limit // TEMPLATE_BYTES)
+        # Half of them: while one window ends the next one begins.
+        self.runs = (samples_per_template, max(1, kept // 2)) if templates > kept else None
 
     def __len__(self) -> int:
         return len(self.classes) * self._samples

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.training.data import MixedDataset, StreamSampler, TrainingItems
-from zoo.training.shuffling import shuffled
+from zoo.training.shuffling import shuffled, shuffled_in_windows
 from zoo_core.api import Sample
 
 LENGTHS = st.integers(1, 60)
@@ -154,3 +154,38 @@ def test_a_sample_is_captured_as_often_as_asked_each_time_by_another_chance():
     # The first is what it would be alone, and the same every time.
     assert once[2, 4] == items[:1]
     assert thrice[2, 4] == items != thrice[3, 4]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 50), st.integers(0, 99))
+def test_runs_are_read_a_window_at_a_time_and_every_sample_once(runs, run, window, key):
+    length = runs * run
+    order = shuffled_in_windows(np.arange(length), length, [key], run=run, window=window)
+
+    assert sorted(order.tolist()) == list(range(length))
+    for start in range(0, length, window * run):
+        held = order[start : start + window * run] // run
+        # All samples of each run within the window, and none of another.
+        assert set(np.bincount(held, minlength=runs).tolist()) <= {0, run}
+    part = np.arange(length)[:: max(1, run - 1)]
+    assert shuffled_in_windows(part, length, [key], run=run, window=window).tolist() == order[part].tolist()
+
+
+def test_a_window_mixes_its_runs():
+    order = shuffled_in_windows(np.arange(1000), 1000, [0], run=10, window=20) // 10
+    assert len(set(order[:40].tolist())) > 15
+    assert order[:200].tolist() != sorted(order[:200].tolist())
+
+
+def test_training_reads_more_templates_than_are_kept_in_windows(prepare):
+    training = prepare("data.train.options.templates=200", "data.train.options.cache_mb=1")
+    # A megabyte keeps some twenty.
+    samples, at_a_time = training.sources[0].dataset.runs
+    assert samples == 8
+    assert 5 < at_a_time < 15
+    assert prepare().sources[0].dataset.runs is None
+
+
+def test_a_sampler_takes_a_window_of_runs_at_a_time():
+    sampler = StreamSampler([160], runs=[(8, 5)], samples_per_epoch=160, seed=0)
+    first = [index // 8 for _, index in list(sampler)[:40]]
+    assert len(set(first)) == 5

@@ -208,7 +208,9 @@ def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_pat
     assert len(read_curves(run)) == 1
 
 
-@pytest.mark.parametrize("change", ["trainer.devices=1", "data.loader.batch_size=8"], ids=["one device", "half a batch"])
+@pytest.mark.parametrize(
+    "change", ["trainer.devices=1", "data.loader.batch_size=8"], ids=["one device", "half a batch"]
+)
 def test_a_run_goes_on_with_other_batches(zoo, tiny_recipe, tmp_path, change):
     two = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1")
     zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", *two, check=0)

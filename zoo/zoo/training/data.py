@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from zoo.skipping import Skipped
-from zoo.training.shuffling import shuffled
+from zoo.training.shuffling import shuffled, shuffled_in_windows
 from zoo.training.streaming import Streamed
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
@@ -153,7 +153,8 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
     Every pass over a data set shows each of its samples once, in an order that depends on the seed and the pass alone.
     Of several, with ``lengths`` samples each, every 256 samples hold as many of each as its share says. Ranks take
     turns. Yields ``(pass, index)``, with indices into all data sets one after the other. As a ``DistributedSampler``
-    it is left as it is by Lightning, and told the epoch. Of a source that is ``streamed``, the pass is the epoch.
+    it is left as it is by Lightning, and told the epoch. Of a source that is ``streamed``, the pass is the epoch. Of
+    one with ``runs``, ``(samples a run, runs at a time)``, the order is that of ``shuffled_in_windows``.
     """
 
     def __init__(
@@ -162,6 +163,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         *,
         shares: Sequence[float] = (1.0,),
         streamed: Sequence[bool] = (),
+        runs: Sequence[tuple[int, int] | None] = (),
         samples_per_epoch: int,
         seed: int,
         rank: int = 0,
@@ -171,6 +173,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         self._lengths = np.array(lengths)
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._streamed = streamed or [False] * len(lengths)
+        self._runs = runs or [None] * len(lengths)
         self._turns = _turns(shares)
         self._each = np.bincount(self._turns, minlength=len(lengths))
         # How often a source had its turn before, within a block.
@@ -204,7 +207,12 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
                 passes[here], indices[here] = self.epoch, self._starts[one]
                 continue
             key = (self.seed, PERMUTATION_STREAM, one, passed)
-            indices[here] = self._starts[one] + shuffled(offsets[here], int(self._lengths[one]), key)
+            length, runs = int(self._lengths[one]), self._runs[one]
+            if runs:
+                order = shuffled_in_windows(offsets[here], length, key, run=runs[0], window=runs[1])
+            else:
+                order = shuffled(offsets[here], length, key)
+            indices[here] = self._starts[one] + order
         return passes, indices
 
 

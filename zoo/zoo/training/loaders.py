@@ -71,6 +71,7 @@ class TrainingLoaders(lightning.LightningDataModule):
             [len(dataset) for dataset in datasets],
             shares=[source.share for source in self.training.sources],
             streamed=[isinstance(dataset, Streamed) for dataset in datasets],
+            runs=[getattr(dataset, "runs", None) for dataset in datasets],
             samples_per_epoch=self.training.samples_per_epoch,
             seed=self.training.recipe.seed,
             rank=trainer.global_rank,
