@@ -137,7 +137,7 @@ class Dataset(Protocol):
 
     ``__getitem__`` raises ``UnreadableSample`` for a sample that is there but broken. An attribute
     ``runs: tuple[int, int] | None``, if there, is ``(samples a run, runs at a time)``: so many samples one after the
-    other are cheap to read together, and of so many runs at a time. Training takes the runs in random order, by windows.
+    other are cheap to read together, and of so many runs at a time. Training takes runs in random order, by windows.
     """
 
     classes: Sequence[str]
