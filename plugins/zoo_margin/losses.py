@@ -12,7 +12,7 @@ from zoo_core.api import RunError
 from zoo_margin import exchange, pieces
 from zoo_margin.contrast import supervised_contrast
 from zoo_margin.sampling import initial_rows
-from zoo_margin.softmax import log_sum_exp_of_others, own_cosines
+from zoo_margin.softmax import failing_together, log_sum_exp_of_others, own_cosines
 from zoo_margin.table import DEVIATION, Selection, SparseTable
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class _MarginSoftmax(nn.Module):
         norms = torch.linalg.vector_norm(embeddings, dim=1)
         directions = embeddings / norms.clamp(min=1e-12)[:, None]
         rows = selection.rows.to(embeddings.dtype)
+        if together:
+            directions, rows = failing_together(directions, rows)
         cosines = own_cosines(directions, rows, selection.columns, self.centers)
         if together:
             cosines = exchange.sum_of_all(cosines)

@@ -63,6 +63,26 @@ def log_sum_exp_of_others(
     return cast("Tensor", _LogSumExpOfOthers.apply(directions, rows, columns, scale, correction, options))
 
 
+def failing_together(directions: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both as they are; where the gradient of ``rows`` is no number, that of ``directions`` is none either.
+
+    Through these it reaches the network on every rank: a GradScaler, or who else looks at the network's gradients
+    alone, then skips the step that the table skips.
+    """
+    return cast("tuple[Tensor, Tensor]", _FailingTogether.apply(directions, rows))
+
+
+class _FailingTogether(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, directions: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's
+        return directions.view_as(directions), rows.view_as(rows)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(_ctx: Any, to_directions: Tensor, to_rows: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's
+        return to_directions + to_rows.sum() * 0, to_rows
+
+
 class _Options(NamedTuple):
     centers: int
     chunk: int
@@ -131,9 +151,6 @@ class _LogSumExpOfOthers(torch.autograd.Function):
             # Of a direction's change only what is across it turns it.
             to_units.sub_(units * (units * to_units).sum(dim=1, keepdim=True)).div_(lengths)
             to_rows[part] = to_units.view_as(rows[part])
-        # Rows that are no numbers show in the network's gradients too, and so on every rank: a GradScaler, or who else
-        # looks at these alone, then skips the step with the table.
-        to_directions.add_(to_rows.sum() * 0)
         return to_directions, to_rows, None, None, None, None
 
 

@@ -161,6 +161,32 @@ def test_gradients_of_a_scaled_loss_are_unscaled():
     torch.testing.assert_close(rows_of(plain)["weight"], rows_of(scaled)["weight"])
 
 
+def test_with_a_grad_scaler_table_and_network_skip_the_same_steps():
+    torch.manual_seed(0)
+    network, loss = nn.Linear(6, 8), sparse()
+    updates = torch.optim.SGD(network.parameters(), lr=0.1)
+    # So large that the first losses overflow.
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**124)
+    moved = []
+    for points, labels in batches(1000, 6, 40):
+        weight, rows = network.weight.detach().clone(), rows_of(loss)["weight"].clone()
+        updates.zero_grad()
+        scaler.scale(loss(network(points), labels)).backward()
+        scaler.step(updates)
+        scale = scaler.get_scale()
+        scaler.update()
+        if scaler.get_scale() < scale:
+            loss.drop_gradients()
+        else:
+            # What the scaler lets pass is finite in the table, too.
+            assert loss.apply_gradients(0.1, scale=scale)
+        moved.append(not torch.equal(weight, network.weight))
+        assert moved[-1] == (not torch.equal(rows, rows_of(loss)["weight"]))
+    assert moved[0] is False
+    assert moved[-1] is True
+    assert all(tensor.isfinite().all() for tensor in rows_of(loss).values())
+
+
 def test_two_heads_train_at_once():
     torch.manual_seed(0)
     heads, alone = (sparse(seed=1), sparse(seed=2)), (sparse(seed=1), sparse(seed=2))

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -98,9 +102,12 @@ def test_a_checkpoint_without_its_rows_is_refused(train, resume):
         resume(run, "trainer.max_epochs=2")
 
 
-def test_two_devices_share_the_table_and_one_goes_on_with_it(zoo, tiny_recipe, tmp_path):
+def test_two_devices_of_torchrun_share_the_table_and_one_goes_on_with_it(zoo, tiny_recipe, tmp_path):
+    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = [Path(sys.executable).with_name("zoo"), "train", "--cfg", tiny_recipe, "--output", tmp_path / "run"]
     two = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1")
-    zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", SPARSE, *two, check=0)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launched, *program, SPARSE, *two], check=True, cwd=tmp_path, env=environment)
     (folder,) = (tmp_path / "run" / "checkpoints").glob("rows-*")
     assert [path.name for path in sorted(folder.glob("*.safetensors"))] == [
         "rows-000000000000.safetensors",
