@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import torch as safetensors
 from torch import Tensor, distributed
 
 from zoo_core.api import RunError
@@ -70,15 +70,15 @@ def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
     def prepare() -> None:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        _write_text(part / NAMES, json.dumps(list(names), ensure_ascii=False))
-        _write_text(part / MANIFEST, json.dumps(_manifest(table, names, ranks), indent=1))
+        _write(part / NAMES, _json(list(names)))
+        _write(part / MANIFEST, _json(_manifest(table, names, ranks)))
 
     def write() -> None:
         tensors = table.tensors(_device())
         for start, stop in _ranges(table, *shard(table.num_classes, rank, ranks)):
             piece = {name: tensor[start - table.start : stop - table.start] for name, tensor in tensors.items()}
-            save_file({name: tensor.cpu().contiguous() for name, tensor in piece.items()}, part / _file(start))
-            _flush(part / _file(start))
+            # Not by save_file, whose files only their owner may read.
+            _write(part / _file(start), safetensors.save({name: tensor.cpu() for name, tensor in piece.items()}))
 
     def publish() -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -210,9 +210,16 @@ def _read_piece(path: Path, like: dict[str, Tensor], rows: slice) -> dict[str, T
         raise RunError(f"{path}: cannot be read: {error}", hint="take another checkpoint") from error
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    _flush(path)
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _json(value: object) -> bytes:
+    # Names of files may hold bytes that are no text.
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
@@ -221,11 +228,6 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no JSON"
         raise RunError(f"{path}: cannot be read: {reason}", hint="take another checkpoint, or train anew") from error
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _device() -> torch.device:
