@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from zoo.training.data import generator_of
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
 from zoo_images.capture import Capture
@@ -118,8 +119,8 @@ def make_chains(side: int) -> dict[str, Chain | None]:
 
 
 def generator(number: int) -> np.random.Generator:
-    """As training makes it: from seed, stream, pass and index."""
-    return np.random.default_rng([0, 3, 0, number])
+    """As training makes it: from seed, pass and index."""
+    return generator_of(0, 0, number)
 
 
 def each(take: Callable[[Sample, np.random.Generator], UInt8Image]) -> Chain:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.training.data import MixedDataset, StreamSampler, TrainingItems
+from zoo.training.data import MixedDataset, StreamSampler, TrainingItems, generator_of
 from zoo.training.shuffling import shuffled, shuffled_in_windows
 from zoo_core.api import Sample
 
@@ -154,6 +155,18 @@ def test_a_sample_is_captured_as_often_as_asked_each_time_by_another_chance():
     # The first is what it would be alone, and the same every time.
     assert once[2, 4] == items[:1]
     assert thrice[2, 4] == items != thrice[3, 4]
+
+
+def test_each_sample_s_chance_is_its_own_and_the_same_everywhere():
+    keys = list(itertools.product((0, 1, 2**32 - 1), range(4), (*range(30), 10**9)))
+    chances = np.stack([generator_of(*key).random(96) for key in keys])
+    assert len(np.unique(chances)) == chances.size
+    # Of 69,000 correlations of 96 numbers without one, the largest is about 0.45.
+    assert np.abs(np.corrcoef(chances) - np.eye(len(keys))).max() < 0.6
+    assert chances.mean() == pytest.approx(0.5, abs=0.01)
+    assert chances.var() == pytest.approx(1 / 12, abs=0.002)
+    np.testing.assert_array_equal(generator_of(*keys[-1]).random(96), chances[-1])
+    assert generator_of(7, 2, 5).random(2).tolist() == [0.6864514783887473, 0.1625707530031959]
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 50), st.integers(0, 99))

