@@ -65,6 +65,7 @@ class Capture:
         self._strength = strength
         self._chances = Chances(colour, light, blur, noise, reduction, jpeg, occlusion)
         self._canvas = 2 * max(image_size)
+        self._plane = effects.plane(*image_size)
         self._noise = noise_bank(*image_size)
         self._texture = texture_bank()
 
@@ -104,9 +105,12 @@ class Capture:
         if shot.finger is not None:
             self._draw_finger(image, shot.finger)
         if shot.light is not None:
-            image = cv2.multiply(image, self._enlarged(effects.gain(shot.light, shot.shadow)), scale=1 / 128)
+            gain = effects.gain(shot.light, self._plane)
+            if shot.shadow is not None:
+                gain = cv2.multiply(gain, self._grey(effects.shade(shot.shadow)), scale=1 / 255)
+            image = cv2.multiply(image, gain, scale=1 / 128)
         if shot.glare is not None:
-            image = cv2.add(image, self._enlarged(effects.spot(shot.glare)))
+            image = cv2.add(image, self._grey(effects.spot(shot.glare)))
         if shot.colour is not None:
             image = cv2.transform(image, shot.colour)
         if shot.blur is not None:
@@ -161,8 +165,8 @@ class Capture:
             (x + right_x + down_x, y + right_y + down_y),
             (x - right_x + down_x, y - right_y + down_y),
         ]
-        fixed = np.rint(_FRACTIONS * np.array(corners)).astype(np.int32)
-        cv2.fillConvexPoly(canvas, fixed, (*neighbour.colour, 0), cv2.LINE_AA, _FRACTION)
+        fixed = [(round(_FRACTIONS * x), round(_FRACTIONS * y)) for x, y in corners]
+        cv2.fillConvexPoly(canvas, np.array(fixed, np.int32), (*neighbour.colour, 0), cv2.LINE_AA, _FRACTION)
 
     def _draw_finger(self, image: MatLike, finger: Finger) -> None:
         start = (self._fixed(finger.x * self._width), self._fixed(finger.y * self._height))
@@ -179,6 +183,10 @@ class Capture:
 
     def _enlarged(self, image: MatLike) -> MatLike:
         return cv2.resize(image, (self._width, self._height), interpolation=cv2.INTER_LINEAR)
+
+    def _grey(self, grid: MatLike) -> MatLike:
+        """Enlarge one channel, as three of the same."""
+        return cv2.cvtColor(self._enlarged(grid), cv2.COLOR_GRAY2RGB)
 
     def _with_noise(self, image: MatLike, noise: Noise) -> MatLike:
         top, left = int(noise.down * MARGIN), int(noise.right * MARGIN)

@@ -158,20 +158,27 @@ def _enlarged(grid: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(grid.round().clamp(0, 255), like.shape[2:], mode="bilinear")
 
 
-def _centres(like: Tensor) -> tuple[Tensor, Tensor]:
-    centres = (torch.arange(GRID, device=like.device, dtype=like.dtype) + 0.5) / GRID
-    return centres[:, None], centres[None, :]
+def _centres(like: Tensor, height: int = GRID, width: int = GRID) -> tuple[Tensor, Tensor]:
+    """Where rows ``[height, 1]`` and columns ``[1, width]`` are, in parts of the frame's sides."""
+    down, right = ((torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) / side for side in (height, width))
+    return down[:, None], right[None, :]
 
 
 def _lit(images: Tensor, light: Tensor, shadow: Tensor) -> Tensor:
-    down, right = (axis - 0.5 for axis in _centres(images))
+    down, right = (axis - 0.5 for axis in _centres(images, *images.shape[2:]))
     x, y = light[:, :2].T[:, :, None, None]
-    edge_x, edge_y, offset, softness, depth = shadow.T[:, :, None, None]
+    even: Tensor = 128 * (1 + x * right + y * down)[:, None] * light[:, 2:, None, None]
+    gain = torch.round(even.round().clamp(0, 255) * _shade(images, shadow))
+    return images * gain / 128
+
+
+def _shade(images: Tensor, shadow: Tensor) -> Tensor:
+    """What is left of the light beside a shadow's edge: ``[N, 1, H, W]``; all where there is none."""
+    down, right = (axis - 0.5 for axis in _centres(images))
+    x, y, offset, softness, depth = shadow.T[:, :, None, None]
     # Without a shadow its depth is 0 and its softness must not divide.
-    distance = (edge_x * right + edge_y * down - offset) / softness.clamp(min=1e-3)
-    brightness = (1 + x * right + y * down) * (1 - depth * torch.sigmoid(distance))
-    gain = 128 * brightness[:, None] * light[:, 2:, None, None]
-    return images * _enlarged(gain, images) / 128
+    distance = (x * right + y * down - offset) / softness.clamp(min=1e-3)
+    return _enlarged((255 - 255 * depth * torch.sigmoid(distance))[:, None], images) / 255
 
 
 def _with_glare(images: Tensor, glare: Tensor) -> Tensor:

@@ -15,36 +15,41 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from cv2.typing import MatLike
 
+    from zoo_core.api import UInt8Image
     from zoo_images.shots import Blur, Glare, Light, Shadow
 
-GRID = 16  # light varies slowly: it is worked out on this grid and enlarged
+GRID = 16  # glare and shadows vary slowly: they are worked out on this grid and enlarged
 _CENTRES = (np.arange(GRID, dtype=np.float32) + np.float32(0.5)) / GRID - np.float32(0.5)
 # x, y and 1 of each point of the grid.
 _PLANE = np.stack([*np.meshgrid(_CENTRES, _CENTRES), np.ones((GRID, GRID), np.float32)], axis=2)
 
 
-def gain(light: Light, shadow: Shadow | None) -> MatLike:
-    """Return ``uint8 [GRID, GRID, 3]``: what the picture is multiplied by, 128 is 1."""
+def plane(height: int, width: int) -> UInt8Image:
+    """Return ``uint8 [height, width, 3]``: x and y of each pixel in 255ths of the frame's sides, and 255."""
+    across, down = (np.rint((np.arange(side) + 0.5) * (255 / side)) for side in (width, height))
+    return np.dstack([*np.meshgrid(across, down), np.full((height, width), 255)]).astype(np.uint8)
+
+
+def gain(light: Light, plane: UInt8Image) -> MatLike:
+    """Return ``uint8 [H, W, 3]``: what the picture is multiplied by, 128 is 1."""
     x, y, tint = light
-    grid = cv2.transform(_PLANE, np.array([(128 * part * x, 128 * part * y, 128 * part) for part in tint]))
-    if shadow is not None:
-        grid = grid * _shade(*shadow)
-    # All are positive: it rounds and limits to 255, which is all that is wanted of it.
-    return cv2.convertScaleAbs(grid)
+    across, down, level = 128 / 255 * x, 128 / 255 * y, 128 / 255 * (1 - 0.5 * x - 0.5 * y)
+    return cv2.transform(plane, np.array([(part * across, part * down, part * level) for part in tint]))
 
 
-def _shade(x: float, y: float, offset: float, softness: float, depth: float) -> MatLike:
-    """What is left of the light beside a shadow's edge: ``float32 [GRID, GRID, 1]``."""
+def shade(shadow: Shadow) -> MatLike:
+    """Return ``uint8 [GRID, GRID]``: what is left of the light beside a shadow's edge, 255 is all."""
+    x, y, offset, softness, depth = shadow
     within = np.exp(cv2.transform(_PLANE, np.array([(-x / softness, -y / softness, offset / softness)])))
-    return (1 - depth / (1 + within))[:, :, None]
+    return cv2.convertScaleAbs(255 - 255 * depth / (1 + within))
 
 
 def spot(glare: Glare) -> MatLike:
-    """Return ``uint8 [GRID, GRID, 3]``: light to add."""
+    """Return ``uint8 [GRID, GRID]``: light to add."""
     x, y, width, height, power = glare
     across = np.exp(-(((_CENTRES + (0.5 - x)) / width) ** 2))
     down = np.exp(-(((_CENTRES + (0.5 - y)) / height) ** 2))
-    return cv2.cvtColor(cv2.convertScaleAbs(np.outer(power * down, across)), cv2.COLOR_GRAY2RGB)
+    return cv2.convertScaleAbs(np.outer(power * down, across))
 
 
 def blurred(image: MatLike, blur: Blur) -> MatLike:
