@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Trains in a container: docker/train.bash RECIPE [key=value ...] [options of zoo train ...]
+# RECIPE is a name or a file; with --resume its newest run goes on. Options by environment are listed in docs/docker.md;
+# DRY_RUN=1 prints the command.
+set -euo pipefail
+root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=docker/common.bash
+source "$root/docker/common.bash"
+
+(($#)) || fail 2 "which recipe? docker/train.bash RECIPE [key=value ...]"
+recipe=$1
+shift
+
+need_docker
+set_common_options
+add_hub_options
+add_gpu_options
+
+# A file's folder is mounted, so that it can extend its neighbours.
+if [[ $recipe == */* || $recipe == *.yaml || $recipe == *.yml ]]; then
+    [[ -f $recipe ]] || fail 2 "$recipe: no such recipe file"
+    bind "$(realpath -- "$(dirname -- "$recipe")")" /workspace/recipes ,readonly
+    recipe=recipes/$(basename -- "$recipe")
+fi
+
+command=(zoo train --cfg "$recipe" "$@")
+if [[ " $* " == *" --resume "* ]]; then
+    find_run "$recipe"
+    command=(zoo train --run "$run" "$@")
+fi
+if ((${NNODES:-1} > 1)); then
+    [[ -n ${RDZV_ENDPOINT:-} ]] || fail 2 "NNODES=$NNODES needs RDZV_ENDPOINT=HOST:PORT, the same on all nodes"
+    processes=gpu
+    [[ $GPUS != none ]] || processes=1
+    options+=(--network host)
+    command=(
+        torchrun --nnodes "$NNODES" --nproc-per-node "$processes"
+        --rdzv-backend c10d --rdzv-endpoint "$RDZV_ENDPOINT" --rdzv-id "${RDZV_ID:-zoo}"
+        --no-python "${command[@]}" "trainer.num_nodes=$NNODES"
+    )
+fi
+conclude docker run "${options[@]}" "$train_image" "${command[@]}"

@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# Builds both images and uses them from end to end, by the scripts of docker/ and the double of docker in engine/.
+# Needs root, debootstrap, buildah and a package index; some 15 GB and minutes. Prints times and sizes, and stops at the
+# first thing that is not as it should be.
+#   BASE_IMAGE     an image to build on [a Debian by debootstrap, with this host's certificates]
+#   PIP_CONF       a pip.conf for the builds, which no image keeps [/etc/pip.conf, where there is one]
+#   WHEELS         a folder of wheels that the builds see as /wheels
+#   TORCH_VERSION  [the newest]
+#   KEEP=1         leave images and folders there
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd -- "$here/../.." && pwd)
+work=$(mktemp -d)
+export PATH=$here/engine:$PATH TRAIN_IMAGE=zoo-test-train INFER_IMAGE=zoo-test-infer
+export DATA_DIR=$work/data RUNS_DIR=$work/runs HOME=$work/home XDG_CACHE_HOME=$work/cache HF_HOME=$work/cache/huggingface
+unset HF_TOKEN HF_ENDPOINT
+
+finish() {
+    local code=$?
+    kill "${hub:-}" 2>/dev/null || true
+    [[ $code == 0 ]] || tail -n 40 "$work/log" >&2
+    if [[ -z ${KEEP:-} ]]; then
+        for image in "$TRAIN_IMAGE" "$INFER_IMAGE" zoo-test-base; do
+            buildah rmi "localhost/$image" >/dev/null 2>&1 || true
+        done
+        buildah rmi --prune >/dev/null 2>&1 || true
+        rm -rf "$work"
+    fi
+    exit "$code"
+}
+trap finish EXIT
+
+# step NAME COMMAND ...: run it, and print how long it took.
+step() {
+    local name=$1 start=${EPOCHREALTIME/./} end
+    shift
+    "$@" >"$work/log" 2>&1 || { echo "FAILED $name" >&2; exit 1; }
+    end=${EPOCHREALTIME/./}
+    printf '%-60s %7.1f s\n' "$name" "$(((end - start) / 100000))e-1"
+}
+
+# gives CODE COMMAND ...: it has to end with this exit code.
+gives() {
+    local expected=$1 code=0
+    shift
+    "$@" || code=$?
+    [[ $code == "$expected" ]] || { echo "exit code $code instead of $expected: $*"; return 1; }
+}
+
+make_base() {
+    debootstrap --variant=minbase --include=python3,python3-venv,python3-pip bookworm "$work/base"
+    rm -rf "$work"/base/var/cache/apt/archives/*.deb "$work"/base/var/lib/apt/lists/*
+    mkdir -p "$work/base/etc/ssl/certs"
+    cp /etc/ssl/certs/ca-certificates.crt "$work/base/etc/ssl/certs/"
+    local container
+    container=$(buildah from scratch)
+    buildah add --quiet "$container" "$work/base" /
+    buildah commit --quiet --rm "$container" localhost/zoo-test-base
+    rm -rf "$work/base"
+}
+
+build() {
+    "$1/docker/build.bash" "$2" ${secret[@]+"${secret[@]}"} >"$work/build" 2>&1 || { cat "$work/build"; return 1; }
+}
+
+rebuild() {
+    mkdir "$work/checkout"
+    cp -a "$root"/{LICENSE,README.md,configs,core,docker,plugins,pyproject.toml,zoo,.dockerignore} "$work/checkout"
+    echo '# a change' >>"$work/checkout/zoo/zoo/folders.py"
+    build "$work/checkout" inference
+    # Dependencies come from the cache, and the wheel does not.
+    grep -A1 -- 'pip install --requirement' "$work/build" | grep -- '--> Using cache'
+    grep 'Successfully installed plugzoo' "$work/build"
+}
+
+size() {
+    buildah images --format '{{.Size}}' "localhost/$1"
+}
+
+light() {
+    docker run "$@" "$INFER_IMAGE" zoo doctor | tee "$work/doctor"
+    grep -E 'torch +not installed' "$work/doctor"
+}
+
+full() {
+    docker run "$TRAIN_IMAGE" zoo doctor | tee "$work/doctor"
+    grep -E 'train +installed' "$work/doctor"
+    docker run "$TRAIN_IMAGE" tensorboard --version
+}
+
+contents() {
+    local image
+    for image in "$TRAIN_IMAGE" "$INFER_IMAGE"; do
+        # shellcheck disable=SC2016 # the container's shell expands it
+        docker run "$image" bash -c '
+            grep -q "\"name\": \"plugzoo\"" /usr/share/zoo/sbom.cdx.json
+            [[ ! -s /etc/xdg/pip/pip.conf && ! -e /opt/tools/bin && -z "$(ls -A /var/lib/apt/lists)" ]]
+            [[ -z $(find / -xdev -name "*.cdx.json" -size -1k) && -z $(ls -A /cache/pip 2>/dev/null) ]]'
+        buildah inspect "localhost/$image" | grep 'org.opencontainers.image.version": "[0-9]'
+    done
+}
+
+draw() {
+    mkdir -p "$DATA_DIR"
+    docker run --mount "type=bind,source=$DATA_DIR,target=/data/Dataset" --mount "type=bind,source=$here,target=/tests,readonly" \
+        "$TRAIN_IMAGE" python /tests/pictures.py /data/Dataset
+}
+
+# All below the mounted folders belongs to the ids, and the data still to root.
+owned() {
+    local strangers
+    strangers=$(find "$RUNS_DIR" "$XDG_CACHE_HOME" ! -uid 1234 -o ! -gid 2345)
+    [[ -z $strangers ]] || { echo "not 1234:2345: $strangers"; return 1; }
+    [[ -z $(find "$DATA_DIR" ! -uid 0) ]]
+}
+
+train() {
+    # Elsewhere the caller is who writes; here root calls for somebody else, whose folders these are.
+    install -d -o 1234 -g 2345 "$RUNS_DIR" "$XDG_CACHE_HOME" "$XDG_CACHE_HOME/zoo" "$HF_HOME" "$HF_HOME/hub"
+    bash "$root/docker/train.bash" "$here/tiny.yaml" 'card.summary=two words' "$@"
+    [[ -f $(echo "$RUNS_DIR"/tiny/*/checkpoints/best.ckpt) ]]
+    grep 'summary: two words' "$RUNS_DIR"/tiny/*/recipe.yaml
+    owned
+}
+
+read_only() {
+    local mount="type=bind,source=$DATA_DIR,target=/data/Dataset,readonly"
+    gives 1 docker run --mount "$mount" "$TRAIN_IMAGE" touch /data/Dataset/file 2>&1 | tee "$work/answer"
+    grep 'Read-only file system' "$work/answer"
+}
+
+export_graph() {
+    bash "$root/docker/to_onnx.bash" tiny
+    [[ -s $(echo "$RUNS_DIR"/tiny/*/artifact/onnx/model.onnx) ]]
+    owned
+}
+
+exit_codes() {
+    gives 2 bash "$root/docker/train.bash" nonesuch
+    gives 3 bash "$root/docker/train.bash" "$here/tiny.yaml" model.head.options.embed_dim=-1
+    gives 127 docker run "$TRAIN_IMAGE" nonesuch
+    gives 127 docker run --env USER_ID=1234 --env GROUP_ID=2345 "$TRAIN_IMAGE" nonesuch
+}
+
+# Ctrl-C keeps the last step, and the training goes on from there.
+interrupt() {
+    bash "$root/docker/train.bash" "$here/tiny.yaml" trainer.max_epochs=100000 data.loader.num_workers=0 &
+    local caller=$! process
+    until compgen -G "$RUNS_DIR/tiny/*/recipe.yaml" >/dev/null; do
+        kill -0 "$caller"
+        sleep 0.5
+    done
+    sleep 5
+    process=$(pgrep --uid 1234 --oldest --full 'zoo train')
+    kill -INT "$process"
+    gives 130 wait "$caller"
+    [[ -f $(echo "$RUNS_DIR"/tiny/*/checkpoints/last.ckpt) ]]
+    bash "$root/docker/train.bash" tiny --resume --max-time 5s
+    owned
+}
+
+two_nodes() {
+    local node nodes=()
+    for node in 1 2; do
+        NNODES=2 RDZV_ENDPOINT=localhost:29517 bash "$root/docker/train.bash" "$here/tiny.yaml" &
+        nodes+=($!)
+    done
+    for node in "${nodes[@]}"; do
+        wait "$node"
+    done
+    # Two trained, one wrote.
+    [[ $(compgen -G "$RUNS_DIR/tiny/*" | wc -l) == 1 ]]
+    grep '"images_per_step": 32' "$RUNS_DIR"/tiny/*/record.json
+    owned
+}
+
+publish() {
+    docker run --mount "type=bind,source=$root/tests/zoo/publish,target=/hub,readonly" "$TRAIN_IMAGE" \
+        timeout 300 python -u /hub/hub_double.py --port 0 >"$work/address" &
+    hub=$!
+    until HF_ENDPOINT=$(grep -o -m1 'http://[0-9.:]*' "$work/address"); do
+        kill -0 "$hub"
+        sleep 0.5
+    done
+    export HF_ENDPOINT HF_TOKEN=hf_double
+    bash "$root/docker/push.bash" tiny --repo tester/tiny
+}
+
+predict() {
+    local card
+    card=$(find "$DATA_DIR" -name '*.png' | sort | head -n 1)
+    docker run --env HF_ENDPOINT --env HF_TOKEN --env USER_ID=1234 --env GROUP_ID=2345 \
+        --mount "type=bind,source=$DATA_DIR,target=/data,readonly" "$INFER_IMAGE" \
+        zoo predict --model tester/tiny --gallery /data --threshold -1 "/data${card#"$DATA_DIR"}" | tee "$work/answer"
+    grep "$(basename "$(dirname "$card")")" "$work/answer"
+    docker run --env HF_ENDPOINT --env HF_TOKEN "$INFER_IMAGE" zoo pull tester/tiny
+}
+
+cd "$work"
+mkdir "$HOME"
+secret=()
+conf=${PIP_CONF:-/etc/pip.conf}
+[[ ! -f $conf ]] || secret=(--secret "id=pip.conf,src=$conf")
+if [[ -z ${BASE_IMAGE:-} ]]; then
+    step "base by debootstrap" make_base
+    export BASE_IMAGE=localhost/zoo-test-base
+fi
+step "docker/build.bash inference" build "$root" inference
+step "docker/build.bash training" build "$root" training
+step "docker/build.bash inference after a change of code" rebuild
+printf '%-60s %s\n' "size of the base" "$(buildah images --format '{{.Size}}' "$BASE_IMAGE")"
+printf '%-60s %s\n' "size of the inference image" "$(size "$INFER_IMAGE")" "size of the training image" "$(size "$TRAIN_IMAGE")"
+
+step "contents: SBOM, labels, no leftovers" contents
+step "zoo doctor, inference" light
+step "zoo doctor, inference, as 1234:2345" light --env USER_ID=1234 --env GROUP_ID=2345
+step "zoo doctor and tensorboard, training" full
+step "draw a data set" draw
+
+export USER_ID=1234 GROUP_ID=2345
+step "docker/train.bash as 1234:2345, data read-only, owners" train
+step "data cannot be written" read_only
+step "docker/to_onnx.bash, owners" export_graph
+step "docker/push.bash to a Hub on this host" publish
+step "zoo predict and zoo pull, inference image" predict
+step "exit codes" exit_codes
+rm -rf "$RUNS_DIR"/tiny
+step "Ctrl-C, then --resume" interrupt
+rm -rf "$RUNS_DIR"/tiny
+step "two nodes by torchrun" two_nodes
+echo "all is as it should be"

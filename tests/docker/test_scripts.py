@@ -1,0 +1,347 @@
+"""The scripts of docker/, with a docker that keeps what it is called with."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOSTNAMES = """\
+#!/usr/bin/env bash
+[[ $* == "show hostnames node[3-4]" ]] && echo node3 && echo node4
+"""
+CALLS = [
+    ("train.bash", "tiny", "trainer.max_epochs=1"),
+    ("to_onnx.bash", "tiny", "--no-simplify"),
+    ("push.bash", "tiny", "--repo", "me/tiny"),
+    ("build.bash", "training"),
+]
+SCRIPTS = pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
+
+
+def one_line_error(result, code):
+    assert result.returncode == code
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+class TestAllScripts:
+    @SCRIPTS
+    def test_a_dry_run_prints_what_a_run_does_and_touches_nothing(self, caller, make_run, call):
+        make_run()
+        before = sorted(caller.home.parent.rglob("*"))
+        dry = caller.run(*call, "k=a b", "k=$HOME", "k='q'", env={"DRY_RUN": "1", "CPUSET": "0-31"})
+
+        assert dry.returncode == 0, dry.stderr
+        assert sorted(caller.home.parent.rglob("*")) == before
+        (line,) = dry.stdout.splitlines()
+        assert shlex.split(line) == ["docker", *caller.call(*call, "k=a b", "k=$HOME", "k='q'", env={"CPUSET": "0-31"})]
+
+    @SCRIPTS
+    def test_a_dry_run_needs_no_docker(self, caller, make_run, call):
+        make_run()
+        (caller.bin / "docker").unlink()
+
+        assert caller.run(*call, env={"DRY_RUN": "1"}).stdout.startswith("docker ")
+
+    @SCRIPTS
+    def test_a_missing_docker_is_said_in_a_line(self, caller, make_run, call):
+        make_run()
+        (caller.bin / "docker").unlink()
+
+        assert "docker is not on PATH" in one_line_error(caller.run(*call), 4)
+
+    @SCRIPTS
+    def test_a_docker_without_its_daemon_is_said_in_a_line(self, caller, make_run, call):
+        make_run()
+
+        line = one_line_error(caller.run(*call, env={"FAKE_DOWN": "1"}), 4)
+
+        assert "docker does not answer: Cannot connect to the Docker daemon.;" in line
+        assert caller.recorded() == []
+
+    @SCRIPTS
+    def test_the_exit_code_is_dockers(self, caller, make_run, call):
+        make_run()
+
+        assert caller.run(*call, env={"FAKE_EXIT": "130"}).returncode == 130
+
+    @SCRIPTS
+    def test_help_is_the_head_of_the_script(self, caller, call):
+        shown = caller.run(call[0], "--help").stdout
+
+        assert f"docker/{call[0]}" in shown
+        assert "#" not in shown
+
+    @pytest.mark.parametrize("script", ["train.bash", "to_onnx.bash", "push.bash"])
+    def test_a_recipe_has_to_be_named(self, caller, script):
+        assert f"docker/{script} RECIPE" in one_line_error(caller.run(script), 2)
+
+
+class TestContainers:
+    def test_runs_are_written_where_the_caller_is(self, caller):
+        call = caller.call("train.bash", "tiny")
+
+        assert call.mounts["/workspace/runs"] == (caller.cwd / "runs", False)
+        # What docker makes itself is root's.
+        assert (caller.cwd / "runs").is_dir()
+
+    def test_a_relative_script_and_folder(self, caller, tmp_path):
+        (tmp_path / "checkout").symlink_to(ROOT)
+
+        call = caller.call("../checkout/docker/train.bash", "tiny", env={"RUNS_DIR": "../of all"})
+
+        assert call.mounts["/workspace/runs"] == (tmp_path / "of all", False)
+
+    def test_files_belong_to_the_caller(self, caller):
+        call = caller.call("train.bash", "tiny")
+
+        assert call.values("--env") == [f"USER_ID={os.getuid()}", f"GROUP_ID={os.getgid()}"]
+
+    def test_ids_can_be_others(self, caller):
+        call = caller.call("train.bash", "tiny", env={"USER_ID": "1234", "GROUP_ID": "2345"})
+
+        assert call.values("--env") == ["USER_ID=1234", "GROUP_ID=2345"]
+
+    def test_data_are_mounted_read_only(self, caller, tmp_path):
+        (tmp_path / "my: cards").mkdir()
+
+        call = caller.call("train.bash", "tiny", env={"DATA_DIR": "../my: cards"})
+
+        assert call.mounts["/data/Dataset"] == (tmp_path / "my: cards", True)
+
+    def test_data_that_are_not_there_are_an_error(self, caller):
+        assert "DATA_DIR=cards: no such folder" in one_line_error(
+            caller.run("train.bash", "tiny", env={"DATA_DIR": "cards"}), 2
+        )
+
+    def test_a_folder_that_docker_cannot_mount_is_an_error(self, caller):
+        assert "comma" in one_line_error(caller.run("train.bash", "tiny", env={"RUNS_DIR": "a,b", "DRY_RUN": "1"}), 2)
+
+    def test_a_folder_that_cannot_be_made_is_an_error(self, caller):
+        (caller.cwd / "runs").write_text("a file")
+
+        result = caller.run("train.bash", "tiny")
+
+        assert result.returncode == 1
+        assert result.stderr.splitlines()[-1] == f"error: {caller.cwd}/runs cannot be made"
+
+    def test_caches_are_shared_with_the_host(self, caller):
+        mounts = caller.call("train.bash", "tiny").mounts
+
+        assert mounts["/cache/zoo"] == (caller.home / ".cache/zoo", False)
+        assert mounts["/cache/huggingface/hub"] == (caller.home / ".cache/huggingface/hub", False)
+
+    def test_caches_may_lie_elsewhere(self, caller, tmp_path):
+        mounts = caller.call(
+            "train.bash", "tiny", env={"XDG_CACHE_HOME": f"{tmp_path}/c", "HF_HOME": f"{tmp_path}/hf"}
+        ).mounts
+
+        assert mounts["/cache/zoo"][0] == tmp_path / "c/zoo"
+        assert mounts["/cache/huggingface/hub"][0] == tmp_path / "hf/hub"
+
+    def test_the_seeds_memory_and_processors_are_options(self, caller):
+        call = caller.call("train.bash", "tiny", env={"SHM_SIZE": "64g", "CPUSET": "0-31"})
+
+        assert call.values("--shm-size") == ["64g"]
+        assert call.values("--cpuset-cpus") == ["0-31"]
+
+    def test_without_a_terminal_none_is_asked_for(self, caller):
+        assert not {"--interactive", "--tty", "-it"} & set(caller.call("train.bash", "tiny").options)
+
+    def test_a_terminal_is_handed_over(self, caller):
+        ours, theirs = pty.openpty()
+
+        result = caller.run("train.bash", "tiny", terminal=theirs)
+
+        os.close(theirs)
+        os.close(ours)
+        assert result.returncode == 0
+        assert {"--interactive", "--tty"} < set(caller.recorded()[0])
+
+    def test_recipes_of_this_folder_are_found_by_name(self, caller):
+        (caller.cwd / "configs").mkdir()
+
+        assert caller.call("train.bash", "mine").mounts["/workspace/configs"] == (caller.cwd / "configs", True)
+
+    def test_the_environments_part_of_a_recipe_goes_along(self, caller):
+        assert "ZOO_RECIPE__SEED" in caller.call("train.bash", "x", env={"ZOO_RECIPE__SEED": "7"}).values("--env")
+
+
+class TestTraining:
+    def test_the_command_as_it_was_typed(self, caller):
+        call = caller.call("train.bash", "tiny", "data.train.options.root=/data/Dataset/my cards", "", "k=\n")
+
+        assert call.image == "zoo-train"
+        assert call.command == [
+            *("zoo", "train", "--cfg", "tiny"),
+            *("data.train.options.root=/data/Dataset/my cards", "", "k=\n"),
+        ]
+
+    def test_a_recipes_file_is_mounted_with_its_neighbours(self, caller, tmp_path):
+        (tmp_path / "my recipe.yaml").write_text("extends: base.yaml\n")
+
+        call = caller.call("train.bash", "../my recipe.yaml")
+
+        assert call.mounts["/workspace/recipes"] == (tmp_path, True)
+        assert call.command == ["zoo", "train", "--cfg", "recipes/my recipe.yaml"]
+
+    def test_a_recipes_file_that_is_not_there_is_an_error(self, caller):
+        assert "tiny.yaml: no such recipe" in one_line_error(caller.run("train.bash", "tiny.yaml"), 2)
+
+    def test_the_newest_run_goes_on(self, caller, make_run):
+        make_run(time="2026-01-02_03-04-05")
+        make_run(time="2026-01-02_03-04-06")
+
+        call = caller.call("train.bash", "tiny", "--resume", "--max-time", "5m")
+
+        run = ("--run", "runs/tiny/2026-01-02_03-04-06")
+        assert call.command == ["zoo", "train", *run, "--resume", "--max-time", "5m"]
+
+    def test_gpus_are_used_where_there_are_some(self, caller):
+        caller.add_gpu()
+
+        call = caller.call("train.bash", "tiny", env={"FAKE_RUNTIMES": '{"nvidia":{},"runc":{}}'})
+
+        assert call.values("--gpus") == ["all"]
+
+    def test_without_gpus_it_trains_on_the_cpu(self, caller):
+        assert "--gpus" not in caller.call("train.bash", "tiny").options
+
+    @pytest.mark.parametrize("gpus", ["none", '"device=0,1"'])
+    def test_gpus_can_be_chosen(self, caller, gpus):
+        caller.add_gpu()
+        (caller.bin / "nvidia-container-runtime-hook").symlink_to("/bin/true")
+
+        call = caller.call("train.bash", "tiny", env={"GPUS": gpus})
+
+        assert call.values("--gpus") == ([] if gpus == "none" else [gpus])
+
+    def test_a_missing_nvidia_runtime_is_said_in_a_line(self, caller):
+        caller.add_gpu()
+
+        line = one_line_error(caller.run("train.bash", "tiny", env={"FAKE_RUNTIMES": '{"runc":{}}'}), 4)
+
+        assert "no nvidia runtime" in line
+        assert caller.recorded() == []
+
+    def test_several_nodes_meet_by_torchrun(self, caller):
+        from torch.distributed.run import parse_args
+
+        caller.add_gpu()
+        nodes = {"NNODES": "2", "RDZV_ENDPOINT": "first:29500", "RDZV_ID": "42", "FAKE_RUNTIMES": '{"nvidia":{}}'}
+
+        call = caller.call("train.bash", "tiny", "seed=1", env=nodes)
+
+        assert call.values("--network") == ["host"]
+        assert call.command[0] == "torchrun"
+        understood = parse_args(call.command[1:])
+        assert (understood.nnodes, understood.nproc_per_node, understood.rdzv_id) == ("2", "gpu", "42")
+        assert (understood.rdzv_backend, understood.rdzv_endpoint) == ("c10d", "first:29500")
+        assert understood.no_python
+        assert [understood.training_script, *understood.training_script_args] == [
+            *("zoo", "train", "--cfg", "tiny", "seed=1", "trainer.num_nodes=2")
+        ]
+
+    def test_several_nodes_need_a_place_to_meet(self, caller):
+        assert "RDZV_ENDPOINT" in one_line_error(caller.run("train.bash", "tiny", env={"NNODES": "2"}), 2)
+
+    def test_slurm_starts_one_container_a_node(self, caller):
+        caller.add_program("scontrol", HOSTNAMES)
+        caller.add_program("srun", '#!/usr/bin/env bash\nexec "$@"\n')
+        slurm = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "node[3-4]", "SLURM_JOB_ID": "77"}
+
+        call = caller.call("slurm.sbatch", "tiny", "k=a b", env={**slurm, "SLURM_SUBMIT_DIR": str(ROOT)})
+
+        assert call.command[call.command.index("--rdzv-endpoint") + 1] == "node3:29500"
+        assert call.command[call.command.index("--rdzv-id") + 1] == "77"
+        assert call.command[-3:] == ["tiny", "k=a b", "trainer.num_nodes=2"]
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("dry", ["0", "1"])
+    @pytest.mark.parametrize("script", ["train.bash", "push.bash"])
+    def test_a_token_goes_by_name(self, caller, make_run, script, dry):
+        make_run()
+
+        result = caller.run(script, "tiny", env={"HF_TOKEN": "hf_secret", "DRY_RUN": dry})
+
+        assert result.returncode == 0
+        (words,) = [shlex.split(result.stdout)] if dry == "1" else caller.recorded()
+        assert words[words.index("HF_TOKEN") - 1] == "--env"
+        assert "hf_secret" not in result.stdout + result.stderr + " ".join(words)
+
+    def test_a_stored_login_is_mounted_as_a_file(self, caller, make_run):
+        make_run()
+        token = caller.home / ".cache/huggingface/token"
+        token.parent.mkdir(parents=True)
+        token.write_text("hf_secret")
+
+        call = caller.call("push.bash", "tiny")
+
+        assert call.mounts["/run/secrets/hf_token"] == (token, True)
+        assert "HF_TOKEN_PATH=/run/secrets/hf_token" in call.values("--env")
+        # The folder that holds it is not: only its caches are.
+        assert token.parent not in [source for source, _ in call.mounts.values()]
+
+    def test_an_export_gets_no_token(self, caller, make_run):
+        make_run()
+
+        assert "HF_TOKEN" not in caller.call("to_onnx.bash", "tiny", env={"HF_TOKEN": "hf_secret"})
+
+
+class TestExportAndPush:
+    @pytest.mark.parametrize(
+        ("script", "command"), [("to_onnx.bash", ["zoo", "export", "--simplify"]), ("push.bash", ["zoo", "push"])]
+    )
+    @pytest.mark.parametrize("recipe", ["tiny", "some/where/tiny.yaml"])
+    def test_the_newest_run_of_the_recipe(self, caller, make_run, script, command, recipe):
+        make_run(time="2026-01-02_03-04-06")
+        make_run(time="2026-01-02_03-04-05")
+        make_run("other", time="2027-01-01_00-00-00")
+        # One that has not begun yet holds no recipe.
+        (caller.cwd / "runs/tiny/2026-01-02_03-04-07").mkdir()
+
+        call = caller.call(script, recipe, "k=a b")
+
+        assert call.image == "zoo-train"
+        assert call.command == [*command, "--run", "runs/tiny/2026-01-02_03-04-06", "k=a b"]
+        assert "--gpus" not in call.options
+
+    @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
+    def test_a_recipe_without_a_run_is_an_error(self, caller, script):
+        assert f"no run of tiny below {caller.cwd}/runs" in one_line_error(caller.run(script, "tiny"), 2)
+
+
+class TestBuild:
+    def test_both_images(self, caller):
+        assert caller.run("build.bash", "--no-cache", "--label", "a=b c").returncode == 0
+
+        light, training = caller.recorded()
+        for call, target, image in ((light, "inference", "zoo-infer"), (training, "training", "zoo-train")):
+            assert call[0] == "build"
+            assert call[call.index("--target") + 1] == target
+            assert call[call.index("--tag") + 1] == image
+            assert call[call.index("--file") + 1] == str(ROOT / "docker/Dockerfile")
+            assert call[-4:] == ["--no-cache", "--label", "a=b c", str(ROOT)]
+
+    def test_the_second_is_not_built_where_the_first_fails(self, caller):
+        assert caller.run("build.bash", env={"FAKE_EXIT": "3"}).returncode == 3
+        assert len(caller.recorded()) == 1
+
+    def test_what_they_are_built_on_can_be_chosen(self, caller):
+        from zoo import __version__
+
+        chosen = {"BASE_IMAGE": "debian/mine", "TORCH_VERSION": "2.9.1", "TRAIN_IMAGE": "zoo-mine:1"}
+        call = caller.call("build.bash", "training", env=chosen)
+
+        given = [value for name, value in pairwise(call) if name == "--build-arg"]
+        assert {"BASE_IMAGE=debian/mine", "TORCH_VERSION=2.9.1", f"VERSION={__version__}"} <= set(given)
+        assert call[call.index("--tag") + 1] == "zoo-mine:1"
