@@ -126,3 +126,38 @@ def test_half_precision_trains_on_the_cpu(train, state_of):
     assert 0.5 < outcome.metrics["auc"] <= 1
     weights = state_of(folder.best)["state_dict"]
     assert {value.dtype for name, value in weights.items() if name.startswith("model.head")} >= {torch.float32}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("stop", ["mid-epoch", "killed after an epoch", "finished"])
+def test_a_resumed_run_sees_what_was_to_come(train, resume, interrupt_at, monkeypatch, tmp_path, workers, stop):
+    from zoo.folders import RunFolder
+    from zoo.training.module import EmbeddingTraining
+
+    seen, step = {}, EmbeddingTraining.training_step
+
+    def watching(self, batch, index):
+        if stop == "killed after an epoch" and self.global_step == 6 and len(seen) == 6:
+            seen["killed"] = True
+            raise RuntimeError("killed")
+        seen[self.global_step] = int(batch[0].sum())
+        return step(self, batch, index)
+
+    options = [f"data.loader.num_workers={workers}", "trainer.max_epochs=3"]
+    monkeypatch.setattr(EmbeddingTraining, "training_step", watching)
+    if stop == "mid-epoch":
+        interrupt_at(9)
+        folder, _ = train("parts", *options)
+    elif stop == "finished":
+        folder, _ = train("parts", options[0], "trainer.max_epochs=2")
+    else:
+        with pytest.raises(RuntimeError, match="killed"):
+            train("parts", *options)
+        folder = RunFolder.open(tmp_path / "parts")
+    monkeypatch.setattr(EmbeddingTraining, "training_step", watching)
+    resume(folder, "trainer.max_epochs=3")
+    resumed, seen = dict(seen), {}
+    stop = ""
+    train("whole", *options)
+    resumed.pop("killed", None)
+    assert resumed == seen

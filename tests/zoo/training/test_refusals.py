@@ -12,6 +12,7 @@ from zoo_core.errors import RecipeError
     [
         ("trainer.overfit_batches=2", "trainer.overfit_batches", "zoo orders the batches"),
         ("trainer.devices=abc", "trainer", "lightning.Trainer"),
+        ("trainer.strategy=ddp_spawn", "trainer.strategy", "keep their results"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches", "above 0"),
         ("trainer.accumulate_grad_batches=-1", "trainer.accumulate_grad_batches", "above 0"),
         ("trainer.max_epochs=0", "trainer.max_epochs", "above 0"),

@@ -85,6 +85,9 @@ class TrainingLoaders(lightning.LightningDataModule):
         _rescale_progress(trainer, batches)
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         sampler.skip = done % batches * size
+        # Lightning tells the epoch only after the loader's processes have begun to read.
+        started = trainer.fit_loop.epoch_progress.current.ready
+        sampler.set_epoch(started - 1 if done % batches else started)
         items: Dataset[Any] = self.training.items
         if self.features is not None:
             items = WithTeacher(items)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 
 from zoo.training.checkpoints import WholeCheckpoints
 from zoo_core.errors import Problem, RecipeError
@@ -46,6 +47,10 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
     except (MisconfigurationException, TypeError, ValueError) as error:
         message = f"lightning.Trainer: {' '.join(str(error).split())}"
         raise RecipeError([Problem(message, loaded.document.locate(("trainer",)))]) from error
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        message = f"{given.get('strategy')} trains in processes that keep their results to themselves"
+        place = loaded.document.locate(("trainer", "strategy"))
+        raise RecipeError([Problem(message, place, "ddp starts as many, and works everywhere")])
     # Lightning takes these, then divides by zero, or ends without a step and without a checkpoint.
     for name in ("max_epochs", "max_steps", "limit_train_batches", "accumulate_grad_batches"):
         value = getattr(trainer, name)
