@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUNS = Path("runs")
+# What a disk says that has no room for a file, or a user that may not have more.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
@@ -36,6 +39,10 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(mask)
         beside.chmod(0o666 & ~mask)
         beside.replace(path)
+    except OSError as error:
+        if error.errno in DISK_FULL:  # and does not say where
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import tarfile
 
 import numpy as np
@@ -124,6 +125,37 @@ def test_a_sheet_too_high_for_its_format_is_refused(data, tmp_path):
     assert not list(tmp_path.glob("*sheet*"))
     data(*many, "-o", "sheet.png")
     assert pixels(tmp_path / "sheet.png").shape[0] > 16_383
+
+
+@pytest.fixture
+def small_disk():
+    """Files of this process cannot grow beyond 10 kB, as if the disk were full there."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.parametrize("name", ["new.png", "new.jpg", "new.webp", "old.png"])
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(data, tmp_path, name):
+    (tmp_path / "old.png").write_bytes(b"the sheet from before")
+    before = sorted(tmp_path.iterdir())
+    failed = data("preview", "--cfg", "small.yaml", "-o", name, check=1)
+    assert failed.stderr == f"error: {name}: File too large; make room, or write elsewhere\n"
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "old.png").read_bytes() == b"the sheet from before"
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_full_disk_keeps_no_report_back(data, folders):
+    for number in range(20):
+        picture(folders / "train" / "a" / f"more{number}.png", 0)
+        picture(folders / "valid" / "d" / f"more{number}.png", 0)
+    failed = data("check", "--cfg", "folders.yaml", "--picture", "same.png", check=1)
+    assert "validation" in failed.stdout
+    assert failed.stderr == "error: same.png: File too large; make room, or write elsewhere\n"
+    assert not list(folders.glob("*same*"))
 
 
 @pytest.mark.usefixtures("folders")

@@ -118,6 +118,7 @@ def failing(monkeypatch):
         (ComponentError("gone"), 4, "error: gone"),
         (RemoteError("offline"), 5, "error: offline"),
         (PermissionError(13, "Permission denied", "runs"), 1, "error: runs: Permission denied"),
+        (OSError(28, "No space left on device"), 1, "error: No space left on device; make room, or write elsewhere"),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             4,
@@ -154,9 +155,9 @@ def test_verbose_shows_the_traceback_too(failing):
     assert "Traceback" not in failing(RunError("it broke")).stderr
 
 
-def test_an_unexpected_error_keeps_its_traceback(failing):
-    done = failing(ZeroDivisionError("a bug"))
-    assert isinstance(done.exception, ZeroDivisionError)
+@pytest.mark.parametrize("bug", [ZeroDivisionError("a bug"), OSError("a bug"), TimeoutError(110, "timed out")])
+def test_an_unexpected_error_keeps_its_traceback(failing, bug):
+    assert failing(bug).exception is bug
 
 
 def test_a_warning_is_a_line_for_users(monkeypatch):

@@ -91,6 +91,7 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) -> int:
     """Print ``error`` on stderr and return the exit code; one that nobody expected is raised again."""
     from zoo.cli.output import report_problems
+    from zoo.folders import DISK_FULL
     from zoo_core.errors import Problem, ZooError
     from zoo_core.extras import naming_missing_extras
 
@@ -100,8 +101,11 @@ def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) 
         else:
             error.show()
         return error.exit_code
-    if isinstance(error, OSError) and error.filename is not None:
-        report_problems("error", [Problem(f"{error.filename}: {error.strerror}")], as_json=as_json)
+    full = isinstance(error, OSError) and error.errno in DISK_FULL
+    if isinstance(error, OSError) and (full or error.filename is not None):
+        place = f"{error.filename}: " if error.filename is not None else ""  # a pipe has none
+        problem = Problem(f"{place}{error.strerror}", hint="make room, or write elsewhere" if full else None)
+        report_problems("error", [problem], as_json=as_json)
         return 1
     try:
         with naming_missing_extras(command):
