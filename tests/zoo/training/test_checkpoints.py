@@ -161,3 +161,19 @@ def test_a_resumed_run_sees_what_was_to_come(train, resume, interrupt_at, monkey
     train("whole", *options)
     resumed.pop("killed", None)
     assert resumed == seen
+
+
+def test_other_classes_than_those_of_the_checkpoint_are_refused(train, resume, tmp_path):
+    from PIL import Image
+
+    for name in ("one", "two", "three"):
+        (tmp_path / "cards" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.effect_noise((40, 40), 90).save(tmp_path / "cards" / name / f"{number}.png")
+    folder, _ = train(
+        "run", f"data.train={{name: images/folder, options: {{root: {tmp_path / 'cards'}}}}}", "trainer.max_epochs=1"
+    )
+    # As many as before: their shapes would fit.
+    (tmp_path / "cards" / "one").rename(tmp_path / "cards" / "zebra")
+    with pytest.raises(RunError, match="other classes"):
+        resume(folder, "trainer.max_epochs=2")

@@ -11,6 +11,7 @@ from torch import nn
 from zoo import metrics
 from zoo.assembly import EmbeddedImages, EmbeddingModel, to_pixels
 from zoo_core.contracts import FollowsProgress
+from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,8 @@ class EmbeddingTraining(lightning.LightningModule):
         self.left_out = 0
         # Of the run that a checkpoint is from, until the loaders say how many there are now.
         self.batches_per_epoch = 0
+        # A digest of the names of the classes, whose order the loss's parameters have.
+        self.classes = ""
         # Metrics of the model before its first step, and after the last validation.
         self.untrained: dict[str, float] = {}
         self.validated: dict[str, float] = {}
@@ -118,11 +121,19 @@ class EmbeddingTraining(lightning.LightningModule):
         self.log_dict({f"valid/{name}": value for name, value in values.items()}, rank_zero_only=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember for a resumed run what the untrained model could do, and how long an epoch was."""
-        checkpoint["zoo"] = {"untrained": self.untrained, "batches_per_epoch": self.batches_per_epoch}
+        """Remember for a resumed run what the untrained model could do, and what an epoch and its classes were."""
+        facts = {"untrained": self.untrained, "batches_per_epoch": self.batches_per_epoch, "classes": self.classes}
+        checkpoint["zoo"] = facts
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Recall both."""
+        """Recall these.
+
+        Raises:
+            RunError: the classes have changed.
+        """
         facts = checkpoint.get("zoo", {})
         self.untrained = facts.get("untrained", {})
         self.batches_per_epoch = facts.get("batches_per_epoch", 0)
+        if facts.get("classes", self.classes) != self.classes:
+            hint = "train anew; with class_table.mode=sparse rows would find their classes by name"
+            raise RunError("the training data have other classes than those of the checkpoint", hint=hint)

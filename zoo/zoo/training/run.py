@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -133,6 +134,8 @@ class Training:
             else None,
             executor=self.executor,
         )
+        if not isinstance(self.loss, KeepsRows):
+            module.classes = hashlib.sha256("\0".join(self.classes).encode("utf-8", "surrogatepass")).hexdigest()
         if self.recipe.model.memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)
         display = TrainingDisplay(folder.metrics_csv, bar=self.recipe.trainer.get("enable_progress_bar", True))
