@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from typing import IO, TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zoo_core.api import UnreadableSample
@@ -20,14 +19,10 @@ if TYPE_CHECKING:
     from zoo_core.api import UInt8Image
 
 # Whoever keeps decoded images must forget them when this changes.
-DECODING_VERSION = 2
+DECODING_VERSION = 3
 
-# Pillow reports broken files by whatever its decoders stumble over.
-_BROKEN = (
-    *(OSError, ValueError, SyntaxError, EOFError, RuntimeError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
-_BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+_MOST_8, _MOST_16 = 2**8 - 1, 2**16 - 1
 # How to undo each EXIF orientation.
 _TURNS: dict[int, Callable[[UInt8Image], UInt8Image]] = {
     2: np.fliplr,
@@ -52,7 +47,8 @@ def read_image(file: Path | IO[bytes], max_side: int, source: str = "") -> UInt8
         source: what to call the file in an error; default: its path.
 
     Raises:
-        UnreadableSample: the file is unreadable, absurdly large or of a pixel type that is no picture.
+        UnreadableSample: the file is unreadable, absurdly large or of a pixel type that is no picture, such as floating
+            point or integers beyond 16 bits.
     """
     try:
         with warnings.catch_warnings():
@@ -60,17 +56,22 @@ def read_image(file: Path | IO[bytes], max_side: int, source: str = "") -> UInt8
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 return _decode(image, max_side)
-    except _BROKEN as error:
+    except Exception as error:  # Pillow reports broken files by whatever its decoders stumble over
         raise UnreadableSample(source or str(file), _reason(file, error)) from error
 
 
-def _reason(file: Path | IO[bytes], error: BaseException) -> str:
+def _reason(file: Path | IO[bytes], error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels"
     if isinstance(error, UnidentifiedImageError):
         start = file.seek(0, 2) if hasattr(file, "seek") else file.stat().st_size
         return "no image format that is known" if start else "empty file"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said = " ".join(str(error).split())
+    # What says that a file is broken speaks for itself; the rest is some decoder's own mishap.
+    plain = said and isinstance(error, (OSError, ValueError, SyntaxError, RuntimeError))
+    return said if plain else f"{type(error).__name__}: {said}".removesuffix(": ")
 
 
 def _decode(image: Image.Image, max_side: int) -> UInt8Image:
@@ -88,9 +89,9 @@ def _decode(image: Image.Image, max_side: int) -> UInt8Image:
 
 
 def _eight_bit_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in _BITS_16:
-        values = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255)
-        return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+    image.load()  # here, where its errors are its own; numpy would have its say
+    if image.mode in _BITS_16 or image.mode == "I":
+        return Image.fromarray(_eight_bit_grey(image)).convert("RGB")
     if image.mode == "F":
         msg = "floating-point pixels"
         raise ValueError(msg)
@@ -99,7 +100,17 @@ def _eight_bit_rgb(image: Image.Image) -> Image.Image:
         page = Image.new("RGBA", layer.size, "white")
         page.alpha_composite(layer)
         return page.convert("RGB")
-    if image.mode != "RGB":
-        return image.convert("RGB")
-    image.load()  # here, where its errors are its own; numpy would have its say
-    return image
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bit_grey(image: Image.Image) -> npt.NDArray[np.uint8]:
+    values = np.asarray(image)
+    # Of 32 bits a file seldom says which it uses, so its values do; PGM's are 16, which Pillow scales them to.
+    if image.mode == "I" and image.format != "PPM":
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > _MOST_16:
+            msg = f"32-bit pixels from {low} to {high}"
+            raise ValueError(msg)
+        if high <= _MOST_8:
+            return values.astype(np.uint8)
+    return (values >> 8).astype(np.uint8)

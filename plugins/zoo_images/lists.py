@@ -148,6 +148,8 @@ def _row(source: Path, line: int, cells: list[str], columns: tuple[str, str, str
     for name, cell in zip(columns, cells, strict=True):
         if name is not None and not cell.strip():
             _blame(source, line, f"no {name}")
+    if "\0" in cells[0]:
+        _blame(source, line, f"a NUL byte in {columns[0]}")  # no file is called so, and Python raises at the attempt
     return _Row(line, *(cell.strip() for cell in cells))
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import struct
+
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
-from zoo_core.errors import RunError
+from zoo_core.errors import RunError, UnreadableSample
 from zoo_images.decoding import read_image
 
 # A picture whose corners differ, so that turning, flipping and swapping channels show.
@@ -46,6 +49,33 @@ def test_sixteen_bit(tmp_path):
     deep = np.linspace(0, 65535, 2400).reshape(40, 60).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", 192)[..., 0], (deep >> 8).astype(np.uint8))
+
+
+GREY = np.linspace(0, 255, 2400).reshape(40, 60).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [(GREY, GREY), (GREY * 257, GREY), (GREY.astype(np.uint16) * 257, GREY), (GREY // 4, GREY // 4)],
+    ids=["8 of 32 bits", "16 of 32 bits", "16 bits", "dark"],
+)
+def test_deep_tiff_is_read_by_the_range_of_its_values(tmp_path, pixels, expected):
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", 192), expected[..., None].repeat(3, axis=2))
+
+
+def test_deep_pgm_stays_as_dark_as_it_is(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 2 65535\n" + np.array([0, 100, 200, 255], ">u2").tobytes())
+    assert not read_image(tmp_path / "a.pgm", 192).any()
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 65_536), (0, 2**31 - 1), (-1, 255)])
+def test_integers_beyond_sixteen_bits_are_refused(tmp_path, least, most):
+    pixels = GREY.copy()
+    pixels[0, :2] = least, most
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    with pytest.raises(UnreadableSample, match=f"a.tif.*32-bit pixels from {least} to {most}"):
+        read_image(tmp_path / "a.tif", 192)
 
 
 def test_palette(tmp_path):
@@ -129,6 +159,39 @@ def test_broken_file_of_another_format_is_named(tmp_path):
     path.write_bytes(b"DDS " + header.tobytes() + bytes(999))
     with pytest.raises(RunError, match="other"):
         read_image(path, 192)
+
+
+def test_a_broken_tag_is_named(tmp_path):
+    # The offset of the pixels is a fraction: Pillow fails by a TypeError.
+    path = tmp_path / "tag.tif"
+    Image.fromarray(CORNERS).save(path)
+    content = path.read_bytes()
+    tag = content.index(np.array([273, 4, 1, 0], "<u2").tobytes())
+    path.write_bytes(content[: tag + 2] + b"\x05" + content[tag + 3 :])
+    with pytest.raises(UnreadableSample, match=r"tag\.tif.*TypeError: 'IFDRational'"):
+        read_image(path, 192)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError(42), "KeyError: 42"),
+        (IndexError("list index out of range"), "IndexError: list index out of range"),
+        (struct.error("unpack requires 4 bytes"), "error: unpack requires 4 bytes"),
+        (cv2.error("two\nlines\n"), "error: two lines"),
+        (MemoryError(), "MemoryError"),
+        (ValueError("cannot decode"), "cannot decode"),
+    ],
+)
+def test_whatever_a_decoder_raises_is_a_reason(tmp_path, monkeypatch, error, reason):
+    def load(*_):
+        raise error
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    Image.fromarray(CORNERS).save(tmp_path / "a.png")
+    with pytest.raises(UnreadableSample) as caught:
+        read_image(tmp_path / "a.png", 192)
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("extension", ["jpg", "png"])

@@ -96,6 +96,7 @@ def test_single_missing_files_are_unreadable_samples(folder):
         ("path,label\na/1.png,x\n,y\n", "x.csv:3: no path"),
         ('path,label\n"a/1.png","two\nlines"\na/2.png, \n', "x.csv:4: no label"),
         ('path,label\n"a/1.png"x,y\n', "x.csv:2: "),
+        ("path,label\na/1.png,x\na/\0.png,x\n", "x.csv:3: a NUL byte in path"),
         ("file,label\na/1.png,x\n", "x.csv:1: no column 'path', but file, label"),
         ("", "x.csv:1: no column 'path', but none"),
         ("path,label\n", "x.csv: no rows"),
@@ -113,6 +114,8 @@ def test_errors_of_parquet_name_the_row(folder):
     file = write(folder / "x.parquet", [*ROWS, (None, "beta", "train")])
     with pytest.raises(ComponentError, match=r"x\.parquet:4: no path"):
         ListDataset(file)
+    with pytest.raises(ComponentError, match=r"y\.parquet:4: a NUL byte in path"):
+        ListDataset(write(folder / "y.parquet", [*ROWS, ("a/\0.png", "beta", "train")]))
     with pytest.raises(ComponentError, match="no column 'label2', but path, label, part"):
         ListDataset(file, label_column="label2")
     (folder / "bad.parquet").write_text("path,label\n")
