@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_images.decoding import read_image
-from zoo_images.store import ImageStore
+from zoo_images.store import ImageStore, digest, identify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ class DecodedImages:
         max_side: images are kept reduced to this longest side, in pixels.
         cache: ``auto`` (``$XDG_CACHE_HOME/zoo/images``), a folder, or ``none``.
         cache_mb: size limit in MB. Nothing is evicted, what does not fit is decoded each time: an epoch reads every
-            image once in random order, where evicting only costs.
+            image once in random order, where evicting only costs. A file that is larger already stays so.
 
     Where the folder cannot be written, each process keeps images in its own memory, with a warning.
     """
@@ -46,7 +45,7 @@ class DecodedImages:
         if cache == "none":
             return
         folder = default_folder() if cache == "auto" else Path(cache).expanduser()
-        name = f"{_digest(f'{origin.absolute()}:{max_side}'):016x}-{cache_mb}mb.cache"
+        name = f"{digest(f'{origin.absolute()}:{max_side}'):016x}.cache"
         try:
             self._store = ImageStore(folder / name, cache_mb * 2**20)
         except OSError as error:
@@ -78,7 +77,7 @@ class DecodedImages:
         image.setflags(write=False)
         if self._store is not None and file:
             try:
-                self._store.keep(file, state, image)
+                self._store.keep(file, state, image, self._paths[number])
             except OSError as error:
                 self._keep_in_memory(self._store.path, error)
         if self._memory is not None:
@@ -88,13 +87,10 @@ class DecodedImages:
     def _key(self, number: int) -> tuple[int, int]:
         file, state = (int(part) for part in self._keys[number])
         if not file:
-            path = self._paths[number].absolute()
             try:
-                stat = path.stat()
+                file, state = identify(self._paths[number])
             except OSError:
                 return 0, 0  # nothing is kept; reading it says what is wrong
-            file = _digest(str(path))
-            state = _digest(f"{path}:{stat.st_size}:{stat.st_mtime_ns}")
             self._keys[number] = file, state
         return file, state
 
@@ -123,8 +119,3 @@ def default_folder() -> Path:
     """Where decoded images are kept, as the XDG specification has it."""
     root = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (root if root.is_absolute() else Path.home() / ".cache") / "zoo" / "images"
-
-
-def _digest(text: str) -> int:
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1

@@ -111,6 +111,80 @@ def test_outdated_pixels_do_not_pile_up(images, pictures, tmp_path):
     assert path.stat().st_size < 2 * 2**20
 
 
+def replaced(folder, count, first):
+    """The paths of ``count`` pictures that take the place of all others."""
+    for path in folder.glob("*.png"):
+        path.unlink()
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{first + number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (192, 120), (first + number, 0, 0)).save(path)
+    return paths
+
+
+def test_images_whose_files_are_gone_or_changed_make_room_for_those_that_took_their_place(tmp_path, decoded):
+    def passes(paths, count):
+        decoded.clear()
+        kept = DecodedImages(paths, tmp_path / "p", max_side=192, cache=str(tmp_path / "cache"), cache_mb=1)
+        for _ in range(count):
+            assert equal(kept, paths, side=192)
+        return len(decoded)
+
+    old = replaced(tmp_path / "p", 20, 0)
+    assert passes(old, 3) == 20 + 5 + 5  # 15 of 69 kB fit into a megabyte
+    assert passes(old, 1) == 5
+    new = replaced(tmp_path / "p", 20, 100)
+    assert passes(new, 3) == 20 + 5 + 5
+    assert passes(new, 1) == 5
+    for path in new:
+        Image.new("RGB", (192, 120), (0, 9, 0)).save(path)
+    assert passes(new, 3) == 20 + 5 + 5
+    assert passes(new, 1) == 5
+    new[0].unlink()
+    assert passes(new[1:], 2) == 5 + 5  # for one of them it would not be worth decoding the others anew
+
+
+def test_images_whose_files_are_gone_are_forgotten_while_others_read_and_write(tmp_path, decoded):
+    folder, cache = tmp_path / "p", str(tmp_path / "cache")
+    old = replaced(folder, 20, 0)
+    reading = DecodedImages(old, folder, max_side=192, cache=cache, cache_mb=1)
+    before = [reading.read(number) for number in range(10)]
+    new = replaced(folder, 12, 100)
+    kept = DecodedImages(new, folder, max_side=192, cache=cache, cache_mb=1)
+    assert equal(kept, new, side=192)
+    for number in range(10):
+        assert (reading.read(number)[..., 0] == number).all()
+        assert (before[number][..., 0] == number).all()
+    with pytest.raises(UnreadableSample):
+        reading.read(10)
+    decoded.clear()
+    # As a worker process gets it, which finds the new file.
+    assert equal(pickle.loads(pickle.dumps(kept)), new, side=192)  # noqa: S301 - our own bytes
+    assert decoded == []
+
+
+def test_another_limit_is_the_same_file(images, pictures, decoded, tmp_path):
+    assert equal(images(cache_mb=1), pictures)
+    assert equal(images(cache_mb=64), pictures)
+    assert equal(images(cache_mb=1), pictures)
+    assert decoded == pictures
+    assert len(list((tmp_path / "cache").glob("*.cache"))) == 1
+
+
+def test_a_higher_limit_makes_room_for_more_in_bytes_and_in_number(tmp_path, decoded):
+    """A small limit's table has few slots, here 256, of which 224 are used."""
+    paths = numbered(tmp_path / "p", 250)
+
+    def read(limit):
+        decoded.clear()
+        kept = DecodedImages(paths, tmp_path / "p", max_side=16, cache=str(tmp_path / "cache"), cache_mb=limit)
+        assert all((kept.read(number) == number).all() for number in range(250))
+        return len(decoded)
+
+    assert [read(1), read(1)] == [250, 26]
+    assert [read(4), read(4), read(1)] == [250, 0, 0]
+
+
 def test_the_limit_holds_and_the_rest_is_still_read(tmp_path, decoded):
     generator = np.random.default_rng(0)
     paths = [tmp_path / f"{number}.png" for number in range(5)]
@@ -204,7 +278,7 @@ def test_flipped_bytes_are_noticed(tmp_path_factory, position, value):
     path = folder / "x.cache"
     store = ImageStore(path, 2**18)
     for number, image in enumerate(stored):
-        store.keep(number + 1, 7, image) if store.find(number + 1, 7) is None else None
+        store.keep(number + 1, 7, image, path)
     content = bytearray(path.read_bytes())
     content[position] ^= value
     path.write_bytes(content)
@@ -295,11 +369,11 @@ def test_killed_between_any_two_writes(tmp_path, step):
 
     store._write = write
     with pytest.raises(KilledError):
-        store.keep(1, 1, pictures[0])
+        store.keep(1, 1, pictures[0], tmp_path)
     later = ImageStore(tmp_path / "x.cache", 2**18)
     assert later.find(1, 1) is None
-    later.keep(2, 1, pictures[1])
-    later.keep(1, 1, pictures[0])
+    later.keep(2, 1, pictures[1], tmp_path)
+    later.keep(1, 1, pictures[0], tmp_path)
     assert np.array_equal(later.find(1, 1), pictures[0])
     assert np.array_equal(later.find(2, 1), pictures[1])
 
