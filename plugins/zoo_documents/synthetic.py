@@ -9,7 +9,7 @@ from pydantic import Field
 
 from zoo_core.api import Sample
 from zoo_documents.pages import Stock
-from zoo_documents.templates import Split, Template, compose, key
+from zoo_documents.templates import Split, Template, compose, key, original_of
 
 # What a printed template takes, on average.
 TEMPLATE_BYTES = 53_000
@@ -68,7 +68,9 @@ class SyntheticDocuments:
     def _template(self, number: int) -> Template:
         template = self._kept.get(number)
         if template is None:
-            template = compose(self._seed, self._split, number, self._stock)
+            base = original_of(number)
+            original = None if base is None else self._template(base)
+            template = compose(self._seed, self._split, number, self._stock, original)
             self._room -= template.nbytes
             while self._room < 0 and self._kept:
                 # The oldest: samples come in random order, so any would do.

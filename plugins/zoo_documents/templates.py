@@ -59,6 +59,9 @@ KINDS = (
 
 # Every fourth template is the one three before it with one thing changed: documents that are hard to tell apart.
 FAMILY = 4
+# But not impossible: filled in alike and as small as a network sees them, they differ by this much of 255 somewhere.
+_SHOWS = 40
+_SEEN = (96, 96)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +102,47 @@ def key(seed: int, split: Split, *numbers: int | str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(_Digest(repr((seed, split, *numbers)))))  # type: ignore[arg-type] # its stubs forget ISeedSequence
 
 
-def compose(seed: int, split: Split, number: int, stock: Stock) -> Template:
-    """Compose template ``number`` of a split."""
-    variant = number % FAMILY == FAMILY - 1
-    base = number - FAMILY + 1 if variant else number
-    sort = _kind(key(seed, split, base, 0).random())
-    changes = key(seed, split, number, 0)
-    own = sort.changes[int(changes.integers(len(sort.changes)))] if variant else None
+def original_of(number: int) -> int | None:
+    """The number of the template from which this one differs by one thing, or ``None``."""
+    return number - FAMILY + 1 if number % FAMILY == FAMILY - 1 else None
+
+
+def compose(seed: int, split: Split, number: int, stock: Stock, original: Template | None = None) -> Template:
+    """Compose template ``number`` of a split; its ``original`` is composed too if it is not at hand."""
+    base = original_of(number)
+    if base is None:
+        return _composed(seed, split, number, stock)
+    original = original or _composed(seed, split, base, stock)
+    draws = key(seed, split, number, 0)
+    changes = _kind(key(seed, split, base, 0).random()).changes
+    first = int(draws.integers(len(changes)))
+    # Far enough round the circle to be another colour.
+    turn = 0.25 + 0.5 * float(draws.random())
+    for change in changes[first:] + changes[:first]:
+        variant = _composed(seed, split, base, stock, _Change(change, number, turn if change == "colour" else 0.0))
+        if _difference(*(each.sample(key(seed, split, base, 3)) for each in (original, variant))) >= _SHOWS:
+            break
+    return variant
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The part of a design that is drawn after ``number``, and by how many turns the hues are turned."""
+
+    part: str
+    number: int
+    hue_turn: float
+
+
+def _composed(seed: int, split: Split, number: int, stock: Stock, change: _Change | None = None) -> Template:
+    sort = _kind(key(seed, split, number, 0).random())
 
     def part(name: str) -> np.random.Generator:
-        return key(seed, split, number if name == own else base, 1, name)
+        drawn_after = change.number if change is not None and name == change.part else number
+        return key(seed, split, drawn_after, 1, name)
 
-    # Far enough round the circle to be another colour.
-    turn = 0.25 + 0.5 * float(changes.random()) if own == "colour" else 0.0
     aspect = sort.narrowest + (sort.widest - sort.narrowest) * float(part("aspect").random())
-    page = Page(aspect, part, stock, calm=sort.calm, hue_turn=turn)
+    page = Page(aspect, part, stock, calm=sort.calm, hue_turn=change.hue_turn if change else 0.0)
     sort.compose(page)
     if (
         sort.compose in {bank_cards.bank_card, bank_cards.card_back, others.member_card, cards.identity_card}
@@ -121,6 +150,13 @@ def compose(seed: int, split: Split, number: int, stock: Stock) -> Template:
     ):
         _round_corners(page)
     return Template(sort.name, page.finished(), gathered(page.fields, page.height))
+
+
+def _difference(first: UInt8Image, second: UInt8Image) -> int:
+    """The largest difference of two images of one size, as a network sees them, in 0..255."""
+    return int(
+        cv2.absdiff(*(cv2.resize(image, _SEEN, interpolation=cv2.INTER_AREA) for image in (first, second))).max()
+    )
 
 
 def _kind(draw: float) -> Kind:

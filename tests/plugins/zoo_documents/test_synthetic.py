@@ -139,6 +139,28 @@ def test_hard_negatives_are_near_but_not_the_same(layers):
     assert np.median(differences) < 0.5 * np.median(unrelated)
 
 
+@pytest.mark.parametrize(
+    ("seed", "split", "numbers"),
+    [
+        # Dark cards under a picture, whose colours do not show; a name of which little is to be seen.
+        (0, "train", (535, 719, 1215)),
+        (0, "unseen", (1499, 1963)),
+        (7, "train", range(FAMILY - 1, 800, FAMILY)),
+    ],
+)
+def test_the_one_thing_by_which_a_hard_negative_differs_shows(stock, seed, split, numbers):
+    for number in numbers:
+        pair = [compose(seed, split, each, stock).sample(key(1, split, number)) for each in (number - 3, number)]
+        assert np.abs(small(pair[0]) - small(pair[1])).max() >= 40, number
+
+
+def test_a_hard_negative_is_the_same_whether_its_original_is_at_hand_or_not(stock):
+    dataset = SyntheticDocuments(templates=720, samples_per_template=1)
+    for number in (3, 535, 719):
+        alone = compose(0, "train", number, stock).sample(key(0, "train", number, 2, 0))
+        np.testing.assert_array_equal(dataset[number].image, alone)
+
+
 def test_all_kinds_occur(stock):
     kinds = {compose(0, "train", number, stock).kind for number in range(400)}
     assert kinds == {kind.name for kind in KINDS}
