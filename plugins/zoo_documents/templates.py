@@ -154,9 +154,8 @@ def _composed(seed: int, split: Split, number: int, stock: Stock, change: _Chang
 
 def _difference(first: UInt8Image, second: UInt8Image) -> int:
     """The largest difference of two images of one size, as a network sees them, in 0..255."""
-    return int(
-        cv2.absdiff(*(cv2.resize(image, _SEEN, interpolation=cv2.INTER_AREA) for image in (first, second))).max()
-    )
+    seen = (cv2.resize(image, _SEEN, interpolation=cv2.INTER_AREA) for image in (first, second))
+    return int(cv2.absdiff(*seen).max())
 
 
 def _kind(draw: float) -> Kind:
