@@ -33,9 +33,11 @@ if ((${NNODES:-1} > 1)); then
     processes=gpu
     [[ $GPUS != none ]] || processes=1
     options+=(--network host)
+    [[ -z ${NODE_ADDR:-} ]] || address=(--local-addr "$NODE_ADDR")
     command=(
         torchrun --nnodes "$NNODES" --nproc-per-node "$processes"
         --rdzv-backend c10d --rdzv-endpoint "$RDZV_ENDPOINT" --rdzv-id "${RDZV_ID:-zoo}"
+        ${address[@]+"${address[@]}"}
         --no-python "${command[@]}" "trainer.num_nodes=$NNODES"
     )
 fi

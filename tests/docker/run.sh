@@ -6,36 +6,47 @@
 #   PIP_CONF       a pip.conf for the builds, which no image keeps [/etc/pip.conf, where there is one]
 #   WHEELS         a folder of wheels that the builds see as /wheels
 #   TORCH_VERSION  [the newest]
-#   KEEP=1         leave images and folders there
+#   STORAGE        a folder that keeps images and caches, so that a second run builds in seconds [a new one, removed]
+#   STORAGE_DRIVER [overlay]; vfs works everywhere, and copies each layer whole
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$here/../.." && pwd)
 work=$(mktemp -d)
+storage=${STORAGE:-$work/storage}
+mkdir -p "$storage/tmp"
+cat >"$work/storage.conf" <<END
+[storage]
+driver = "${STORAGE_DRIVER:-overlay}"
+graphroot = "$storage/images"
+runroot = "$work/containers"
+END
+# None of the host's images is seen, and caches of builds lie in TMPDIR.
+export CONTAINERS_STORAGE_CONF=$work/storage.conf TMPDIR=$storage/tmp
+unset STORAGE_DRIVER
 export PATH=$here/engine:$PATH TRAIN_IMAGE=zoo-test-train INFER_IMAGE=zoo-test-infer
 export DATA_DIR=$work/data RUNS_DIR=$work/runs HOME=$work/home XDG_CACHE_HOME=$work/cache HF_HOME=$work/cache/huggingface
 unset HF_TOKEN HF_ENDPOINT
 
 finish() {
     local code=$?
-    kill "${hub:-}" 2>/dev/null || true
     [[ $code == 0 ]] || tail -n 40 "$work/log" >&2
-    if [[ -z ${KEEP:-} ]]; then
-        for image in "$TRAIN_IMAGE" "$INFER_IMAGE" zoo-test-base; do
-            buildah rmi "localhost/$image" >/dev/null 2>&1 || true
-        done
-        buildah rmi --prune >/dev/null 2>&1 || true
-        rm -rf "$work"
-    fi
+    buildah rm --all >/dev/null || true
+    rm -rf "$work"
     exit "$code"
 }
 trap finish EXIT
 
 # step NAME COMMAND ...: run it, and print how long it took.
 step() {
-    local name=$1 start=${EPOCHREALTIME/./} end
+    local name=$1 start=${EPOCHREALTIME/./} end code
     shift
-    "$@" >"$work/log" 2>&1 || { echo "FAILED $name" >&2; exit 1; }
+    # Its own shell, in no condition: otherwise bash goes on after what fails within a function.
+    set +e
+    (set -e; "$@") >"$work/log" 2>&1
+    code=$?
+    set -e
     end=${EPOCHREALTIME/./}
+    [[ $code == 0 ]] || { echo "FAILED $name" >&2; exit 1; }
     printf '%-60s %7.1f s\n' "$name" "$(((end - start) / 100000))e-1"
 }
 
@@ -60,13 +71,13 @@ make_base() {
 }
 
 build() {
-    "$1/docker/build.bash" "$2" ${secret[@]+"${secret[@]}"} >"$work/build" 2>&1 || { cat "$work/build"; return 1; }
+    "$1/docker/build.bash" "$2" --secret "id=pip.conf,src=$work/pip.conf" >"$work/build" 2>&1 || { cat "$work/build"; return 1; }
 }
 
 rebuild() {
     mkdir "$work/checkout"
     cp -a "$root"/{LICENSE,README.md,configs,core,docker,plugins,pyproject.toml,zoo,.dockerignore} "$work/checkout"
-    echo '# a change' >>"$work/checkout/zoo/zoo/folders.py"
+    echo "# $EPOCHREALTIME" >>"$work/checkout/zoo/zoo/folders.py"
     build "$work/checkout" inference
     # Dependencies come from the cache, and the wheel does not.
     grep -A1 -- 'pip install --requirement' "$work/build" | grep -- '--> Using cache'
@@ -74,7 +85,7 @@ rebuild() {
 }
 
 size() {
-    buildah images --format '{{.Size}}' "localhost/$1"
+    buildah images --format '{{.Size}}' "$1" | head -n 1
 }
 
 light() {
@@ -91,11 +102,12 @@ full() {
 contents() {
     local image
     for image in "$TRAIN_IMAGE" "$INFER_IMAGE"; do
-        # shellcheck disable=SC2016 # the container's shell expands it
-        docker run "$image" bash -c '
-            grep -q "\"name\": \"plugzoo\"" /usr/share/zoo/sbom.cdx.json
-            [[ ! -s /etc/xdg/pip/pip.conf && ! -e /opt/tools/bin && -z "$(ls -A /var/lib/apt/lists)" ]]
-            [[ -z $(find / -xdev -name "*.cdx.json" -size -1k) && -z $(ls -A /cache/pip 2>/dev/null) ]]'
+        docker run "$image" grep '"name": "plugzoo"' /usr/share/zoo/sbom.cdx.json
+        gives 1 docker run "$image" grep -r "$secret" /etc /root /home /opt/zoo/bin /run /tmp /usr/share /var /workspace
+        gives 1 grep "$secret" <(buildah inspect "localhost/$image")
+        # Nothing that a build leaves behind.
+        docker run "$image" find /cache /home /root /tmp /workspace /var/cache/apt /var/lib/apt/lists -type f -size +10k >"$work/left"
+        [[ ! -s $work/left ]] || { cat "$work/left"; return 1; }
         buildah inspect "localhost/$image" | grep 'org.opencontainers.image.version": "[0-9]'
     done
 }
@@ -121,6 +133,18 @@ train() {
     [[ -f $(echo "$RUNS_DIR"/tiny/*/checkpoints/best.ckpt) ]]
     grep 'summary: two words' "$RUNS_DIR"/tiny/*/recipe.yaml
     owned
+}
+
+# As docker/compose.yaml starts it: nobody, and runs that it can only read.
+tensorboard() {
+    # shellcheck disable=SC2016 # the container's shell expands it
+    docker run --env USER_ID=65534 --env GROUP_ID=65534 --mount "type=bind,source=$RUNS_DIR,target=/workspace/runs,readonly" \
+        "$TRAIN_IMAGE" timeout 60 bash -c '
+            tensorboard --logdir runs --bind_all --port 16006 &
+            until python -c "import urllib.request as u; print(u.urlopen(\"http://localhost:16006/data/runs\").read())"; do
+                sleep 1
+            done
+            kill $!' | grep 'tiny/.*/tensorboard'
 }
 
 read_only() {
@@ -162,7 +186,7 @@ interrupt() {
 two_nodes() {
     local node nodes=()
     for node in 1 2; do
-        NNODES=2 RDZV_ENDPOINT=localhost:29517 bash "$root/docker/train.bash" "$here/tiny.yaml" &
+        NNODES=2 RDZV_ENDPOINT=localhost:29517 NODE_ADDR=localhost bash "$root/docker/train.bash" "$here/tiny.yaml" &
         nodes+=($!)
     done
     for node in "${nodes[@]}"; do
@@ -174,15 +198,19 @@ two_nodes() {
     owned
 }
 
-publish() {
+# The double of the Hub, for some minutes.
+serve_hub() {
     docker run --mount "type=bind,source=$root/tests/zoo/publish,target=/hub,readonly" "$TRAIN_IMAGE" \
-        timeout 300 python -u /hub/hub_double.py --port 0 >"$work/address" &
-    hub=$!
+        timeout 120 python -u /hub/hub_double.py --port 0 >"$work/address" 2>/dev/null &
+    local server=$!
     until HF_ENDPOINT=$(grep -o -m1 'http://[0-9.:]*' "$work/address"); do
-        kill -0 "$hub"
+        kill -0 "$server"
         sleep 0.5
     done
     export HF_ENDPOINT HF_TOKEN=hf_double
+}
+
+publish() {
     bash "$root/docker/push.bash" tiny --repo tester/tiny
 }
 
@@ -198,18 +226,22 @@ predict() {
 
 cd "$work"
 mkdir "$HOME"
-secret=()
+# No layer may hold this file; a comment in it tells.
+secret=password-of-the-package-index
 conf=${PIP_CONF:-/etc/pip.conf}
-[[ ! -f $conf ]] || secret=(--secret "id=pip.conf,src=$conf")
+{
+    [[ ! -f $conf ]] || cat "$conf"
+    printf '\n# %s\n' "$secret"
+} >"$work/pip.conf"
 if [[ -z ${BASE_IMAGE:-} ]]; then
-    step "base by debootstrap" make_base
+    buildah inspect localhost/zoo-test-base >/dev/null 2>&1 || step "base by debootstrap" make_base
     export BASE_IMAGE=localhost/zoo-test-base
 fi
 step "docker/build.bash inference" build "$root" inference
 step "docker/build.bash training" build "$root" training
 step "docker/build.bash inference after a change of code" rebuild
-printf '%-60s %s\n' "size of the base" "$(buildah images --format '{{.Size}}' "$BASE_IMAGE")"
-printf '%-60s %s\n' "size of the inference image" "$(size "$INFER_IMAGE")" "size of the training image" "$(size "$TRAIN_IMAGE")"
+printf '%-60s %s\n' "size of the base" "$(size "$BASE_IMAGE")"
+printf '%-60s %s\n' "size of the inference image" "$(size "localhost/$INFER_IMAGE")" "size of the training image" "$(size "localhost/$TRAIN_IMAGE")"
 
 step "contents: SBOM, labels, no leftovers" contents
 step "zoo doctor, inference" light
@@ -217,10 +249,13 @@ step "zoo doctor, inference, as 1234:2345" light --env USER_ID=1234 --env GROUP_
 step "zoo doctor and tensorboard, training" full
 step "draw a data set" draw
 
+# From here on the scripts are called as if by another user.
 export USER_ID=1234 GROUP_ID=2345
 step "docker/train.bash as 1234:2345, data read-only, owners" train
 step "data cannot be written" read_only
+step "TensorBoard shows the run" tensorboard
 step "docker/to_onnx.bash, owners" export_graph
+serve_hub
 step "docker/push.bash to a Hub on this host" publish
 step "zoo predict and zoo pull, inference image" predict
 step "exit codes" exit_codes

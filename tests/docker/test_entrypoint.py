@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,18 @@ as_root = pytest.mark.skipif(
 
 
 @pytest.fixture
-def command(tmp_path):
-    """Give the words that start the entrypoint with a command, in a folder where anybody can write."""
-    for path in [*tmp_path.parents[:2], tmp_path]:
-        path.chmod(0o777)
+def folder():
+    """A folder that anybody can reach and write; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.fixture
+def command(folder):
+    """Give the words that start the entrypoint with a command."""
     for name in ("passwd", "group"):
-        shutil.copy(f"/etc/{name}", tmp_path / name)
+        shutil.copy(f"/etc/{name}", folder / name)
 
     def words(*arguments, private=False):
         prefix = ["unshare", "--mount", "bash", "-c", PRIVATE, "bash"] if private else []
@@ -47,12 +54,12 @@ def command(tmp_path):
 
 
 @pytest.fixture
-def run(command, tmp_path):
+def run(command, folder):
     def run(*arguments, ids=None, private=False, user=None):
         return subprocess.run(
             command(*arguments, private=private),
-            env={"PATH": PATH, "HOME": str(tmp_path), "USER": "zoo", **(ids or {})},
-            cwd=tmp_path,
+            env={"PATH": PATH, "HOME": str(folder), "USER": "zoo", **(ids or {})},
+            cwd=folder,
             capture_output=True,
             text=True,
             check=False,
@@ -91,13 +98,13 @@ def test_a_command_that_starts_with_a_dash_is_no_option_of_the_shell(run):
         ({"USER_ID": "010", "GROUP_ID": "1"}, "not '010'"),
     ],
 )
-def test_wrong_ids_are_said_and_nothing_runs(run, tmp_path, ids, message):
-    result = run("touch", str(tmp_path / "ran"), ids=ids)
+def test_wrong_ids_are_said_and_nothing_runs(run, folder, ids, message):
+    result = run("touch", str(folder / "ran"), ids=ids)
 
     assert result.returncode == 2
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
-    assert not (tmp_path / "ran").exists()
+    assert not (folder / "ran").exists()
 
 
 def test_only_root_becomes_another(run):
@@ -109,42 +116,42 @@ def test_only_root_becomes_another(run):
 
 @as_root
 class TestAsRoot:
-    def test_files_belong_to_the_ids(self, run, tmp_path):
-        theirs = tmp_path / "theirs"
+    def test_files_belong_to_the_ids(self, run, folder):
+        theirs = folder / "theirs"
         theirs.write_text("")
 
         result = run("bash", "-c", "echo hello > mine", ids=OTHERS, private=True)
 
         assert result.returncode == 0, result.stderr
-        assert ((tmp_path / "mine").stat().st_uid, (tmp_path / "mine").stat().st_gid) == (1234, 2345)
+        assert ((folder / "mine").stat().st_uid, (folder / "mine").stat().st_gid) == (1234, 2345)
         # What was there before keeps its owner.
         assert theirs.stat().st_uid == 0
 
-    def test_user_group_name_and_home(self, run, tmp_path):
+    def test_user_group_name_and_home(self, run, folder):
         result = run("bash", "-c", 'id -u; id -g; id -G; echo "$USER $HOME"', ids=OTHERS, private=True)
 
-        assert result.stdout == f"1234\n2345\n2345\nzoo {tmp_path}\n"
+        assert result.stdout == f"1234\n2345\n2345\nzoo {folder}\n"
 
-    def test_the_user_is_known_by_name_once(self, run, tmp_path):
+    def test_the_user_is_known_by_name_once(self, run, folder):
         for _ in range(2):
             assert run("id", "-un", ids=OTHERS, private=True).stdout == "zoo\n"
 
-        assert (tmp_path / "passwd").read_text().count("zoo:") == 1
-        assert (tmp_path / "group").read_text().count("zoo:") == 1
+        assert (folder / "passwd").read_text().count("zoo:") == 1
+        assert (folder / "group").read_text().count("zoo:") == 1
 
-    def test_a_user_of_the_image_keeps_its_name_and_gets_a_home_to_write(self, run, tmp_path):
+    def test_a_user_of_the_image_keeps_its_name_and_gets_a_home_to_write(self, run, folder):
         ids = {"USER_ID": "33", "GROUP_ID": "33"}
 
         result = run("bash", "-c", "id -un; echo $HOME; touch $HOME/file", ids=ids, private=True)
 
-        assert (result.returncode, result.stdout) == (0, f"www-data\n{tmp_path}\n")
+        assert (result.returncode, result.stdout) == (0, f"www-data\n{folder}\n")
 
-    def test_a_system_that_cannot_be_written_does_without_the_name(self, tmp_path, command):
+    def test_a_system_that_cannot_be_written_does_without_the_name(self, folder, command):
         read_only = 'mount -o bind,ro passwd /etc/passwd && exec "$@"'
         words = ["unshare", "--mount", "bash", "-c", read_only, "bash", *command("id", "-u")]
 
         result = subprocess.run(
-            words, cwd=tmp_path, env={**os.environ, **OTHERS}, capture_output=True, text=True, check=False
+            words, cwd=folder, env={**os.environ, **OTHERS}, capture_output=True, text=True, check=False
         )
 
         assert (result.returncode, result.stdout) == (0, "1234\n")
@@ -154,10 +161,10 @@ class TestAsRoot:
         assert run("nonesuch", ids=OTHERS, private=True).returncode == 127
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-    def test_a_signal_reaches_the_command(self, command, tmp_path, name):
+    def test_a_signal_reaches_the_command(self, command, folder, name):
         process = subprocess.Popen(
             command("bash", "-c", f"trap 'exit 42' {name}; echo ready; while :; do sleep 0.05; done", private=True),
-            cwd=tmp_path,
+            cwd=folder,
             env={**os.environ, **OTHERS},
             stdout=subprocess.PIPE,
             text=True,

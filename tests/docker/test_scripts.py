@@ -256,12 +256,18 @@ class TestTraining:
     def test_slurm_starts_one_container_a_node(self, caller):
         caller.add_program("scontrol", HOSTNAMES)
         caller.add_program("srun", '#!/usr/bin/env bash\nexec "$@"\n')
-        slurm = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "node[3-4]", "SLURM_JOB_ID": "77"}
+        slurm = {
+            "SLURMD_NODENAME": "node4",
+            "SLURM_NNODES": "2",
+            "SLURM_JOB_NODELIST": "node[3-4]",
+            "SLURM_JOB_ID": "77",
+        }
 
         call = caller.call("slurm.sbatch", "tiny", "k=a b", env={**slurm, "SLURM_SUBMIT_DIR": str(ROOT)})
 
         assert call.command[call.command.index("--rdzv-endpoint") + 1] == "node3:29500"
         assert call.command[call.command.index("--rdzv-id") + 1] == "77"
+        assert call.command[call.command.index("--local-addr") + 1] == "node4"
         assert call.command[-3:] == ["tiny", "k=a b", "trainer.num_nodes=2"]
 
 
