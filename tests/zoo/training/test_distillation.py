@@ -188,6 +188,35 @@ def test_a_teacher_that_fails_leaves_no_cache(compute):
     assert not list((distillation._cache()).glob("*.npy"))
 
 
+def test_what_cannot_be_written_is_told_in_a_line_and_leaves_nothing(compute, tmp_path, monkeypatch):
+    import resource
+
+    # 96 rows of 2 bytes and more each do not fit into a file as long as this.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"the teacher's features cannot be written to .*teachers") as caught:
+            compute()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "XDG_CACHE_HOME" in caught.value.problems[0].hint
+    assert [path.suffix for path in distillation._cache().iterdir()] in ([], [".lock"])
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(RunError, match=r"the teacher's features cannot be written to .*file/zoo/teachers"):
+        compute()
+
+
+def test_features_are_read_from_a_cache_that_cannot_be_written(compute, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    path = compute().path
+    monkeypatch.setattr(distillation.FileLock, "acquire", refuse)
+    assert compute().path == path
+
+
 def test_of_two_processes_one_computes_and_the_other_waits(compute, monkeypatch):
     import threading
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from zoo.training.data import start_worker
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -117,19 +118,34 @@ def teacher_features(
     pixels of 256 samples. Of several processes that need the same features, one computes and the others wait.
 
     Raises:
-        RunError: the teacher fails, or its features are no numbers.
+        RunError: the teacher fails, its features are no numbers, or they cannot be written.
     """
     path = _cache() / f"{_key(teacher, dataset, identity)}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
-            _compute(teacher, dataset, path, device=device, num_workers=num_workers, show=show)
+    if not path.is_file():
+        lock = FileLock(path.with_suffix(".lock"))
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
+            if not path.is_file():
+                _compute(teacher, dataset, path, device=device, num_workers=num_workers, show=show)
+        finally:
+            lock.release()
     return TeacherFeatures(path)
 
 
 def _cache() -> Path:
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "zoo" / "teachers"
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        msg = f"the teacher's features cannot be written to {path.parent}: {error.strerror or error}"
+        raise RunError(msg, hint="make room there, or name another folder by XDG_CACHE_HOME") from error
 
 
 class _PlainViews(Dataset[tuple["UInt8Image", bool]]):
@@ -183,18 +199,24 @@ def _compute(
     shown = track(loader, "the teacher looks at the data", console=console, disable=not (show and console.is_terminal))
     if show and not console.is_terminal:
         console.print(f"the teacher looks at {len(dataset):,} samples, once")
-    rows: np.memmap[Any, np.dtype[np.float16]] | None = None
-    done = 0
-    with folders.replacing(path) as beside, torch.inference_mode():
+    with ExitStack() as stack, torch.inference_mode():
+        with _writing(path):
+            # Unbuffered: what cannot be written is told at once, not when the file is closed.
+            file = stack.enter_context(stack.enter_context(folders.replacing(path)).open("wb", buffering=0))
         for images, readable in shown:
             features = functional.normalize(_features(teacher, to_pixels(images.to(device)))).cpu() * readable[:, None]
-            if rows is None:
-                shape = (len(dataset), features.shape[1])
-                rows = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float16, shape=shape)
-            rows[done : done + len(features)] = features.numpy()
-            done += len(features)
-        if rows is not None:
-            rows.flush()
+            # Written, not stored through a mapping: there a full disk kills the process.
+            with _writing(path):
+                head = b"" if file.tell() else _header((len(dataset), features.shape[1]))
+                rest = memoryview(head + features.numpy().astype("<f2").tobytes())
+                while rest:
+                    rest = rest[file.write(rest) :]
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    file = BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+    return file.getvalue()
 
 
 def _features(teacher: nn.Module, images: Tensor) -> Tensor:
