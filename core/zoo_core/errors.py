@@ -71,18 +71,20 @@ class UnreadableSample(RunError):  # noqa: N818 - it says what a sample is
         source: the file, or the place in an archive, that cannot be read.
         reason: what is wrong with it, in a few words.
         samples: how many samples of the data set are lost with it.
+        share: in place of ``samples``, where nobody knows how many: 0..1 of the data set, at most.
     """
 
     code = "sample"
 
-    def __init__(self, source: str, reason: str, *, samples: int = 1) -> None:
+    def __init__(self, source: str, reason: str, *, samples: int = 1, share: float = 0.0) -> None:
         super().__init__(f"{source}: cannot be read as an image ({reason})", hint="repair the file or remove it")
         self.source = source
         self.reason = reason
         self.samples = samples
+        self.share = share
 
     def __reduce__(self) -> tuple[Callable[..., UnreadableSample], tuple[object, ...], dict[str, object]]:
-        return type(self), (self.source, self.reason), {"samples": self.samples}
+        return type(self), (self.source, self.reason), {"samples": self.samples, "share": self.share}
 
 
 class UsageError(ZooError):

@@ -44,6 +44,20 @@ def test_an_image_with_many_views_counts_as_many_samples():
         skipped.note("train", broken(2, samples=24), 48)
 
 
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_what_nobody_counted_is_lost_by_its_share(tmp_path, in_a_file):
+    skipped = Skipped(tmp_path / "skipped.csv" if in_a_file else None, 0.02)
+    for number in range(2):
+        skipped.note("train", UnreadableSample(f"{number}.tar", "breaks off", share=1 / 150), 1000)
+    skipped.note("train", UnreadableSample("2.tar", "breaks off", share=1 / 150), 10**9)
+    with pytest.raises(RunError, match=r"data\.train: up to 2% and 1 of 1,000 samples cannot be read: 0\.tar"):
+        skipped.note("train", broken(1), 1000)
+    if in_a_file:
+        assert conclude(skipped.path).startswith("unreadable and skipped: up to 2% and 1 of data.train; see")
+    with pytest.raises(RunError, match=r"data\.train: up to 50% cannot be read"):
+        Skipped(None, 0.01).note("train", UnreadableSample("1.tar", "breaks off", share=0.5), 10**9)
+
+
 def _note(path, start, barrier):
     skipped = Skipped(path, 1.0)
     barrier.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 from zoo import folders
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from zoo_core.errors import UnreadableSample
 
 COLUMNS = ("part", "path", "reason", "samples")
+# Samples, or a share of the data set.
+_LOST = re.compile(r"[0-9]+|[0-9]+\.[0-9]+%")
 _SHOWN = 3
 _LONGEST = 500
 
@@ -47,14 +50,17 @@ class Skipped:
         source, reason = (_one_line(text) for text in (error.source, error.reason))
         if (part, source) in self._rows:
             return
-        row = dict(zip(COLUMNS, (part, source, reason[:_LONGEST], str(error.samples)), strict=True))
+        lost_with_it = f"{error.share:.9%}" if error.share else str(error.samples)
+        row = dict(zip(COLUMNS, (part, source, reason[:_LONGEST], lost_with_it), strict=True))
         self._append(row)
         lost = [row for row in self._rows.values() if row["part"] == part]
-        count = sum(int(row["samples"]) for row in lost)
-        if count > self.share * length:
+        count, share = _sum(lost)
+        # Sums of shares round.
+        if count / length + share > self.share + 1e-9:
             shown = ", ".join(f"{row['path']} ({row['reason']})" for row in lost[:_SHOWN])
             more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
-            msg = f"data.{part}: {count:,} of {length:,} samples cannot be read: {shown}{more}"
+            much = _much(share, f"{count:,} of {length:,} samples" if count else "")
+            msg = f"data.{part}: {much} cannot be read: {shown}{more}"
             where = f"; {self.path} lists all so far" if self.path else ""
             raise RunError(msg, hint=f"more than data.unreadable_share {self.share:g}{where}")
 
@@ -106,10 +112,12 @@ def conclude(path: Path, part: str = "") -> str | None:
     rows = [row for row in rows if part in {"", row["part"]}]
     if not rows:
         return None
-    parts = {row["part"]: 0 for row in rows}
-    for row in rows:
-        parts[row["part"]] += int(row["samples"])
-    counts = ", ".join(f"{count:,} of data.{part}" for part, count in parts.items())
+    sums = {
+        name: _sum([row for row in rows if row["part"] == name]) for name in dict.fromkeys(row["part"] for row in rows)
+    }
+    counts = ", ".join(
+        f"{_much(share, f'{count:,}' if count else '')} of data.{name}" for name, (count, share) in sums.items()
+    )
     return f"unreadable and skipped: {counts}; see {path}"
 
 
@@ -123,6 +131,17 @@ def listed(path: Path) -> list[dict[str, str]]:
     return list({(row["part"], row["path"]): row for row in rows}.values())
 
 
+def _sum(rows: list[dict[str, str]]) -> tuple[int, float]:
+    """What is lost with all ``rows``: samples, and the share of what nobody counted."""
+    lost = [row["samples"] for row in rows]
+    share = sum(float(one[:-1]) / 100 for one in lost if one.endswith("%"))
+    return sum(int(one) for one in lost if not one.endswith("%")), share
+
+
+def _much(share: float, counted: str) -> str:
+    return " and ".join(filter(None, [f"up to {100 * share:.3g}%" if share else "", counted]))
+
+
 def _one_line(text: str) -> str:
     # One row, one line: what another process has half written is known by its end. Names of files are any bytes.
     return text.translate({10: " ", 13: " "}).encode("utf-8", "backslashreplace").decode()
@@ -130,7 +149,9 @@ def _one_line(text: str) -> str:
 
 def _parsed(text: str) -> list[dict[str, str]]:
     rows = csv.reader(io.StringIO(text, newline=""))
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS) and row[-1].isdecimal()]
+    return [
+        dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS) and _LOST.fullmatch(row[-1])
+    ]
 
 
 def _text(rows: list[dict[str, str]], *, header: bool) -> str:
