@@ -152,6 +152,10 @@ class StreamingDataset(Protocol):
     """A dataset that can only be read from its beginning: shards, or what outgrows a disk. For training.
 
     ``length`` is the number of samples of one pass, or ``None`` where it is not known before.
+
+    A method ``part(first, last, parts, *, epoch, seed)``, if there, is read in place of ``stream`` by training: of a
+    pass cut into ``parts`` alike, those from ``first`` to ``last`` (without it). Each reader then asks for as many as
+    it has batches; all parts together are every sample exactly once.
     """
 
     classes: Sequence[str]

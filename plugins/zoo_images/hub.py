@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
 import fsspec
+import huggingface_hub
+from huggingface_hub.errors import (  # type: ignore[attr-defined] # of HTTPError, which is httpx's or httpx2's
+    HfHubHTTPError,
+    HTTPError,
+)
 from pyarrow import ArrowException
 
 from zoo_core.api import ComponentError, RemoteError, UnreadableSample
 from zoo_images.options import PositiveInt  # noqa: TC001 - read to check options
-from zoo_images.streams import Encoded, ShardReader, listed_classes, scanned_classes
+from zoo_images.streams import Encoded, ShardReader, broken_off, first_line, listed_classes, scanned_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BATCH = 16
+_SECONDS_TO_ANSWER = 10
 _BREAKS = (OSError, ValueError, ArrowException, datasets.exceptions.DatasetsError)
 
 
@@ -84,29 +92,56 @@ class HubDataset(ShardReader):
         if self._names:
             return list(self._names)
         if scan:
-            names, self.length = scanned_classes([self._labels()])
+            names, self.length = scanned_classes(map(self._labels_of, range(self._stream.num_shards)))
             return names
         msg = f"{self._title}: column {self._label!r} does not name its classes"
         raise ComponentError(msg, hint="set `classes` to a file with one name a line, or `scan: true`")
 
-    def _labels(self) -> Iterator[str]:
-        for batch in self._stream.select_columns([self._label]).iter(_BATCH * 64):
-            yield from (str(label) for label in batch[self._label] if label is not None)
+    def _labels_of(self, number: int) -> Iterator[str | UnreadableSample]:
+        for _, row in self._rows(number, [self._label], _BATCH * 64):
+            if isinstance(row, UnreadableSample):
+                yield row
+            elif row[self._label] is not None:
+                yield str(row[self._label])
 
     def _open(self, number: int) -> Iterator[Encoded | UnreadableSample]:
         # A forked process must not wait for its parent's connections.
         fsspec.asyn.reset_lock()
-        shard = self._stream.shard(num_shards=self._stream.num_shards, index=number)
+        for source, row in self._rows(number, [self._image, self._label], _BATCH):
+            yield row if isinstance(row, UnreadableSample) else _encoded(source, row[self._image], row[self._label])
+
+    def _rows(
+        self, number: int, columns: list[str], size: int
+    ) -> Iterator[tuple[str, dict[str, Any] | UnreadableSample]]:
+        """Yield where each row of a shard stands, and its values by column; where it breaks off, that."""
+        shards = self._stream.num_shards
+        shard = self._stream.select_columns(columns).shard(num_shards=shards, index=number)
         source, position = f"{self._title}, shard {number}", 0
+        batches = shard.iter(size)
         try:
-            for batch in shard.iter(_BATCH):
-                for image, label in zip(batch[self._image], batch[self._label], strict=True):
+            while batch := _next(batches):
+                for values in zip(*(batch[column] for column in columns), strict=True):
                     position += 1
-                    yield _encoded(f"{source}, row {position - 1}", image, label)
+                    yield f"{source}, row {position - 1}", dict(zip(columns, values, strict=True))
         except _BREAKS as error:
-            missing = max(1, (self.length or 0) // self._stream.num_shards - position)
-            reason = f"the shard breaks off after {position} samples: {_first_line(error)}"
-            yield UnreadableSample(source, reason, samples=missing)
+            yield source, broken_off(source, position, error, length=self.length, shards=shards)
+
+
+def _next(batches: Iterator[dict[str, list[Any]]]) -> dict[str, list[Any]] | None:
+    with _quiet():
+        return next(batches, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ``datasets`` from printing a broken file's error as well as raising it."""
+    logger = logging.getLogger("datasets.packaged_modules")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _encoded(source: str, image: Any, label: object) -> Encoded | UnreadableSample:  # noqa: ANN401 - whatever a column holds
@@ -134,14 +169,36 @@ def _load(
     local = Path(path).expanduser()
     where = str(local) if local.exists() else path
     try:
-        return datasets.load_dataset(where, name, split=part, data_files=data_files, revision=revision, streaming=True)
+        if where == path:
+            _reach(path)
+        with _quiet():
+            return datasets.load_dataset(
+                where, name, split=part, data_files=data_files, revision=revision, streaming=True
+            )
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError) as error:
-        msg = f"data set {path}: {_first_line(error)}"
+        msg = f"data set {path}: {first_line(error)}"
         raise RemoteError(msg, hint="is it ORG/NAME or a folder, is the network there, are you logged in?") from error
     except (OSError, ValueError, RuntimeError) as error:
-        msg = f"data set {path}{f' {data_files}' if data_files else ''}: {_first_line(error)}"
+        msg = f"data set {path}{f' {data_files}' if data_files else ''}: {first_line(error)}"
         raise ComponentError(msg, hint="look at `path`, `name`, `part` and `data_files`") from error
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _reach(path: str) -> None:
+    """Ask the Hub once whether it is there: ``datasets`` asks for half a minute, and prints each try.
+
+    Raises:
+        ConnectionError: it is not.
+    """
+    named = path.count("/") == 1 and path[0] not in "./~"
+    if not named or datasets.config.HF_HUB_OFFLINE:
+        return
+    if huggingface_hub.try_to_load_from_cache(path, "README.md", repo_type="dataset"):
+        return
+    url = huggingface_hub.hf_hub_url(path, "README.md", repo_type="dataset")
+    try:
+        huggingface_hub.get_hf_file_metadata(url, timeout=_SECONDS_TO_ANSWER)
+    except HfHubHTTPError:
+        return  # It is there. What this answer means, `datasets` knows.
+    except HTTPError as error:
+        msg = f"{huggingface_hub.constants.ENDPOINT} cannot be reached ({first_line(error)})"
+        raise ConnectionError(msg) from error

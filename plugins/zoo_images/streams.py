@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
-from itertools import islice
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -19,41 +19,76 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 _ORDER, _BUFFER = range(2)
+# At least so many shards are dealt together, if there are as many: among them, one that is shorter tells little.
+GROUP = 32
 # The index of a sample is its shard's number and, below, its position therein.
 _POSITION_BITS = 40
 _DIGITS, _SHOWN = 18, 80
 
 
-class Turn(NamedTuple):
-    """What a reader reads of a shard: each ``step``-th sample from ``first`` on."""
+class Piece(NamedTuple):
+    """What a reader reads of some shards, one after the other: samples whose turn is one from ``first`` to ``last``.
 
-    shard: int
-    first: int
-    step: int
-
-
-def deal(shards: int, *, reader: int, readers: int, key: Sequence[int]) -> list[Turn]:
-    """Return which shards ``reader`` of ``readers`` reads, in the order that ``key`` chooses.
-
-    Whole shards as long as they go round; the rest is read by several, who take turns with its samples.
+    The ``number``-th sample has turn ``number * stride % turns``: each comes as often, and a reader's evenly spread.
     """
-    order = np.random.default_rng(key).permutation(shards).tolist()
-    rest = shards % readers
-    turns = [Turn(shard, 0, 1) for shard in order[: shards - rest][reader::readers]]
-    if rest:
-        mine = reader % rest
-        turns.append(Turn(order[shards - rest + mine], reader // rest, len(range(mine, readers, rest))))
-    return turns
+
+    shards: list[int]
+    first: int
+    last: int
+    turns: int
+    stride: int
+
+    def holds(self, number: int) -> bool:
+        """Whether the ``number``-th sample of the shards belongs to it."""
+        return self.first <= number * self.stride % self.turns < self.last
 
 
-def shuffled(items: Iterable[Item], size: int, generator: np.random.Generator) -> Iterator[Item]:
-    """Yield all ``items``, each from a random place of a buffer of ``size``."""
-    items = iter(items)
-    buffer = list(islice(items, size))
+def deal(shards: int, first: int, last: int, parts: int, *, key: Sequence[int]) -> list[Piece]:
+    """Return what parts ``first`` to ``last``, without it, of ``parts`` read, in the order that ``key`` chooses.
+
+    Nobody knows before how long a shard is. Were whole shards dealt, one reader would be through while others still
+    have much to show; so the readers of a group of shards all read it and take turns with its samples.
+    """
+    order = np.random.default_rng(key).permutation(shards)
+    pieces, start = [], 0
+    for group in np.array_split(order, max(1, shards // GROUP)):
+        # On a line of `shards * parts` places each shard holds `parts` of them, and each part `shards`.
+        begin, end = start * parts, (start + len(group)) * parts
+        low, high = max(begin, first * shards), min(end, last * shards)
+        unit = gcd(shards, begin, end)
+        if low < high:
+            turns = (end - begin) // unit
+            pieces.append(Piece(group.tolist(), (low - begin) // unit, (high - begin) // unit, turns, _stride(turns)))
+        start += len(group)
+    return pieces
+
+
+def _stride(turns: int) -> int:
+    """Return a step that visits all turns, near the golden section, whose multiples lie evenly."""
+    stride = max(1, round(turns * 0.618034))
+    while gcd(stride, turns) > 1:
+        stride += 1
+    return stride
+
+
+def shuffled(
+    items: Iterable[Item],
+    size: int,
+    generator: np.random.Generator,
+    *,
+    at_once: Callable[[Item], bool] = lambda _: False,
+) -> Iterator[Item]:
+    """Yield all ``items``, each from a random place of a buffer of ``size``, but some ``at_once``."""
+    buffer: list[Item] = []
     for item in items:
-        place = int(generator.integers(size))
-        yield buffer[place]
-        buffer[place] = item
+        if at_once(item):
+            yield item
+        elif len(buffer) < size:
+            buffer.append(item)
+        else:
+            place = int(generator.integers(size))
+            yield buffer[place]
+            buffer[place] = item
     generator.shuffle(buffer)
     yield from buffer
 
@@ -96,17 +131,26 @@ class ShardReader:
         self, *, rank: int, world_size: int, worker: int, workers: int, epoch: int, seed: int
     ) -> Iterator[tuple[int, Sample | UnreadableSample]]:
         """Read one pass as one of ``world_size * workers`` readers; see ``StreamingDataset``."""
-        reader, readers = rank * workers + worker, world_size * workers
-        turns = deal(self._shards, reader=reader, readers=readers, key=(seed, epoch, _ORDER))
-        encoded = (item for turn in turns for item in self._read(turn))
-        generator = np.random.default_rng((seed, epoch, _BUFFER, reader))
-        for index, item in shuffled(encoded, self._shuffle_buffer, generator):
+        reader = rank * workers + worker
+        return self.part(reader, reader + 1, world_size * workers, epoch=epoch, seed=seed)
+
+    def part(
+        self, first: int, last: int, parts: int, *, epoch: int, seed: int
+    ) -> Iterator[tuple[int, Sample | UnreadableSample]]:
+        """Read parts ``first`` to ``last``, without it, of one pass; see ``StreamingDataset``."""
+        pieces = deal(self._shards, first, last, parts, key=(seed, epoch, _ORDER))
+        encoded = (item for piece in pieces for item in self._read(piece))
+        generator = np.random.default_rng((seed, epoch, _BUFFER, first, parts))
+        for index, item in shuffled(encoded, self._shuffle_buffer, generator, at_once=_is_unreadable):
             yield index, item if isinstance(item, UnreadableSample) else self._decode(item)
 
-    def _read(self, turn: Turn) -> Iterator[tuple[int, Encoded | UnreadableSample]]:
-        for position, item in enumerate(self._open_shard(turn.shard)):
-            if position % turn.step == turn.first:
-                yield turn.shard << _POSITION_BITS | position, item
+    def _read(self, piece: Piece) -> Iterator[tuple[int, Encoded | UnreadableSample]]:
+        samples = (
+            (shard << _POSITION_BITS | position, item)
+            for shard in piece.shards
+            for position, item in enumerate(self._open_shard(shard))
+        )
+        return (sample for number, sample in enumerate(samples) if piece.holds(number))
 
     def _decode(self, item: Encoded) -> Sample | UnreadableSample:
         label = self._label_by_name.get(item.label)
@@ -120,6 +164,24 @@ class ShardReader:
             return Sample(read_image(BytesIO(item.image), self._max_side, item.source), label)
         except UnreadableSample as error:
             return error
+
+
+def broken_off(source: str, count: int, error: Exception, *, length: int | None, shards: int) -> UnreadableSample:
+    """Tell that one of ``shards`` ends after ``count`` samples: a share of all, where their ``length`` is not known."""
+    reason = f"the shard breaks off after {count} samples: {first_line(error)}"
+    if length is None:
+        return UnreadableSample(source, reason, share=1 / shards)
+    return UnreadableSample(source, reason, samples=max(1, length // shards - count))
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, or its name if that is nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _is_unreadable(sample: tuple[int, Encoded | UnreadableSample]) -> bool:
+    # Told before it has to wait for its turn in a buffer: who has lost half of the data wants to know now.
+    return isinstance(sample[1], UnreadableSample)
 
 
 def scanned_classes(shards: Iterable[Iterator[str | UnreadableSample]]) -> tuple[list[str], int]:

@@ -14,7 +14,7 @@ from webdataset import tariterators
 
 from zoo_core.api import ComponentError, UnreadableSample
 from zoo_images.options import PositiveInt  # noqa: TC001 - read to check options
-from zoo_images.streams import Encoded, ShardReader, listed_classes, scanned_classes
+from zoo_images.streams import Encoded, ShardReader, broken_off, listed_classes, scanned_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,9 +97,7 @@ class WebDataset(ShardReader):
             for count, files in enumerate(tariterators.tarfile_samples([{"url": path}]), 1):  # noqa: B007 - told below
                 yield f"{path}/{files['__key__']}", files
         except _BREAKS as error:
-            missing = max(1, (self.length or 0) // len(self._paths) - count)
-            reason = f"the shard breaks off after {count} samples: {error.args[0] if error.args else error!r}"
-            yield path, UnreadableSample(path, reason, samples=missing)
+            yield path, broken_off(path, count, error, length=self.length, shards=len(self._paths))
 
     def _label_of(self, source: str, files: dict[str, Any]) -> str | UnreadableSample:
         try:

@@ -149,6 +149,47 @@ def test_a_shard_that_breaks_off_loses_its_rest_alone(hub, files, tmp_path, dama
     assert {*range(10), 19, 20} <= set(shades([(0, item) for item in items if isinstance(item, Sample)]))
 
 
+def test_a_shard_that_cannot_be_opened_is_told_by_us_alone(hub, files, tmp_path, capfd):
+    path = tmp_path / "train-00003.parquet"
+    path.write_bytes(path.read_bytes()[:500])
+    scanned = hub("parquet", data_files=files, label="kind", scan=True)
+    assert scanned.classes == ["x", "y", "z"]
+    (tmp_path / "names.txt").write_text("ant\nbee")
+    (broken,) = [
+        item
+        for _, item in read(hub("parquet", data_files=files, classes=str(tmp_path / "names.txt")))[0]
+        if isinstance(item, UnreadableSample)
+    ]
+    assert broken.share == 1 / 5
+    (tmp_path / "train-00000.parquet").write_bytes(b"no parquet")
+    with pytest.raises(ComponentError, match="data_files") as caught:
+        hub("parquet", data_files=files)
+    assert caught.value.problems[0].hint
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_hub_out_of_reach_is_one_error_and_no_other_line(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    program = """
+from zoo_core.api import RemoteError
+from zoo_images.hub import HubDataset
+try:
+    HubDataset("somebody/nothing")
+except RemoteError as error:
+    print(error)
+"""
+    # Nobody listens on this port.
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert "somebody/nothing: http://127.0.0.1:9 cannot be reached" in done.stdout
+
+
 def test_what_is_wrong_is_said_at_once(hub, files, tmp_path):
     with pytest.raises(ComponentError, match=r"no column 'picture', but image, label, kind.*`image`"):
         hub("parquet", data_files=files, image="picture")

@@ -171,6 +171,15 @@ def test_a_shard_that_breaks_off_loses_its_rest_alone(shards):
     assert set(shades([(0, item) for item in items if isinstance(item, Sample)])) >= {*range(9), *range(18, 23)}
 
 
+def test_without_a_length_a_lost_shard_counts_as_a_share_of_all_and_is_told_first(shards):
+    (shards / "part-003.tar").write_bytes(b"x" * 2000)
+    dataset = WebDataset(str(shards / "part-*.tar"), classes=str(shards / "names.txt"), shuffle_buffer=1)
+    broken = next(item for _, item in read(dataset)[0] if isinstance(item, UnreadableSample))
+    assert broken.share == 1 / 5
+    waiting = WebDataset(str(shards / "part-*.tar"), classes=str(shards / "names.txt"))
+    assert isinstance(read(waiting)[0][0][1], UnreadableSample)
+
+
 def test_patterns_and_lists(shards):
     names = str(shards / "names.txt")
     braces = WebDataset(str(shards / "part-{000..001}.tar"), classes=names)

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import io
 import tarfile
+from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from lightning import LightningDataModule
+from PIL import Image
 
 from zoo.skipping import Skipped
 from zoo.training.data import MixedDataset, StreamSampler, TrainingItems
+from zoo.training.loaders import TrainingLoaders
 from zoo.training.streaming import ENDLESS, Streamed
 from zoo_core.api import RecipeError, RunError, Sample, UnreadableSample
 
@@ -118,3 +125,68 @@ def test_an_epoch_without_end_and_a_validation_by_stream_are_refused(prepare, sh
         prepare(*(word.replace("data.train", "data.valid") for word in shards))
     known = prepare(*(word.replace("classes: ", "length: 96, classes: ") for word in shards))
     assert known.samples_per_epoch == 96
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """Shards of 10 and 70 samples, shade = number."""
+    numbers = iter(range(80))
+    for shard, count in enumerate((10, 70)):
+        with tarfile.open(tmp_path / f"uneven-{shard}.tar", "w") as archive:
+            for number in islice(numbers, count):
+                picture = io.BytesIO()
+                Image.new("RGB", (8, 8), (number, 0, 0)).save(picture, "png")
+                for name, content in ((f"{number:03}.png", picture.getvalue()), (f"{number:03}.cls", b"a")):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    options = f"{{shards: '{tmp_path}/uneven-*.tar', classes: {tmp_path}/classes.txt, length: 80}}"
+    return ["data.train.name=images/webdataset", f"data.train.options={options}", "data.captures=1"]
+
+
+@pytest.mark.parametrize(
+    ("world_size", "workers", "batch"), [(1, 0, 16), (1, 2, 16), (1, 3, 8), (2, 1, 8), (2, 2, 8), (2, 3, 4)]
+)
+def test_a_pass_shows_each_sample_once_however_long_shards_are(prepare, uneven, world_size, workers, batch):
+    """Batches come in turn from processes, here an odd number of them, and each rank has as many."""
+    training = prepare(*uneven, f"data.loader.batch_size={batch}", f"data.loader.num_workers={workers}")
+    training.items.augmentation = lambda sample, _: sample.image[:1, :1]
+    for epoch in range(2):
+        shown, batches = [], []
+        for rank in range(world_size):
+            loader = loader_of(training, rank, world_size, workers, epoch)
+            own = [images[:, 0, 0, 0].tolist() for images, _ in loader]
+            assert {len(images) for images in own} == {batch}
+            batches.append(len(own))
+            shown += [number for images in own for number in images]
+        assert sorted(shown) == list(range(80))
+        assert set(batches) == {80 // batch // world_size}
+
+
+def loader_of(training, rank, world_size, workers, epoch):
+    """The loader that a rank of a training would have in an epoch."""
+
+    def progress(ready):
+        return SimpleNamespace(current=SimpleNamespace(ready=ready))
+
+    data = TrainingLoaders.__new__(TrainingLoaders)
+    LightningDataModule.__init__(data)
+    data.training, data.loader, data.features, data.workers = training, training.recipe.data.loader, None, workers
+    data.trainer = SimpleNamespace(
+        global_rank=rank,
+        world_size=world_size,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        fit_loop=SimpleNamespace(
+            epoch_loop=SimpleNamespace(batch_progress=progress(0)), epoch_progress=progress(epoch)
+        ),
+        lightning_module=SimpleNamespace(batches_per_epoch=0),
+    )
+    return data.train_dataloader()
+
+
+def test_half_of_a_stream_lost_is_refused(train, uneven, tmp_path):
+    (tmp_path / "uneven-1.tar").write_bytes(b"x" * 2000)
+    known = [word.replace(", length: 80", "") for word in uneven]
+    with pytest.raises(RunError, match=r"data\.train: up to 50% cannot be read: .*uneven-1\.tar"):
+        train("run", *known, "data.samples_per_epoch=32", "data.loader.num_workers=2")

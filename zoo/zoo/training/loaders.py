@@ -64,9 +64,6 @@ class TrainingLoaders(lightning.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None  # noqa: S101 - Lightning sets it before it asks
         datasets = self.training.items.dataset.datasets
-        for dataset in datasets:
-            if isinstance(dataset, Streamed):
-                dataset.rank, dataset.world_size = trainer.global_rank, trainer.world_size
         sampler = StreamSampler(
             [len(dataset) for dataset in datasets],
             shares=[source.share for source in self.training.sources],
@@ -80,6 +77,9 @@ class TrainingLoaders(lightning.LightningDataModule):
         # A batch of samples, each in as many captures, is one of `batch_size` images.
         size = min(self.loader.batch_size // self.training.items.captures, len(sampler))
         batches = len(sampler) // size
+        for dataset in datasets:
+            if isinstance(dataset, Streamed):
+                dataset.rank, dataset.world_size, dataset.batches = trainer.global_rank, trainer.world_size, batches
         # BatchNorm cannot train on a rest of one image, so a rest is left to the next epoch.
         sampler.num_samples = batches * size
         _rescale_progress(trainer, batches)

@@ -31,6 +31,8 @@ class Streamed:
         self.dataset = dataset
         self.classes = dataset.classes
         self.rank, self.world_size = 0, 1
+        # Batches of an epoch on each rank, where the stream is to be dealt by them.
+        self.batches = 0
         self._seed = seed
         self._epoch = -1
         self._round = 0
@@ -62,15 +64,22 @@ class Streamed:
             self._samples = self._start()
 
     def _start(self) -> Iterator[tuple[int, Sample | UnreadableSample]]:
-        worker = get_worker_info()
-        return self.dataset.stream(
-            rank=self.rank,
-            world_size=self.world_size,
-            worker=worker.id if worker else 0,
-            workers=worker.num_workers if worker else 1,
-            epoch=self._epoch + self._round * _ROUND,
-            seed=self._seed,
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        epoch = self._epoch + self._round * _ROUND
+        part: Callable[..., Iterator[tuple[int, Sample | UnreadableSample]]] | None = getattr(
+            self.dataset, "part", None
         )
+        if part is None or not self.batches:
+            return self.dataset.stream(
+                rank=self.rank, world_size=self.world_size, worker=worker, workers=workers, epoch=epoch, seed=self._seed
+            )
+        # The loader takes batches from its processes in turn, so that some give one more than others.
+        first, last = (
+            self.rank * self.batches + self.batches // workers * one + min(one, self.batches % workers)
+            for one in (worker, worker + 1)
+        )
+        return part(first, last, self.batches * self.world_size, epoch=epoch, seed=self._seed)
 
     def _readers(self) -> int:
         worker = get_worker_info()
