@@ -85,7 +85,7 @@ rebuild() {
 }
 
 size() {
-    buildah images --format '{{.Size}}' "$1" | head -n 1
+    buildah images --format '{{.Size}}' "$1" | sed -n 1p
 }
 
 light() {
@@ -216,7 +216,7 @@ publish() {
 
 predict() {
     local card
-    card=$(find "$DATA_DIR" -name '*.png' | sort | head -n 1)
+    card=$(find "$DATA_DIR" -name '*.png' | sort | sed -n 1p)
     docker run --env HF_ENDPOINT --env HF_TOKEN --env USER_ID=1234 --env GROUP_ID=2345 \
         --mount "type=bind,source=$DATA_DIR,target=/data,readonly" "$INFER_IMAGE" \
         zoo predict --model tester/tiny --gallery /data --threshold -1 "/data${card#"$DATA_DIR"}" | tee "$work/answer"
