@@ -5,7 +5,8 @@
 
 ``--pool`` is a folder of flat images, ``--photos`` what ``benchmarks/photographs.py`` made of those held out; with them
 every model is judged on photographs of real documents it has never seen, and real training data are compared too.
-Trainings that are already in WORK are not repeated.
+Trainings that are already in WORK are not repeated. With fewer samples than by default the models are no better than
+untrained ones, and the table says nothing.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--pool", type=Path, help="folder of flat images, one document each")
     parser.add_argument("--photos", type=Path, help="what benchmarks/photographs.py made of the pool")
-    parser.add_argument("--samples", type=int, default=24_000, help="samples that each training shows, twice")
+    parser.add_argument("--samples", type=int, default=50_000, help="samples that each training shows, twice")
     parser.add_argument("--only", help="a group of rows")
     parser.add_argument("--write", type=Path, help="write the table as a page")
     arguments = parser.parse_args()
