@@ -45,10 +45,12 @@ def command(folder):
     """Give the words that start the entrypoint with a command."""
     for name in ("passwd", "group"):
         shutil.copy(f"/etc/{name}", folder / name)
+    # A copy, as the checkout may be closed to others.
+    entrypoint = shutil.copy(ENTRYPOINT, folder / ENTRYPOINT.name)
 
     def words(*arguments, private=False):
         prefix = ["unshare", "--mount", "bash", "-c", PRIVATE, "bash"] if private else []
-        return [*prefix, str(ENTRYPOINT), *arguments]
+        return [*prefix, str(entrypoint), *arguments]
 
     return words
 
@@ -168,6 +170,8 @@ class TestAsRoot:
             env={**os.environ, **OTHERS},
             stdout=subprocess.PIPE,
             text=True,
+            # Bash leaves ignored what was ignored when it began, as SIGINT is for what runs in the background.
+            preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),  # noqa: PLW1509 - no thread here
         )
         assert process.stdout.readline() == "ready\n"
 
