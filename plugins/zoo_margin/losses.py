@@ -1,18 +1,15 @@
-"""Losses over the cosines between embeddings and a class table, with a margin and its warm-up."""
+"""The losses: over a whole class table, or over a sample of one that scales."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from zoo_core.api import RunError
 from zoo_margin import exchange, pieces
-from zoo_margin.contrast import supervised_contrast
+from zoo_margin.margin_softmax import MarginSoftmax, MarginSoftmaxArguments
 from zoo_margin.sampling import initial_rows
-from zoo_margin.softmax import failing_together, log_sum_exp_of_others, own_cosines
 from zoo_margin.table import DEVIATION, Selection, SparseTable
 
 if TYPE_CHECKING:
@@ -22,138 +19,8 @@ if TYPE_CHECKING:
     from zoo_margin.margins import Margin
     from zoo_margin.row_optimizers import RowOptimizer
 
-# Mean cosine of embeddings with their own classes at which the training classes count as learned.
-LEARNED = 0.6
-MOMENTUM = 0.95
 
-
-class _MarginSoftmax(nn.Module):
-    """What both losses below have in common: all but where the class table is.
-
-    Attributes:
-        own_cosine: the running mean, a scalar.
-    """
-
-    own_cosine: Tensor
-
-    def __init__(
-        self,
-        margin: Margin,
-        *,
-        embedding_dim: int,
-        num_classes: int,
-        s: float = 64.0,
-        warmup: float = 0.0,
-        initial_s: float | None = None,
-        contrast: float = 0.0,
-        contrast_s: float = 10.0,
-        centers: int = 1,
-    ) -> None:
-        super().__init__()
-        if initial_s is None:
-            # Of three classes and fewer the logarithm is 0 or nothing.
-            initial_s = min(s, math.sqrt(2) * math.log(max(num_classes - 1, 3)))
-        sizes = {"embedding_dim": embedding_dim, "num_classes": num_classes, "s": s, "initial_s": initial_s}
-        for name, value in {**sizes, "contrast_s": contrast_s, "centers": centers}.items():
-            if value <= 0:
-                raise ValueError(f"{name} is {value}, but has to be above 0")
-        if contrast < 0:
-            raise ValueError(f"contrast is {contrast}, but has to be 0 or more")
-        if not 0 <= warmup <= 1:
-            raise ValueError(f"warmup is {warmup}, but is a share of the run in 0..1")
-        self.num_classes = num_classes
-        self.centers = centers
-        self.s = s
-        self.warmup = warmup
-        self.initial_s = initial_s
-        self.contrast = contrast
-        self.contrast_s = contrast_s
-        self.margins = margin
-        self._progress: float | None = None
-        self.register_buffer("own_cosine", torch.zeros(()))
-
-    @property
-    def scale(self) -> float:
-        """The scale of now; waits for the device."""
-        return float(self._scale(self._strength()))
-
-    @property
-    def margin(self) -> float:
-        """The margin of now; waits for the device."""
-        return float(self._strength()) * self.margins.m
-
-    def set_progress(self, progress: float) -> None:
-        """Take how much of the run is done, 0..1; from now on there is a warm-up."""
-        self._progress = progress
-
-    def _loss(self, embeddings: Tensor, labels: Tensor, selection: Selection, *, together: bool) -> Tensor:
-        """Return the mean loss of ``embeddings [N, D]``; ``together``: each rank has a share of the classes."""
-        norms = torch.linalg.vector_norm(embeddings, dim=1)
-        directions = embeddings / norms.clamp(min=1e-12)[:, None]
-        rows = selection.rows.to(embeddings.dtype)
-        if together:
-            directions, rows = failing_together(directions, rows)
-        cosines = own_cosines(directions, rows, selection.columns, self.centers)
-        if together:
-            cosines = exchange.sum_of_all(cosines)
-            norms = exchange.counted_once(norms)
-        # Rounding may carry a cosine past 1; only margins mind.
-        cosines = cosines.clamp(-1, 1)
-        strength = self._strength().to(rows)
-        if self.training:
-            self._observe(cosines.detach(), norms.detach())
-        own = self.margins(cosines, norms, strength)
-        scale = self._scale(strength)
-        others = log_sum_exp_of_others(
-            directions,
-            rows,
-            selection.columns,
-            scale,
-            centers=self.centers,
-            correction=selection.correction,
-            modulation=self.margins.modulation(own.detach(), strength),
-        )
-        if together:
-            others = exchange.log_sum_exp_of_all(others)
-        # The cross entropy: -log(e^own / (e^own + e^others)).
-        loss = torch.logaddexp(others - scale * own, torch.zeros_like(own)).mean()
-        penalty = self.margins.penalty(norms)
-        if penalty is not None:
-            loss = loss + strength * penalty
-        if self.contrast:
-            whole = exchange.counted_once(directions) if together else directions
-            loss = loss + self.contrast * supervised_contrast(whole, labels, self.contrast_s)
-        return loss
-
-    def _observe(self, cosines: Tensor, norms: Tensor) -> None:
-        self.margins.observe(cosines, norms)
-        mean = cosines.mean().to(self.own_cosine)
-        self.own_cosine.lerp_(torch.where(mean.isfinite(), mean, self.own_cosine), 1 - MOMENTUM)
-
-    def extra_repr(self) -> str:
-        """Describe the loss in one line."""
-        return f"s={self.s}, warmup={self.warmup}, initial_s={self.initial_s:.3g}, contrast={self.contrast}"
-
-    def _strength(self) -> Tensor:
-        # A tensor, so that no step has to wait for the device.
-        if self._progress is None or self.warmup == 0:
-            return torch.ones_like(self.own_cosine)
-        return (self.own_cosine / LEARNED).clamp(0, min(1.0, max(0.0, self._progress / self.warmup)))
-
-    def _scale(self, strength: Tensor) -> Tensor:
-        scale: Tensor = self.s * (self.initial_s / self.s) ** (1 - strength)
-        return scale
-
-    def _check(self, labels: Tensor) -> None:
-        wrong = labels[(labels < 0) | (labels >= self.num_classes)]
-        if len(wrong):
-            raise RunError(
-                f"label {int(wrong[0])} is out of range: {self.num_classes} classes are 0..{self.num_classes - 1}",
-                hint="labels count from 0 and index the training dataset's 'classes'",
-            )
-
-
-class MarginSoftmaxLoss(_MarginSoftmax):
+class MarginSoftmaxLoss(MarginSoftmax):
     """Cross entropy of a softmax over scaled cosines, the own class's lessened by a margin.
 
     ``-log softmax(s * [cos_1, ..., margin(cos_label), ..., cos_C])[label]``, mean over the batch. Embeddings and rows
@@ -193,28 +60,11 @@ class MarginSoftmaxLoss(_MarginSoftmax):
         self,
         margin: Margin,
         *,
-        embedding_dim: int,
-        num_classes: int,
-        s: float = 64.0,
-        warmup: float = 0.0,
-        initial_s: float | None = None,
-        contrast: float = 0.0,
-        contrast_s: float = 10.0,
-        centers: int = 1,
         seed: int = 0,
+        **others: Unpack[MarginSoftmaxArguments],
     ) -> None:
-        super().__init__(
-            margin,
-            embedding_dim=embedding_dim,
-            num_classes=num_classes,
-            s=s,
-            warmup=warmup,
-            initial_s=initial_s,
-            contrast=contrast,
-            contrast_s=contrast_s,
-            centers=centers,
-        )
-        self.weight = nn.Parameter(initial_rows(0, num_classes, centers * embedding_dim, seed=seed, std=DEVIATION))
+        super().__init__(margin, **others)
+        self.weight = nn.Parameter(initial_rows(0, self.num_classes, self.width, seed=seed, std=DEVIATION))
 
     @property
     def rows_summary(self) -> str:
@@ -229,13 +79,13 @@ class MarginSoftmaxLoss(_MarginSoftmax):
                 device in every step, and the device's own kernels stop at such a label.
         """
         if labels.device.type == "cpu":
-            self._check(labels)
+            self.check(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(self.weight.dtype, torch.float32))
-            return self._loss(embeddings, labels, Selection(self.weight, labels, None), together=False)
+            return self.loss_over(embeddings, labels, Selection(self.weight, labels, None), together=False)
 
 
-class SparseMarginSoftmaxLoss(_MarginSoftmax):
+class SparseMarginSoftmaxLoss(MarginSoftmax):
     """The same over a sample of the classes, whose table no optimizer sees: for more classes than a step can read.
 
     A step takes the classes of its batch and ``negatives`` others, which chance chooses by (seed, optimizer step),
@@ -268,37 +118,20 @@ class SparseMarginSoftmaxLoss(_MarginSoftmax):
         self,
         margin: Margin,
         *,
-        embedding_dim: int,
-        num_classes: int,
         optimizer: RowOptimizer,
         negatives: int,
         log_q: bool = False,
         lr_factor: float = 1.0,
         classes: Sequence[str] | None = None,
-        s: float = 64.0,
-        warmup: float = 0.0,
-        initial_s: float | None = None,
-        contrast: float = 0.0,
-        contrast_s: float = 10.0,
-        centers: int = 1,
         seed: int = 0,
+        **others: Unpack[MarginSoftmaxArguments],
     ) -> None:
-        super().__init__(
-            margin,
-            embedding_dim=embedding_dim,
-            num_classes=num_classes,
-            s=s,
-            warmup=warmup,
-            initial_s=initial_s,
-            contrast=contrast,
-            contrast_s=contrast_s,
-            centers=centers,
-        )
+        super().__init__(margin, **others)
         self.lr_factor = lr_factor
-        self.names = pieces.ClassNames(classes, num_classes)
+        self.names = pieces.ClassNames(classes, self.num_classes)
         self.table = SparseTable(
-            num_classes,
-            centers * embedding_dim,
+            self.num_classes,
+            self.width,
             optimizer=optimizer,
             negatives=negatives,
             log_q=log_q,
@@ -311,11 +144,11 @@ class SparseMarginSoftmaxLoss(_MarginSoftmax):
         Raises:
             RunError: a label is out of range.
         """
-        self._check(labels)
+        self.check(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
             embeddings, labels = exchange.batch_of_all(embeddings, labels)
-            return self._loss(embeddings, labels, self.table.select(labels), together=True)
+            return self.loss_over(embeddings, labels, self.table.select(labels), together=True)
 
     def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:
         """Move the rows, once for each step of the network's optimizer; as ``SparseTable.apply_gradients`` says."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -308,3 +309,12 @@ def hub_environment(hub, hub_double, tmp_path):
         "HF_HOME": str(tmp_path / "hf_home"),
         "HF_HUB_OFFLINE": "0",
     }
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond some thousand bytes: a real failure of a real write."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import tarfile
 
 import numpy as np
@@ -127,16 +126,7 @@ def test_a_sheet_too_high_for_its_format_is_refused(data, tmp_path):
     assert pixels(tmp_path / "sheet.png").shape[0] > 16_383
 
 
-@pytest.fixture
-def small_disk():
-    """Files of this process cannot grow beyond 10 kB, as if the disk were full there."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@pytest.mark.usefixtures("small_disk")
+@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("name", ["new.png", "new.jpg", "new.webp", "old.png"])
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(data, tmp_path, name):
     (tmp_path / "old.png").write_bytes(b"the sheet from before")
@@ -147,7 +137,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(data, tmp_path, name)
     assert (tmp_path / "old.png").read_bytes() == b"the sheet from before"
 
 
-@pytest.mark.usefixtures("small_disk")
+@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_keeps_no_report_back(data, folders):
     for number in range(20):
         picture(folders / "train" / "a" / f"more{number}.png", 0)

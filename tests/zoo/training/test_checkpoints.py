@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import os
-import resource
 import signal
 
 import pytest
@@ -10,15 +9,6 @@ import torch
 
 from zoo.training.checkpoints import WholeCheckpoints
 from zoo_core.errors import RunError
-
-
-@pytest.fixture
-def full_disk():
-    """Let no file grow beyond some thousand bytes: a real failure of a real write."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path, full_disk):  # noqa: ARG001 - it limits

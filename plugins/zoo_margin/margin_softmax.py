@@ -1,0 +1,164 @@
+"""The loss over a selection of classes: cosines, margin, scale and their warm-up, contrast within the batch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from zoo_core.api import RunError
+from zoo_margin import exchange
+from zoo_margin.contrast import supervised_contrast
+from zoo_margin.softmax import failing_together, log_sum_exp_of_others, own_cosines
+
+if TYPE_CHECKING:
+    from zoo_margin.margins import Margin
+    from zoo_margin.table import Selection
+
+# Mean cosine of embeddings with their own classes at which the training classes count as learned.
+LEARNED = 0.6
+MOMENTUM = 0.95
+
+
+class MarginSoftmaxArguments(TypedDict):
+    """What ``MarginSoftmax`` takes beside the margin."""
+
+    embedding_dim: int
+    num_classes: int
+    s: NotRequired[float]
+    warmup: NotRequired[float]
+    initial_s: NotRequired[float | None]
+    contrast: NotRequired[float]
+    contrast_s: NotRequired[float]
+    centers: NotRequired[int]
+
+
+class MarginSoftmax(nn.Module):
+    """What the losses have in common: all but where the class table is. Arguments as for ``MarginSoftmaxLoss``.
+
+    Attributes:
+        width: numbers a row of the class table has.
+        own_cosine: the running mean, a scalar.
+    """
+
+    own_cosine: Tensor
+
+    def __init__(
+        self,
+        margin: Margin,
+        *,
+        embedding_dim: int,
+        num_classes: int,
+        s: float = 64.0,
+        warmup: float = 0.0,
+        initial_s: float | None = None,
+        contrast: float = 0.0,
+        contrast_s: float = 10.0,
+        centers: int = 1,
+    ) -> None:
+        super().__init__()
+        if initial_s is None:
+            # Of three classes and fewer the logarithm is 0 or nothing.
+            initial_s = min(s, math.sqrt(2) * math.log(max(num_classes - 1, 3)))
+        sizes = {"embedding_dim": embedding_dim, "num_classes": num_classes, "s": s, "initial_s": initial_s}
+        for name, value in {**sizes, "contrast_s": contrast_s, "centers": centers}.items():
+            if value <= 0:
+                raise ValueError(f"{name} is {value}, but has to be above 0")
+        if contrast < 0:
+            raise ValueError(f"contrast is {contrast}, but has to be 0 or more")
+        if not 0 <= warmup <= 1:
+            raise ValueError(f"warmup is {warmup}, but is a share of the run in 0..1")
+        self.num_classes = num_classes
+        self.centers = centers
+        self.width = centers * embedding_dim
+        self.s = s
+        self.warmup = warmup
+        self.initial_s = initial_s
+        self.contrast = contrast
+        self.contrast_s = contrast_s
+        self.margins = margin
+        self._progress: float | None = None
+        self.register_buffer("own_cosine", torch.zeros(()))
+
+    @property
+    def scale(self) -> float:
+        """The scale of now; waits for the device."""
+        return float(self._scale(self._strength()))
+
+    @property
+    def margin(self) -> float:
+        """The margin of now; waits for the device."""
+        return float(self._strength()) * self.margins.m
+
+    def set_progress(self, progress: float) -> None:
+        """Take how much of the run is done, 0..1; from now on there is a warm-up."""
+        self._progress = progress
+
+    def loss_over(self, embeddings: Tensor, labels: Tensor, selection: Selection, *, together: bool) -> Tensor:
+        """Return the mean loss of ``embeddings [N, D]``; ``together``: each rank has a share of the classes."""
+        norms = torch.linalg.vector_norm(embeddings, dim=1)
+        directions = embeddings / norms.clamp(min=1e-12)[:, None]
+        rows = selection.rows.to(embeddings.dtype)
+        if together:
+            directions, rows = failing_together(directions, rows)
+        cosines = own_cosines(directions, rows, selection.columns, self.centers)
+        if together:
+            cosines = exchange.sum_of_all(cosines)
+            norms = exchange.counted_once(norms)
+        # Rounding may carry a cosine past 1; only margins mind.
+        cosines = cosines.clamp(-1, 1)
+        strength = self._strength().to(rows)
+        if self.training:
+            self._observe(cosines.detach(), norms.detach())
+        own = self.margins(cosines, norms, strength)
+        scale = self._scale(strength)
+        others = log_sum_exp_of_others(
+            directions,
+            rows,
+            selection.columns,
+            scale,
+            centers=self.centers,
+            correction=selection.correction,
+            modulation=self.margins.modulation(own.detach(), strength),
+        )
+        if together:
+            others = exchange.log_sum_exp_of_all(others)
+        # The cross entropy: -log(e^own / (e^own + e^others)).
+        loss = torch.logaddexp(others - scale * own, torch.zeros_like(own)).mean()
+        penalty = self.margins.penalty(norms)
+        if penalty is not None:
+            loss = loss + strength * penalty
+        if self.contrast:
+            whole = exchange.counted_once(directions) if together else directions
+            loss = loss + self.contrast * supervised_contrast(whole, labels, self.contrast_s)
+        return loss
+
+    def _observe(self, cosines: Tensor, norms: Tensor) -> None:
+        self.margins.observe(cosines, norms)
+        mean = cosines.mean().to(self.own_cosine)
+        self.own_cosine.lerp_(torch.where(mean.isfinite(), mean, self.own_cosine), 1 - MOMENTUM)
+
+    def extra_repr(self) -> str:
+        """Describe the loss in one line."""
+        return f"s={self.s}, warmup={self.warmup}, initial_s={self.initial_s:.3g}, contrast={self.contrast}"
+
+    def _strength(self) -> Tensor:
+        # A tensor, so that no step has to wait for the device.
+        if self._progress is None or self.warmup == 0:
+            return torch.ones_like(self.own_cosine)
+        return (self.own_cosine / LEARNED).clamp(0, min(1.0, max(0.0, self._progress / self.warmup)))
+
+    def _scale(self, strength: Tensor) -> Tensor:
+        scale: Tensor = self.s * (self.initial_s / self.s) ** (1 - strength)
+        return scale
+
+    def check(self, labels: Tensor) -> None:
+        """Raise RunError for the first of ``labels`` that is out of range."""
+        wrong = labels[(labels < 0) | (labels >= self.num_classes)]
+        if len(wrong):
+            raise RunError(
+                f"label {int(wrong[0])} is out of range: {self.num_classes} classes are 0..{self.num_classes - 1}",
+                hint="labels count from 0 and index the training dataset's 'classes'",
+            )
