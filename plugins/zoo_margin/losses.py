@@ -82,7 +82,8 @@ class MarginSoftmaxLoss(MarginSoftmax):
             self.check(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(self.weight.dtype, torch.float32))
-            return self.loss_over(embeddings, labels, Selection(self.weight, labels, None), together=False)
+            selection = Selection(self.weight, self.weight.index_select(0, labels), labels, None)
+            return self.loss_over(embeddings, labels, selection, together=False)
 
 
 class SparseMarginSoftmaxLoss(MarginSoftmax):

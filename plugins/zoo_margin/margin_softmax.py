@@ -100,10 +100,10 @@ class MarginSoftmax(nn.Module):
         """Return the mean loss of ``embeddings [N, D]``; ``together``: each rank has a share of the classes."""
         norms = torch.linalg.vector_norm(embeddings, dim=1)
         directions = embeddings / norms.clamp(min=1e-12)[:, None]
-        rows = selection.rows.to(embeddings.dtype)
+        rows, own_rows = selection.rows.to(embeddings.dtype), selection.own.to(embeddings.dtype)
         if together:
-            directions, rows = failing_together(directions, rows)
-        cosines = own_cosines(directions, rows, selection.columns, self.centers)
+            directions, rows, own_rows = failing_together(directions, rows, own_rows)
+        cosines = own_cosines(directions, own_rows, selection.columns, self.centers)
         if together:
             cosines = exchange.sum_of_all(cosines)
             norms = exchange.counted_once(norms)

@@ -79,7 +79,9 @@ class AdamW:
         second = state["exp_avg_sq"].mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
         if self.weight_decay:
             rows.mul_(1 - learning_rate * self.weight_decay)
-        rows.addcmul_(first / (second.sqrt().div_(correction).add_(self.eps)), size, value=-1)
+        # Every tensor of the size of the rows costs time: one is made, for all that follows.
+        change = second.sqrt().div_(correction).add_(self.eps)
+        rows.sub_(torch.div(first, change, out=change).mul_(size))
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,17 @@ if TYPE_CHECKING:
 CHUNK = 2048
 
 
-def own_cosines(directions: Tensor, rows: Tensor, columns: Tensor, centers: int = 1) -> Tensor:
+def own_cosines(directions: Tensor, own: Tensor, columns: Tensor, centers: int = 1) -> Tensor:
     """Return the cosine of each embedding with its own class, the nearest of its centers: ``[N]``, 0 where not here.
 
     Args:
         directions: ``[N, D]``, rows of unit length.
-        rows: ``[S, centers * D]``, not normalised.
-        columns: ``int64 [N]``, where in ``rows`` the own class is, -1 where it is not there.
+        own: ``[N, centers * D]``, the rows of the own classes, not normalised.
+        columns: ``int64 [N]``, -1 where the own class is not here.
         centers: how many directions a class has.
     """
-    if len(rows) == 0:
-        return directions.sum(dim=1) * 0
-    own = rows.index_select(0, columns.clamp(min=0)).view(len(columns), centers, -1)
-    cosines = (functional.normalize(own, dim=2) * directions[:, None]).sum(dim=2).amax(dim=1)
+    units = functional.normalize(own.view(len(own), centers, directions.shape[1]), dim=2)
+    cosines = (units * directions[:, None]).sum(dim=2).amax(dim=1)
     return torch.where(columns >= 0, cosines, 0.0)
 
 
@@ -63,24 +61,24 @@ def log_sum_exp_of_others(
     return cast("Tensor", _LogSumExpOfOthers.apply(directions, rows, columns, scale, correction, options))
 
 
-def failing_together(directions: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both as they are; where the gradient of ``rows`` is no number, that of ``directions`` is none either.
+def failing_together(directions: Tensor, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return all as they are; where the gradient of a row is no number, that of ``directions`` is none either.
 
     Through these it reaches the network on every rank: a GradScaler, or who else looks at the network's gradients
     alone, then skips the step that the table skips.
     """
-    return cast("tuple[Tensor, Tensor]", _FailingTogether.apply(directions, rows))
+    return cast("tuple[Tensor, Tensor, Tensor]", _FailingTogether.apply(directions, rows, own))
 
 
 class _FailingTogether(torch.autograd.Function):
     @staticmethod
-    def forward(_ctx: Any, directions: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's
-        return directions.view_as(directions), rows.view_as(rows)
+    def forward(_ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401 - torch's
+        return tuple(tensor.view_as(tensor) for tensor in tensors)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(_ctx: Any, to_directions: Tensor, to_rows: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's
-        return to_directions + to_rows.sum() * 0, to_rows
+    def backward(_ctx: Any, to_directions: Tensor, to_rows: Tensor, to_own: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401 - torch's
+        return to_directions + (to_rows.sum() + to_own.sum()) * 0, to_rows, to_own
 
 
 class _Options(NamedTuple):
@@ -88,15 +86,34 @@ class _Options(NamedTuple):
     chunk: int
     modulation: Modulation | None
 
-    def chunks(self, classes: int) -> Iterator[slice]:
-        for start in range(0, classes, self.chunk):
-            yield slice(start, min(start + self.chunk, classes))
+    @property
+    def simple(self) -> bool:
+        """Whether logits are the cosines times the scale."""
+        return self.centers == 1 and self.modulation is None
 
     def nearest(self, cosines: Tensor) -> Tensor:
         """Cosines with all centers ``[N, n * centers]`` to those with the classes ``[N, n]``, modulated."""
         if self.centers > 1:
             cosines = cosines.view(len(cosines), -1, self.centers).amax(dim=2)
         return self.modulation(cosines) if self.modulation else cosines
+
+
+class _Chunk(NamedTuple):
+    """Some of the classes, with the centers of each: ``n * centers`` rows.
+
+    Attributes:
+        rows: where they stand among all.
+        units: of unit length.
+        lengths: ``[n * centers, 1]`` of before.
+        logits: ``[N, n]``, -inf for each embedding's own class. The next chunk's take the same memory.
+        modulated: the cosines with all centers, and what became of them, where that is more than the scale.
+    """
+
+    rows: slice
+    units: Tensor
+    lengths: Tensor
+    logits: Tensor
+    modulated: tuple[Tensor, Tensor] | None
 
 
 class _LogSumExpOfOthers(torch.autograd.Function):
@@ -111,11 +128,11 @@ class _LogSumExpOfOthers(torch.autograd.Function):
         options: _Options,
     ) -> Tensor:
         total = directions.new_full((len(directions),), -torch.inf)
-        for part in options.chunks(len(rows)):
-            units, _ = _units(rows[part], options.centers)
-            cosines = options.nearest(directions @ units.T)
-            logits = _logits(cosines, columns, part, scale, correction)
-            total = torch.logaddexp(total, logits.logsumexp(dim=1))
+        for chunk in _chunks(directions, rows, columns, scale, correction, options):
+            # As `logsumexp` does it, but where the logits stand. Where there is no other class, all of them are -inf.
+            largest = chunk.logits.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(total.dtype).min)
+            sums = chunk.logits.sub_(largest).exp_().sum(dim=1)
+            total = torch.logaddexp(total, sums.log_().add_(largest[:, 0]))
         ctx.save_for_backward(directions, rows, columns, scale, correction, total)
         ctx.options = options
         return total
@@ -130,40 +147,59 @@ class _LogSumExpOfOthers(torch.autograd.Function):
     @staticmethod
     def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's
         directions, rows, columns, scale, correction, total = ctx.saved_tensors
-        options: _Options = ctx.options
-        simple = options.centers == 1 and options.modulation is None
         # Where there is no other class the sum is -inf, and so is every logit: their difference would be no number.
         total = total.nan_to_num(neginf=0.0)[:, None]
         weights = (gradient * scale)[:, None]
+        weighted = directions * weights
         to_directions = torch.zeros_like(directions)
-        to_rows = torch.empty_like(rows)
-        for part in options.chunks(len(rows)):
-            units, lengths = _units(rows[part], options.centers)
-            all_cosines = directions @ units.T
-            with torch.set_grad_enabled(not simple):
-                cosines = options.nearest(all_cosines.requires_grad_(not simple))
-            logits = _logits(cosines.detach(), columns, part, scale, correction)
-            to_cosines = logits.sub_(total).exp_().mul_(weights)
-            if not simple:
-                (to_cosines,) = torch.autograd.grad(cosines, all_cosines, to_cosines)
-            to_directions.addmm_(to_cosines, units)
-            to_units = to_cosines.T @ directions
+        to_rows = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        to_centers = to_rows.view(-1, directions.shape[1])
+        for chunk in _chunks(directions, rows, columns, scale, correction, ctx.options, backward=True):
+            to_cosines = chunk.logits.sub_(total).exp_()
+            if chunk.modulated:
+                cosines, nearest = chunk.modulated
+                (to_cosines,) = torch.autograd.grad(nearest, cosines, to_cosines)
+            to_directions.addmm_(to_cosines, chunk.units)
+            to_units = torch.mm(to_cosines.T, weighted, out=to_centers[chunk.rows])
             # Of a direction's change only what is across it turns it.
-            to_units.sub_(units * (units * to_units).sum(dim=1, keepdim=True)).div_(lengths)
-            to_rows[part] = to_units.view_as(rows[part])
-        return to_directions, to_rows, None, None, None, None
+            along = (chunk.units * to_units).sum(dim=1, keepdim=True)
+            to_units.sub_(chunk.units.mul_(along)).div_(chunk.lengths)
+        return to_directions.mul_(weights), to_rows, None, None, None, None
 
 
-def _units(rows: Tensor, centers: int) -> tuple[Tensor, Tensor]:
-    """``[n, centers * D]`` to ``[n * centers, D]`` of unit length, and the lengths ``[n * centers, 1]`` of before."""
-    rows = rows.reshape(len(rows) * centers, -1)
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp(min=1e-12)
-    return rows / lengths, lengths
-
-
-def _logits(cosines: Tensor, columns: Tensor, part: slice, scale: Tensor, correction: Tensor | None) -> Tensor:
-    """``[N, n]`` logits of the classes of ``part``; -inf for each embedding's own."""
-    logits = cosines * scale if correction is None else torch.addcmul(correction[part], cosines, scale)
-    (images,) = torch.nonzero((columns >= part.start) & (columns < part.stop), as_tuple=True)
-    logits[images, columns[images] - part.start] = -torch.inf
-    return logits
+def _chunks(
+    directions: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    scale: Tensor,
+    correction: Tensor | None,
+    options: _Options,
+    *,
+    backward: bool = False,
+) -> Iterator[_Chunk]:
+    """Yield the classes chunk by chunk, in order."""
+    centers = rows.reshape(-1, directions.shape[1])
+    scaled = directions * scale
+    memory = directions.new_empty(len(directions) * min(options.chunk, len(rows)))
+    for first in range(0, len(rows), options.chunk):
+        part = slice(first, min(first + options.chunk, len(rows)))
+        of_centers = slice(part.start * options.centers, part.stop * options.centers)
+        lengths = torch.linalg.vector_norm(centers[of_centers], dim=1, keepdim=True).clamp_(min=1e-12)
+        units = centers[of_centers] / lengths
+        logits = memory[: len(directions) * (part.stop - part.start)].view(len(directions), -1)
+        modulated = None
+        if options.simple:
+            torch.mm(scaled, units.T, out=logits)
+        else:
+            cosines = directions @ units.T
+            with torch.set_grad_enabled(backward):
+                nearest = options.nearest(cosines.requires_grad_(backward))
+            torch.mul(nearest.detach(), scale, out=logits)
+            modulated = cosines, nearest
+        if correction is not None:
+            logits += correction[part]
+        own = columns[:, None] - part.start
+        here = (own >= 0) & (own < logits.shape[1])
+        own = own.clamp(0, logits.shape[1] - 1)
+        logits.scatter_(1, own, logits.gather(1, own).masked_fill_(here, -torch.inf))
+        yield _Chunk(of_centers, units, lengths, logits, modulated)

@@ -26,13 +26,24 @@ class Selection(NamedTuple):
 
     Attributes:
         rows: ``[S, width]``, which gradients flow to.
+        own: ``[N, width]``, those of the labels, with gradients of their own: else these would be added up in another
+            tensor of all rows. Zeros where a label is another rank's.
         columns: ``int64 [N]``, where in ``rows`` each label is, -1 where it is another rank's.
         correction: ``[S]``, to add to the logits, or ``None``.
     """
 
     rows: Tensor
+    own: Tensor
     columns: Tensor
     correction: Tensor | None
+
+
+class _Touched(NamedTuple):
+    """Rows that take part in a step: their numbers ``[S]``, and ``[S, width]`` what they are and their gradients."""
+
+    ids: Tensor
+    rows: Tensor
+    gradients: Tensor
 
 
 class SparseTable(nn.Module):
@@ -75,7 +86,8 @@ class SparseTable(nn.Module):
         self.start, self.stop = 0, num_classes
         # Name to tensor: the rows, ``weight``, and their state, each with the rank's classes first.
         self._tensors: dict[str, Tensor] = {}
-        self._touched: list[tuple[Tensor, Tensor]] = []
+        # Of each batch since the last step: the rows' numbers and what was made of them.
+        self._touched: list[tuple[Tensor, Selection]] = []
 
     @property
     def nbytes(self) -> int:
@@ -108,10 +120,16 @@ class SparseTable(nn.Module):
             columns = torch.where((columns >= first) & (columns < last), columns - first, -1)
             correction = None if correction is None else correction[first:last]
         ids = ids - self.start
-        rows = weight.index_select(0, ids)
+        rows = _gathered(weight, ids)
+        own = rows.new_zeros(len(columns), self.width)
+        (here,) = torch.nonzero(columns >= 0, as_tuple=True)
+        own[here] = rows[columns[here]]
+        selection = Selection(rows, own, columns, correction)
         if self.training and torch.is_grad_enabled():
-            self._touched.append((ids, rows.requires_grad_()))
-        return Selection(rows, columns, correction)
+            rows.requires_grad_()
+            own.requires_grad_()
+            self._touched.append((ids, selection))
+        return selection
 
     @torch.no_grad()
     def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:
@@ -124,15 +142,19 @@ class SparseTable(nn.Module):
         Returns:
             Whether all gradients were finite, on all ranks.
         """
-        touched = [(ids, rows.grad) for ids, rows in self._touched if rows.grad is not None]
+        touched = [
+            _Touched(ids, it.rows.detach(), gradient)
+            for ids, it in self._touched
+            if (gradient := _gradient(it)) is not None
+        ]
         self.drop_gradients()
-        finite = all(bool(gradient.sum().isfinite()) for _, gradient in touched)
+        finite = all(bool(it.gradients.sum().isfinite()) for it in touched)
         if world()[1] > 1:
             flag = torch.tensor(float(finite), device=self._tensors["weight"].device)
             distributed.all_reduce(flag, distributed.ReduceOp.MIN)
             finite = bool(flag)
         if finite and touched:
-            self._move(*_coalesced(touched), learning_rate, scale)
+            self._move(touched[0] if len(touched) == 1 else self._coalesced(touched), learning_rate, scale)
         return finite
 
     def drop_gradients(self) -> None:
@@ -144,15 +166,20 @@ class SparseTable(nn.Module):
         """Describe the table in one line."""
         return f"{self.num_classes}x{self.width}, sparse, {self.negatives} negatives, {self.optimizer}"
 
-    def _move(self, ids: Tensor, gradients: Tensor, learning_rate: float, scale: float) -> None:
-        for part, gradient in zip(
-            torch.split(ids, UPDATED_AT_ONCE), torch.split(gradients, UPDATED_AT_ONCE), strict=True
-        ):
-            state = {name: tensor.index_select(0, part) for name, tensor in self._tensors.items()}
-            rows = state.pop("weight")
-            self.optimizer.update(rows, gradient if scale == 1 else gradient / scale, state, learning_rate)
+    def _coalesced(self, batches: list[_Touched]) -> _Touched:
+        """Add up the gradients of several batches, each row once."""
+        ids, places = torch.unique(torch.cat([batch.ids for batch in batches]), return_inverse=True)
+        rows = _gathered(self._tensors["weight"], ids)
+        gradients = torch.cat([batch.gradients for batch in batches])
+        return _Touched(ids, rows, torch.zeros_like(rows).index_add_(0, places, gradients))
+
+    def _move(self, touched: _Touched, learning_rate: float, scale: float) -> None:
+        parts = (torch.split(tensor, UPDATED_AT_ONCE) for tensor in touched)
+        for ids, rows, gradients in zip(*parts, strict=True):
+            state = {name: _gathered(tensor, ids) for name, tensor in self._tensors.items() if name != "weight"}
+            self.optimizer.update(rows, gradients if scale == 1 else gradients / scale, state, learning_rate)
             for name, values in {"weight": rows, **state}.items():
-                self._tensors[name].index_copy_(0, part, values)
+                _wide(self._tensors[name]).index_copy_(0, ids, _wide(values))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SparseTable:  # noqa: FBT001, FBT002 - torch's
         """Follow the module to its device, and stay in float32."""
@@ -182,10 +209,20 @@ def _chosen(
     return ids, columns, correction
 
 
-def _coalesced(touched: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Add up the gradients ``[S, width]`` of several batches, each row once."""
-    if len(touched) == 1:
-        return touched[0]
-    ids, places = torch.unique(torch.cat([ids for ids, _ in touched]), return_inverse=True)
-    gradients = torch.cat([gradient for _, gradient in touched])
-    return ids, gradients.new_zeros(len(ids), gradients.shape[1]).index_add_(0, places, gradients)
+def _gathered(tensor: Tensor, ids: Tensor) -> Tensor:
+    """Copy the rows ``ids`` of a tensor of the table."""
+    return _wide(tensor).index_select(0, ids).view(tensor.dtype)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """View pairs of numbers as one each, where that goes: torch gathers and writes rows number by number."""
+    return tensor.view(torch.int64) if tensor.dim() > 1 and tensor.shape[1] % 2 == 0 else tensor
+
+
+def _gradient(selection: Selection) -> Tensor | None:
+    """Gradients ``[S, width]`` of the rows, where there was a backward pass."""
+    gradient, own = selection.rows.grad, selection.own.grad
+    if gradient is None or own is None:
+        return None
+    (here,) = torch.nonzero(selection.columns >= 0, as_tuple=True)
+    return gradient.index_add_(0, selection.columns[here], own[here])

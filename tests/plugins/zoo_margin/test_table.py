@@ -93,8 +93,9 @@ def test_the_classes_of_the_batch_always_take_part(classes, negatives, numbers, 
     table = SparseTable(classes, 2, optimizer=SGD(momentum=0), negatives=negatives, log_q=log_q)
     table.step = step
     labels = torch.tensor([number % classes for number in numbers])
-    rows, columns, correction = table.select(labels)
+    rows, own, columns, correction = table.select(labels)
     assert torch.equal(rows[columns], table.tensors(CPU)["weight"][labels])
+    assert torch.equal(rows[columns], own)
     assert min(negatives, classes) <= len(rows) <= min(classes, negatives + len(set(labels.tolist())))
     if correction is not None:
         assert (correction[columns] == 0).all()
@@ -109,7 +110,7 @@ def test_with_log_q_the_sum_over_the_sample_is_that_over_all_by_expectation():
     for step in range(4000):
         table.step = step
         with torch.no_grad():
-            rows, _, correction = table.select(labels)
+            rows, _, _, correction = table.select(labels)
         sums.append((rows.mul(30)[:, 0] + correction).exp().sum())
     deviation = torch.stack(sums).std() / len(sums) ** 0.5
     assert abs(torch.stack(sums).mean() - whole) < 4 * deviation
@@ -123,8 +124,8 @@ def test_accumulated_batches_share_their_negatives_and_make_one_step():
     chosen = []
     for part in torch.arange(12).split(4):
         with torch.no_grad():
-            rows, columns, _ = parts.table.select(labels[part])
-        chosen.append(set(rows[:, 0].tolist()) - set(rows[columns, 0].tolist()))
+            rows, own, _, _ = parts.table.select(labels[part])
+        chosen.append(set(rows[:, 0].tolist()) - set(own[:, 0].tolist()))
         (parts(embeddings[part], labels[part]) / 3).backward()
     # But for those of them that are in one batch and not in another.
     assert len(chosen[0] & chosen[1] & chosen[2]) >= 50 - 12
