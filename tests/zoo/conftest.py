@@ -246,7 +246,8 @@ def trained_run_template(tmp_path_factory):
     """
     import torch
 
-    from zoo.assembly import RecipeBuilder, to_pixels
+    from zoo.assembly import RecipeBuilder
+    from zoo.batches import to_pixels
     from zoo.recipes import load_recipe
     from zoo_core.config import dump
     from zoo_core.discovery import discover

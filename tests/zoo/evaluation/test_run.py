@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import assembly, metrics
+from zoo import assembly, metrics, validation
 from zoo.evaluation import run as evaluation
 from zoo.recipes import load_run_recipe
 from zoo_core.discovery import discover
@@ -22,7 +22,7 @@ def embedded():
     embeddings = np.repeat(generator.normal(size=(40, 8)), 5, axis=0) + 0.6 * generator.normal(size=(200, 8))
     labels = np.repeat(np.arange(40), 5)
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return assembly.EmbeddedImages(unit.astype(np.float32), labels, np.arange(200) % 5 == 0, np.arange(200))
+    return validation.EmbeddedImages(unit.astype(np.float32), labels, np.arange(200) % 5 == 0, np.arange(200))
 
 
 def written(embedded, folder):
@@ -76,7 +76,7 @@ def test_a_run_is_measured_by_its_best_checkpoint(trained_run):
     builder = assembly.RecipeBuilder(loaded, registry)
     model = builder.model(initial_weights=False)
     assembly.load_weights(model, trained_run.best)
-    expected = assembly.embed(model, builder.validation_items(), batch_size=5)
+    expected = validation.embed(model, builder.validation_items(), batch_size=5)
     summary = metrics.summary(expected.embeddings, expected.labels, expected.is_reference)
     assert document["metrics"] == pytest.approx(summary, abs=1e-3)
     assert document["counts"]["classes"] == 6

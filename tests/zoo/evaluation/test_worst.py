@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.assembly import EmbeddedImages
 from zoo.evaluation.worst import draw_worst, worst_pairs
+from zoo.validation import EmbeddedImages
 
 
 def embedded(count, classes, seed=0):

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 import yaml
 
-from zoo import assembly, metrics
+from zoo import assembly, batches, metrics
 from zoo.evaluation import run as evaluation
 from zoo.export import graphs
 from zoo.export.artifact import write_artifact, write_graph
@@ -58,7 +58,7 @@ def torch_model(trained_run):
 
 def embeddings(model, images):
     with torch.inference_mode():
-        return torch.nn.functional.normalize(model(assembly.to_pixels(images))).numpy()
+        return torch.nn.functional.normalize(model(batches.to_pixels(images))).numpy()
 
 
 @pytest.mark.parametrize("simplify", [False, True])
@@ -67,7 +67,7 @@ def test_the_file_computes_what_the_checkpoint_does(exported, torch_model, train
     write_artifact(verified, trained_run)
     model, images = torch_model
     for batch in (1, 3, 16):
-        pixels = assembly.to_pixels(images[-batch:]).numpy()
+        pixels = batches.to_pixels(images[-batch:]).numpy()
         np.save(tmp_path / "in.npy", np.ascontiguousarray(pixels))
         files = [trained_run.artifact.onnx, tmp_path / "in.npy", tmp_path / "out.npy"]
         subprocess.run([sys.executable, "-c", ALONE, *map(str, files)], check=True)
@@ -126,7 +126,7 @@ def test_the_metric_is_the_same_through_the_file(exported, torch_model, trained_
     write_artifact(exported(), trained_run)
     model, images = torch_model
     session = onnxruntime.InferenceSession(trained_run.artifact.onnx)
-    found = session.run(None, {"img": assembly.to_pixels(images).contiguous().numpy()})[0]
+    found = session.run(None, {"img": batches.to_pixels(images).contiguous().numpy()})[0]
     labels = np.tile(np.arange(6), len(images) // 6)
     assert metrics.verify(found, labels).auc == pytest.approx(
         metrics.verify(embeddings(model, images), labels).auc, abs=1e-4

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.assembly import plain_view
 from zoo.training import distillation
 from zoo.training.distillation import SimilarityDistillation, TeacherFeatures, teacher_features
+from zoo.validation import plain_view
 from zoo_core.errors import RecipeError, RunError
 
 TEACHER = "model.distillation={teacher: {name: timm/test_vit, options: {pretrained: false}}, weight: %s}"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from zoo.assembly import EmbeddedImages
     from zoo.metrics import Verification
+    from zoo.validation import EmbeddedImages
 
 HISTOGRAM_FPR = 1e-3
 _BINS = 120

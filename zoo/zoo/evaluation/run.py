@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import assembly, metrics, skipping, weights
+from zoo import assembly, batches, metrics, skipping, validation, weights
 from zoo.evaluation.pictures import draw_embedding, draw_roc, draw_scores
 from zoo.evaluation.worst import draw_worst
 from zoo.folders import read_json, write_json, write_text
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from zoo.assembly import EmbeddedImages
     from zoo.folders import RunFolder
     from zoo.metrics import Verification
     from zoo.recipes import LoadedRecipe
+    from zoo.validation import EmbeddedImages
     from zoo_core.registry import Registry
 
 METRICS, UNTRAINED = "metrics.json", "untrained.json"
@@ -75,11 +75,11 @@ def run(
     items = builder.validation_items()
     skipping.forget(run.skipped, "valid")
     items.skipped = skipping.Skipped(run.skipped, loaded.recipe.data.unreadable_share)
-    embedded = assembly.embed(
+    embedded = validation.embed(
         model,
         items,
         batch_size=loader.batch_size,
-        num_workers=assembly.loader_processes(loader.num_workers),
+        num_workers=batches.loader_processes(loader.num_workers),
         advance=advance,
     )
     protocol = loaded.recipe.validation_protocol()

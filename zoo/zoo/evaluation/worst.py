@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from zoo.assembly import EmbeddedImages
+    from zoo.validation import EmbeddedImages
     from zoo_core.contracts import UInt8Image
 
 _ROWS = 12

@@ -12,11 +12,12 @@ import onnx
 import torch
 
 from zoo import __version__, weights
-from zoo.assembly import RecipeBuilder, load_weights, plain_view
+from zoo.assembly import RecipeBuilder, load_weights
 from zoo.export import graphs
 from zoo.export.cost import Cost, cost
 from zoo.export.parity import Parity, check_parity
 from zoo.export.pixels import BATCHES, PixelInput, patterns
+from zoo.validation import plain_view
 from zoo_core.building import build
 from zoo_core.errors import Problem, RecipeError, RunError, ZooError
 from zoo_core.provenance import installed_versions, recipe_sha256, timestamp

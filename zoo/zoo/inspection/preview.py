@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.assembly import VALIDATION_STREAM, RecipeBuilder
+from zoo.assembly import RecipeBuilder
 from zoo.inspection.parts import parts
 from zoo.inspection.reading import shown, shown_size
 from zoo.inspection.sheet import Cell, Sheet
+from zoo.validation import VALIDATION_STREAM
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from zoo.assembly import loader_processes, plain_view
+from zoo.batches import loader_processes
+from zoo.validation import plain_view
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 

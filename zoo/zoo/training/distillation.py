@@ -20,8 +20,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from zoo import folders
-from zoo.assembly import collate, plain_view, to_pixels
+from zoo.batches import collate, to_pixels
 from zoo.training.data import start_worker
+from zoo.validation import plain_view
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import lightning
 from torch.utils.data import DataLoader
 
 from zoo import skipping
-from zoo.assembly import collate, loader_processes
+from zoo.batches import collate, loader_processes
 from zoo.training.data import StreamSampler, start_worker
 from zoo.training.distillation import TeacherFeatures, WithTeacher
 from zoo.training.streaming import Streamed

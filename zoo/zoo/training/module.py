@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from zoo import metrics
-from zoo.assembly import EmbeddedImages, EmbeddingModel, to_pixels
+from zoo.batches import to_pixels
+from zoo.validation import EmbeddedImages
 from zoo_core.contracts import FollowsProgress
 from zoo_core.errors import RunError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from zoo.assembly import EmbeddingModel
     from zoo.training.distillation import SimilarityDistillation
 
 
