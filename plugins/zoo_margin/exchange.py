@@ -67,6 +67,8 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, counts: list[int]) -> Tensor:  # noqa: ANN401 - torch's
         ctx.counts = counts
         largest = max(counts)
+        if largest == 0:
+            return rows.view_as(rows)
         padded = rows.new_zeros(largest, rows.shape[1])
         padded[: len(rows)] = rows
         gathered = rows.new_empty(largest * len(counts), rows.shape[1])
@@ -79,8 +81,10 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - torch's
         counts: list[int] = ctx.counts
         largest = max(counts)
+        if largest == 0:
+            return gradient, None
         padded = gradient.new_zeros(largest * len(counts), gradient.shape[1])
-        for start, part in zip(range(0, len(padded), max(largest, 1)), torch.split(gradient, counts), strict=False):
+        for start, part in zip(range(0, len(padded), largest), torch.split(gradient, counts), strict=True):
             padded[start : start + len(part)] = part
         own = gradient.new_empty(largest, gradient.shape[1])
         distributed.reduce_scatter_tensor(own, padded)

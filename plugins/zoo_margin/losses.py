@@ -69,7 +69,10 @@ class MarginSoftmaxLoss(MarginSoftmax):
     @property
     def rows_summary(self) -> str:
         """The table and the memory it takes, in a few words."""
-        return f"{self.num_classes:,} rows of {self.weight.shape[1]}, all in every step, {_size(self.weight.nbytes)}"
+        return (
+            f"{self.num_classes:,} rows of {self.weight.shape[1]}, all in every step, {_size(self.weight.nbytes)}, "
+            "and as much for the gradient and for each moment of the optimizer"
+        )
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of ``embeddings [N, D]`` with ``labels int64 [N]`` in 0..C-1.
@@ -77,9 +80,9 @@ class MarginSoftmaxLoss(MarginSoftmax):
         Raises:
             RunError: a label is out of range. Looked for on the CPU only; elsewhere looking would wait for the
                 device in every step, and the device's own kernels stop at such a label.
+            ValueError: the labels are no whole numbers, or not as many as the embeddings.
         """
-        if labels.device.type == "cpu":
-            self.check(labels)
+        labels = self.checked(embeddings, labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(self.weight.dtype, torch.float32))
             selection = Selection(self.weight, self.weight.index_select(0, labels), labels, None)
@@ -137,6 +140,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
             negatives=negatives,
             log_q=log_q,
             seed=seed,
+            centers=self.centers,
         )
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -144,8 +148,9 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
 
         Raises:
             RunError: a label is out of range.
+            ValueError: the labels are no whole numbers, or not as many as the embeddings.
         """
-        self.check(labels)
+        labels = self.checked(embeddings, labels, always=True)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
             embeddings, labels = exchange.batch_of_all(embeddings, labels)

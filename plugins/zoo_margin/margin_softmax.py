@@ -98,6 +98,8 @@ class MarginSoftmax(nn.Module):
 
     def loss_over(self, embeddings: Tensor, labels: Tensor, selection: Selection, *, together: bool) -> Tensor:
         """Return the mean loss of ``embeddings [N, D]``; ``together``: each rank has a share of the classes."""
+        if len(embeddings) == 0:
+            return embeddings.sum()
         norms = torch.linalg.vector_norm(embeddings, dim=1)
         directions = embeddings / norms.clamp(min=1e-12)[:, None]
         rows, own_rows = selection.rows.to(embeddings.dtype), selection.own.to(embeddings.dtype)
@@ -154,11 +156,21 @@ class MarginSoftmax(nn.Module):
         scale: Tensor = self.s * (self.initial_s / self.s) ** (1 - strength)
         return scale
 
-    def check(self, labels: Tensor) -> None:
-        """Raise RunError for the first of ``labels`` that is out of range."""
-        wrong = labels[(labels < 0) | (labels >= self.num_classes)]
-        if len(wrong):
-            raise RunError(
-                f"label {int(wrong[0])} is out of range: {self.num_classes} classes are 0..{self.num_classes - 1}",
-                hint="labels count from 0 and index the training dataset's 'classes'",
-            )
+    def checked(self, embeddings: Tensor, labels: Tensor, *, always: bool = False) -> Tensor:
+        """Return ``labels int64 [N]``, looked through on the CPU or ``always``.
+
+        Raises:
+            RunError: one of them is out of range.
+            ValueError: they are no whole numbers, or not as many as the embeddings.
+        """
+        if labels.shape != embeddings.shape[:1] or labels.is_floating_point() or labels.dtype is torch.bool:
+            found = f"{labels.dtype} {[*labels.shape]}"
+            raise ValueError(f"{len(embeddings)} embeddings need as many labels, whole numbers, not {found}")
+        if always or labels.device.type == "cpu":
+            wrong = labels[(labels < 0) | (labels >= self.num_classes)]
+            if len(wrong):
+                raise RunError(
+                    f"label {int(wrong[0])} is out of range: {self.num_classes} classes are 0..{self.num_classes - 1}",
+                    hint="labels count from 0 and index the training dataset's 'classes'",
+                )
+        return labels.to(torch.int64)

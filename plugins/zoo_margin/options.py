@@ -11,8 +11,8 @@ Cosine = Annotated[float, Field(ge=0, le=2)]
 Radians = Annotated[float, Field(ge=0, lt=math.pi)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class RowOptimizerOptions(BaseModel):

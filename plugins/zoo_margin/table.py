@@ -38,14 +38,6 @@ class Selection(NamedTuple):
     correction: Tensor | None
 
 
-class _Touched(NamedTuple):
-    """Rows that take part in a step: their numbers ``[S]``, and ``[S, width]`` what they are and their gradients."""
-
-    ids: Tensor
-    rows: Tensor
-    gradients: Tensor
-
-
 class SparseTable(nn.Module):
     """A table of which a step reads, gives gradients to and updates only the rows that take part in it.
 
@@ -58,14 +50,19 @@ class SparseTable(nn.Module):
         num_classes: rows C, of all ranks.
         width: numbers a row.
         optimizer: what moves a row that has a gradient.
-        negatives: how many classes to sample for a step beside those of the batch, of all ranks together.
+        negatives: how many classes to sample for a step beside those of the batch, of all ranks together; 1 or more.
         log_q: add ``log(C / negatives)`` to the logits of those classes that are there by chance alone, so that the
             sum over them is, by expectation, that over all (Bengio & Senecal 2008; each of them stands for
             ``C / negatives``).
         seed: of the first values and of the sampling.
+        centers: how many directions a row is made of. The table only tells it to who saves it.
+
+    Raises:
+        ValueError: there are no negatives.
 
     Attributes:
         step: calls of ``apply_gradients`` so far.
+        drawn: rows of first values that were ever made, those of classes that are gone among them.
     """
 
     def __init__(
@@ -77,12 +74,16 @@ class SparseTable(nn.Module):
         negatives: int,
         log_q: bool = False,
         seed: int = 0,
+        centers: int = 1,
     ) -> None:
         super().__init__()
-        self.num_classes, self.width, self.seed, self.log_q = num_classes, width, seed, log_q
+        if not isinstance(negatives, int) or negatives < 1:
+            raise ValueError(f"negatives is {negatives}, but has to be a whole number above 0")
+        self.num_classes, self.width, self.centers, self.seed, self.log_q = num_classes, width, centers, seed, log_q
         self.negatives = min(negatives, num_classes)
         self.optimizer = optimizer
         self.step = 0
+        self.drawn = num_classes
         self.start, self.stop = 0, num_classes
         # Name to tensor: the rows, ``weight``, and their state, each with the rank's classes first.
         self._tensors: dict[str, Tensor] = {}
@@ -106,6 +107,16 @@ class SparseTable(nn.Module):
             state = self.optimizer.state(self.stop - self.start, self.width, device)
             self._tensors = {"weight": weight.to(device), **state}
         return self._tensors
+
+    def renew(self, rows: Tensor, first: int) -> None:
+        """Give ``rows int64 [n]`` of this rank the first values of numbers from ``first`` on, and no state."""
+        values = initial_rows(first, first + len(rows), self.width, seed=self.seed, std=DEVIATION)
+        for name, tensor in self._tensors.items():
+            ids = rows.to(tensor.device)
+            if name == "weight":
+                tensor.index_copy_(0, ids, values.to(tensor.device))
+            else:
+                tensor.index_fill_(0, ids, 0)
 
     def select(self, labels: Tensor) -> Selection:
         """Choose the classes of this step for ``labels int64 [N]``, those of all ranks."""
@@ -142,19 +153,15 @@ class SparseTable(nn.Module):
         Returns:
             Whether all gradients were finite, on all ranks.
         """
-        touched = [
-            _Touched(ids, it.rows.detach(), gradient)
-            for ids, it in self._touched
-            if (gradient := _gradient(it)) is not None
-        ]
+        touched = [(ids, gradient) for ids, it in self._touched if (gradient := _gradient(it)) is not None]
         self.drop_gradients()
-        finite = all(bool(it.gradients.sum().isfinite()) for it in touched)
+        finite = all(bool(gradient.sum().isfinite()) for _, gradient in touched)
         if world()[1] > 1:
             flag = torch.tensor(float(finite), device=self._tensors["weight"].device)
             distributed.all_reduce(flag, distributed.ReduceOp.MIN)
             finite = bool(flag)
         if finite and touched:
-            self._move(touched[0] if len(touched) == 1 else self._coalesced(touched), learning_rate, scale)
+            self._move(*_coalesced(touched), learning_rate, scale)
         return finite
 
     def drop_gradients(self) -> None:
@@ -166,20 +173,14 @@ class SparseTable(nn.Module):
         """Describe the table in one line."""
         return f"{self.num_classes}x{self.width}, sparse, {self.negatives} negatives, {self.optimizer}"
 
-    def _coalesced(self, batches: list[_Touched]) -> _Touched:
-        """Add up the gradients of several batches, each row once."""
-        ids, places = torch.unique(torch.cat([batch.ids for batch in batches]), return_inverse=True)
-        rows = _gathered(self._tensors["weight"], ids)
-        gradients = torch.cat([batch.gradients for batch in batches])
-        return _Touched(ids, rows, torch.zeros_like(rows).index_add_(0, places, gradients))
-
-    def _move(self, touched: _Touched, learning_rate: float, scale: float) -> None:
-        parts = (torch.split(tensor, UPDATED_AT_ONCE) for tensor in touched)
-        for ids, rows, gradients in zip(*parts, strict=True):
-            state = {name: _gathered(tensor, ids) for name, tensor in self._tensors.items() if name != "weight"}
-            self.optimizer.update(rows, gradients if scale == 1 else gradients / scale, state, learning_rate)
+    def _move(self, ids: Tensor, gradients: Tensor, learning_rate: float, scale: float) -> None:
+        parts = (torch.split(tensor, UPDATED_AT_ONCE) for tensor in (ids, gradients))
+        for part, gradient in zip(*parts, strict=True):
+            state = {name: _gathered(tensor, part) for name, tensor in self._tensors.items()}
+            rows = state.pop("weight")
+            self.optimizer.update(rows, gradient if scale == 1 else gradient / scale, state, learning_rate)
             for name, values in {"weight": rows, **state}.items():
-                _wide(self._tensors[name]).index_copy_(0, ids, _wide(values))
+                _wide(self._tensors[name]).index_copy_(0, part, _wide(values))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SparseTable:  # noqa: FBT001, FBT002 - torch's
         """Follow the module to its device, and stay in float32."""
@@ -215,8 +216,9 @@ def _gathered(tensor: Tensor, ids: Tensor) -> Tensor:
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """View pairs of numbers as one each, where that goes: torch gathers and writes rows number by number."""
-    return tensor.view(torch.int64) if tensor.dim() > 1 and tensor.shape[1] % 2 == 0 else tensor
+    """View numbers of 64 bits, where that goes: torch gathers and writes rows number by number."""
+    fits = tensor.dim() > 1 and tensor.shape[-1] * tensor.dtype.itemsize % 8 == 0
+    return tensor.view(torch.int64) if fits else tensor
 
 
 def _gradient(selection: Selection) -> Tensor | None:
@@ -226,3 +228,12 @@ def _gradient(selection: Selection) -> Tensor | None:
         return None
     (here,) = torch.nonzero(selection.columns >= 0, as_tuple=True)
     return gradient.index_add_(0, selection.columns[here], own[here])
+
+
+def _coalesced(touched: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Add up the gradients ``[S, width]`` of several batches, each row once."""
+    if len(touched) == 1:
+        return touched[0]
+    ids, places = torch.unique(torch.cat([ids for ids, _ in touched]), return_inverse=True)
+    gradients = torch.cat([gradient for _, gradient in touched])
+    return ids, gradients.new_zeros(len(ids), gradients.shape[1]).index_add_(0, places, gradients)

@@ -39,7 +39,7 @@ def made(margin, **options):
     return SparseMarginSoftmaxLoss(MARGINS[margin](), embedding_dim=DIM, optimizer=AdamW(), **settings)
 
 
-def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, bad=None, **options):
+def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, bad=None, empty=None, **options):
     """Train on this rank's part of each batch, as DDP would, and write what became of it."""
     torch.manual_seed(0)
     network, loss = nn.Linear(6, DIM), made(margin, **options)
@@ -53,6 +53,8 @@ def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, 
         points = torch.randn(BATCH, 6, generator=chance)
         labels = torch.randint(loss.num_classes, (BATCH,), generator=chance)
         start, stop = CUTS[ranks][rank], CUTS[ranks][rank + 1]
+        if step == empty:
+            start = stop = 0
         network.zero_grad()
         part = points[start:stop]
         if step == bad and rank == 0:
@@ -149,6 +151,12 @@ def test_saved_right_after_a_step_it_goes_on_to_the_bit(train, tmp_path):
     resumed, whole = train(2, range(2, 4), load=saved), train(2, range(4))
     assert resumed["values"] == whole["values"][2:]
     assert all(torch.equal(resumed["rows"][name], whole["rows"][name]) for name in whole["rows"])
+
+
+def test_a_batch_without_an_image_on_any_rank_moves_nothing(train):
+    alone = train(1, range(4), empty=2)
+    assert alone["values"][2] == 0
+    assert_alike(train(3, range(4), empty=2), alone)
 
 
 def test_what_is_no_number_on_one_rank_is_left_out_on_all(train):

@@ -179,6 +179,29 @@ def test_a_label_out_of_range_is_named_with_the_range(made, kind, label):
         made(kind=kind)(torch.randn(3, 5), torch.tensor([0, label, 6]))
 
 
+@pytest.mark.parametrize("labels", [[0], [0, 1, 2, 3], [[0], [1], [2]], [0.0, 1.0, 2.0], [True, False, True]])
+def test_labels_that_are_no_numbers_of_classes_are_refused(made, kind, labels):
+    with pytest.raises(ValueError, match="3 embeddings need as many labels, whole numbers"):
+        made(kind=kind)(torch.randn(3, 5), torch.tensor(labels))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_labels_of_any_whole_numbers_will_do(made, batch, kind, dtype):
+    embeddings, labels = batch()
+    assert torch.equal(made(kind=kind)(embeddings, labels.to(dtype)), made(kind=kind)(embeddings, labels))
+
+
+def test_a_batch_of_no_images_changes_nothing(made, name, kind):
+    loss = made(name, kind)
+    state = copy.deepcopy(loss.state_dict())
+    embeddings = torch.zeros(0, 5, requires_grad=True)
+    value = loss(embeddings, torch.zeros(0, dtype=torch.int64))
+    value.backward()
+    assert value == 0
+    assert embeddings.grad.shape == (0, 5)
+    assert all(torch.equal(state[key], tensor) for key, tensor in loss.state_dict().items())
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from zoo_core.api import RunError
 from zoo_margin import SGD, Adagrad, AdamW, CosFace, SparseMarginSoftmaxLoss, pieces
+from zoo_margin.sampling import initial_rows
+from zoo_margin.table import DEVIATION
 
 CPU = torch.device("cpu")
 
 
-def made(names, dim=4, optimizer=None, seed=0):
+def made(names, dim=4, optimizer=None, seed=0, centers=1):
     return SparseMarginSoftmaxLoss(
         CosFace(0.4),
         embedding_dim=dim,
@@ -21,6 +26,7 @@ def made(names, dim=4, optimizer=None, seed=0):
         optimizer=optimizer or AdamW(),
         negatives=5,
         seed=seed,
+        centers=centers,
     )
 
 
@@ -35,6 +41,16 @@ def trained(names, steps=4, **options):
 
 def rows_of(loss):
     return loss.table.tensors(CPU)
+
+
+@contextmanager
+def unchanged(loss):
+    """Nothing of the table is another at the end."""
+    before = {name: tensor.clone() for name, tensor in rows_of(loss).items()}
+    step = loss.table.step
+    yield
+    assert all(torch.equal(before[name], tensor) for name, tensor in rows_of(loss).items())
+    assert loss.table.step == step
 
 
 NAMES = [f"card {number}" for number in range(30)]
@@ -70,36 +86,55 @@ def test_classes_find_their_rows_by_name(tmp_path):
     loss = trained(NAMES)
     loss.save_rows(tmp_path / "rows")
     names = ["new one", *reversed(NAMES[10:]), "new two"]
-    other = made(names, seed=7)
-    fresh = {name: tensor.clone() for name, tensor in rows_of(made(names, seed=7)).items()}
+    # What was there before is no part of it.
+    other = trained(names, seed=7)
     assert other.load_rows(tmp_path / "rows") == "20 classes as they were, 2 new, 10 gone"
     for name, tensor in rows_of(other).items():
         assert torch.equal(tensor[1:21], rows_of(loss)[name][10:].flip(0))
-        assert torch.equal(tensor[[0, 21]], fresh[name][[0, 21]])
+        new = initial_rows(30, 32, 4, seed=7, std=DEVIATION) if name == "weight" else torch.zeros_like(tensor[:2])
+        assert torch.equal(tensor[[0, 21]], new)
+
+
+def test_a_new_class_is_never_like_another_one(tmp_path):
+    first = made(NAMES)
+    first.save_rows(tmp_path / "1")
+    second = made([*"abc", *NAMES[5:]])
+    second.load_rows(tmp_path / "1")
+    second.save_rows(tmp_path / "2")
+    third = made([*"defghij", *NAMES[5:], *"abc"])
+    third.load_rows(tmp_path / "2")
+    rows = torch.cat([rows_of(first)["weight"], rows_of(third)["weight"][[*range(7), -3, -2, -1]]])
+    assert len(rows.unique(dim=0)) == 30 + 7 + 3
 
 
 def test_names_of_any_kind_survive(tmp_path):
-    names = ["Überweisung", "身分證", "a\nb", 'quo"te', "", "\udce9 from the file system"]
+    names = ["Überweisung", "身分證", "a\nb", "a\0b", 'quo"te', "", "\udce9 from the file system"]
     trained(names).save_rows(tmp_path / "rows")
-    assert made(names[::-1]).load_rows(tmp_path / "rows") == "6 classes as they were, 0 new, 0 gone"
+    assert made(names[::-1]).load_rows(tmp_path / "rows") == "7 classes as they were, 0 new, 0 gone"
+    assert made(["a", *names]).load_rows(tmp_path / "rows") == "7 classes as they were, 1 new, 0 gone"
 
 
 @pytest.mark.parametrize(
     ("other", "words"),
     [
         (lambda: made(NAMES, dim=5), "width is 4, but 5"),
+        (lambda: made(NAMES, dim=2, centers=2), "centers is 1, but 2"),
         (lambda: made(NAMES, optimizer=SGD()), "optimizer is AdamW, but SGD"),
         (lambda: made(["another", "pool"]), "not one of its 30 classes"),
         (lambda: made([*NAMES[:5], NAMES[0]]), "same name"),
     ],
-    ids=["width", "optimizer", "no class in common", "two of one name"],
+    ids=["width", "centers", "optimizer", "no class in common", "two of one name"],
 )
 def test_another_table_is_refused_and_nothing_is_made_anew(saved, other, words):
     table = other()
-    before = {name: tensor.clone() for name, tensor in rows_of(table).items()}
-    with pytest.raises(RunError, match=words):
+    with unchanged(table), pytest.raises(RunError, match=words):
         table.load_rows(saved[1])
-    assert all(torch.equal(before[name], tensor) for name, tensor in rows_of(table).items())
+
+
+def test_another_state_is_refused(tmp_path):
+    trained(NAMES, optimizer=SGD()).save_rows(tmp_path / "rows")
+    with pytest.raises(RunError, match="state is momentum_buffer, but nothing"):
+        made(NAMES, optimizer=SGD(momentum=0)).load_rows(tmp_path / "rows")
 
 
 def damage_nothing_there(folder):
@@ -127,19 +162,67 @@ def damage_half_a_piece(folder):
     piece.write_bytes(piece.read_bytes()[:-10])
 
 
-def damage_the_last_piece_is_unnamed(folder):
+def edit_manifest(folder, edit):
     manifest = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-    manifest["classes"] += 1
+    edit(manifest)
     (folder / "table.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def damage_the_last_piece_is_unnamed(folder):
+    edit_manifest(folder, lambda manifest: manifest.update(classes=manifest["classes"] + 1))
+
+
+def damage_no_step(folder):
+    edit_manifest(folder, lambda manifest: manifest.pop("step"))
+
+
+def damage_no_names(folder):
+    edit_manifest(folder, lambda manifest: manifest.pop("names"))
+
+
+def damage_two_pieces_in_each_others_place(folder):
+    one, two, *_ = sorted(folder.glob("rows-*"))
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(content)
+
+
+def damage_a_bit(folder):
+    piece = max(folder.glob("rows-*"))
+    content = bytearray(piece.read_bytes())
+    content[-3] ^= 4
+    piece.write_bytes(content)
+
+
+def edit_piece(folder, edit):
+    piece = max(folder.glob("rows-*"))
+    with safe_open(piece, framework="pt") as file:
+        facts = file.metadata()
+    save_file({name: edit(tensor) for name, tensor in load_file(piece).items()}, piece, facts)
+
+
+def damage_a_row_too_few(folder):
+    edit_piece(folder, lambda tensor: tensor[1:].clone())
+
+
+def damage_one_number_for_a_row(folder):
+    edit_piece(folder, lambda tensor: tensor[..., :1].clone())
+
+
+def damage_another_precision(folder):
+    edit_piece(folder, lambda tensor: tensor.half())
 
 
 @pytest.mark.parametrize(
     "damage", [value for name, value in list(globals().items()) if name.startswith("damage_")], ids=lambda f: f.__name__
 )
-def test_a_damaged_folder_is_an_error_that_names_it(saved, damage):
-    damage(saved[1])
-    with pytest.raises(RunError, match=str(saved[1])):
-        made(NAMES).load_rows(saved[1])
+def test_a_damaged_folder_is_an_error_that_names_it_and_changes_nothing(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 600)
+    trained(NAMES).save_rows(tmp_path / "rows")
+    damage(tmp_path / "rows")
+    other = trained(NAMES, seed=3)
+    with unchanged(other), pytest.raises(RunError, match=str(tmp_path / "rows")):
+        other.load_rows(tmp_path / "rows")
 
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
@@ -149,13 +232,14 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_saving_again_replaces_what_was_there(saved):
+def test_saving_again_is_refused_and_leaves_what_was_there(saved):
     loss, folder = saved
     loss.drop_gradients()
-    loss.save_rows(folder)
+    with pytest.raises(RunError, match="it is there already"):
+        loss.save_rows(folder)
     other = made(NAMES)
     other.load_rows(folder)
-    assert other.table.step == 5
+    assert other.table.step == 4
     assert [path.name for path in folder.parent.iterdir()] == ["rows"]
 
 

@@ -269,3 +269,55 @@ def test_a_step_makes_no_tensor_of_the_size_of_the_table():
     largest = max(event.cpu_memory_usage for event in profile.events())
     # The table is 12.8 MB; rows of 80 classes are 5 kB.
     assert 0 < largest < 200_000
+
+
+def test_a_step_between_two_backward_passes_of_one_graph_changes_neither():
+    loss = sparse(optimizer=SGD(momentum=0))
+    ((embeddings, labels),) = batches(1000, 8, 1)
+    value = loss(embeddings, labels)
+    value.backward(retain_graph=True)
+    first = embeddings.grad.clone()
+    loss.apply_gradients(0.1)
+    value.backward()
+    torch.testing.assert_close(embeddings.grad, 2 * first)
+
+
+def test_rows_that_came_between_a_batch_and_its_step_stay():
+    loss = sparse(optimizer=SGD(momentum=0))
+    ((embeddings, labels),) = batches(1000, 8, 1)
+    loss(embeddings, labels).backward()
+    rows_of(loss)["weight"].fill_(7)
+    loss.apply_gradients(1e-6)
+    torch.testing.assert_close(rows_of(loss)["weight"], torch.full((1000, 8), 7.0), rtol=0, atol=0.01)
+
+
+class Counting(SGD):
+    """Keeps state of all kinds."""
+
+    KINDS = (((2, 3), torch.float32), ((6,), torch.bfloat16), ((10,), torch.int8), ((8,), torch.int8), ((), torch.bool))
+
+    def state(self, rows, _width, device):
+        return {
+            str(n): torch.zeros(rows, *form, dtype=kind, device=device) for n, (form, kind) in enumerate(self.KINDS)
+        }
+
+    def update(self, rows, gradients, state, learning_rate):  # noqa: ARG002 - as RowOptimizer
+        for tensor in state.values():
+            tensor.logical_not_()
+
+
+def test_an_optimizer_may_keep_state_of_any_form():
+    loss = sparse(optimizer=Counting())
+    ((embeddings, labels),) = batches(1000, 8, 1)
+    loss(embeddings, labels).backward()
+    loss.apply_gradients(0.1)
+    for name in map(str, range(len(Counting.KINDS))):
+        state = rows_of(loss)[name]
+        assert state.reshape(1000, -1).any(dim=1).sum() == state.reshape(1000, -1).all(dim=1).sum() > 50
+        assert state[labels].all()
+
+
+@pytest.mark.parametrize("negatives", [0, -3, 2.5])
+def test_there_have_to_be_negatives(negatives):
+    with pytest.raises(ValueError, match="negatives is"):
+        sparse(negatives=negatives)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from zoo_core.contracts import KeepsRows
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class FollowProgress(Callback):
         cast("EmbeddingTraining", pl_module).follow(progress_of(trainer))
 
     def on_train_batch_end(
-        self, trainer: Trainer, _module: LightningModule, _outputs: object, _batch: object, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, _outputs: object, _batch: object, batch_idx: int
     ) -> None:
         """Look at the loss now and then: reading it waits for the device."""
         # Lightning validates what a time limit stops, but not what a limit of steps does.
@@ -71,8 +72,8 @@ class FollowProgress(Callback):
         if batch_idx % max(trainer.log_every_n_steps, 1):  # type: ignore[attr-defined] # Lightning sets it in a connector
             return
         loss = float(trainer.callback_metrics["train/loss"])
-        # A step that was left out is not the end of it.
-        if not math.isfinite(loss) and not cast("EmbeddingTraining", _module).left_out:
+        # A loss that keeps rows has such a step left out.
+        if not math.isfinite(loss) and not isinstance(pl_module.loss, KeepsRows):
             msg = f"the loss became {loss} by step {trainer.global_step}"
             hint = "lower optimizer.options.lr or set trainer.gradient_clip_val; the last checkpoint is from before"
             raise RunError(msg, hint=hint)

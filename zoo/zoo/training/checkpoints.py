@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo import folders
-from zoo.training.rows import drop_unnamed_rows
+from zoo.training.rows import drop_remnants
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             message = f"{path}: the checkpoint cannot be written: {_reason(error)}"
             hint = "make room and go on with --resume; the checkpoint from before is still there"
             raise RunError(message, hint=hint) from error
-        drop_unnamed_rows(Path(path).parent)
+        drop_remnants(Path(path).parent)
 
     def load_checkpoint(
         self,

@@ -49,9 +49,8 @@ class EmbeddingTraining(lightning.LightningModule):
         self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.progress = 0.0
-        # The last batch's embeddings and labels, and how many steps in a row were left out, for what watches the steps.
+        # The last batch's embeddings and labels, for what watches the steps.
         self.embedded: tuple[Tensor, Tensor] | None = None
-        self.left_out = 0
         # Of the run that a checkpoint is from, until the loaders say how many there are now.
         self.batches_per_epoch = 0
         # A digest of the names of the classes, whose order the loss's parameters have.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import distributed
 
 from zoo_core.errors import RunError
 
@@ -35,44 +37,90 @@ class StepRows(Callback):
     def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
         self.checkpoints = folder.checkpoints
         self.say = say
+        # Steps in a row that were left out.
+        self._left_out = 0
+        # Embeddings and labels of the batches of this step so far, and the buffers from before it.
+        self._batches: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._buffers: list[torch.Tensor] = []
+        # The step whose rows are written, and where.
+        self._written: tuple[int, Path] | None = None
+
+    def on_train_batch_start(
+        self, _trainer: Trainer, pl_module: LightningModule, _batch: object, _batch_index: int
+    ) -> None:
+        """Keep the buffers, such as running statistics: a forward pass moves them before anybody knows its numbers."""
+        if not self._buffers:
+            self._buffers = [buffer.clone() for buffer in pl_module.buffers()]
+
+    def on_before_backward(self, _trainer: Trainer, pl_module: LightningModule, _loss: torch.Tensor) -> None:
+        """Keep the batch, to name what is no number in it."""
+        embedded = cast("EmbeddingTraining", pl_module).embedded
+        if embedded is not None:
+            self._batches.append(embedded)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         """Move the rows, unless a gradient of the network or of the rows is no number: then nothing moves."""
-        module = cast("EmbeddingTraining", pl_module)
-        loss = cast("KeepsRows", module.loss)
+        loss = cast("KeepsRows", pl_module.loss)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         finite = not gradients or bool(torch.stack(torch._foreach_norm(gradients)).sum().isfinite())  # noqa: SLF001 - torch's own name for it
+        if trainer.world_size > 1:
+            finite = trainer.strategy.reduce_boolean_decision(finite, all=True)
         if finite:
             scale = scaler.get_scale() if scaler is not None else 1.0
             finite = loss.apply_gradients(optimizer.param_groups[0]["lr"], scale)
         else:
             loss.drop_gradients()
-        if finite:
-            module.left_out = 0
-            return
-        module.left_out += 1
-        reason = _first_bad(module)
-        for parameter in parameters:
-            parameter.grad = None
+        self._left_out = 0 if finite else self._left_out + 1
+        if not finite:
+            self._leave_out(trainer, pl_module, optimizer, scaled=scaler is not None)
+        self._batches.clear()
+        self._buffers.clear()
+
+    def _leave_out(
+        self, trainer: Trainer, module: LightningModule, optimizer: torch.optim.Optimizer, *, scaled: bool
+    ) -> None:
+        """Let the network's optimizer move nothing, put the buffers back, and say why."""
+        reason = self._reason(trainer, module)
+        # One that looks at the scaler's gradients by itself has to find them.
+        by_itself = scaled and getattr(optimizer, "_step_supports_amp_scaling", False)
+        for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
+            if by_itself and parameter.grad is not None:
+                parameter.grad.fill_(torch.nan)
+            else:
+                parameter.grad = None
+        with torch.no_grad():
+            for buffer, before in zip(module.buffers(), self._buffers, strict=True):
+                buffer.copy_(before)
         # With a scaler these are expected: it looks for the largest scale that fits.
-        if scaler is None:
+        if not scaled:
             self.say(f"step {trainer.global_step} is left out: {reason}")
-        if module.left_out == MOST_LEFT_OUT:
+        if self._left_out == MOST_LEFT_OUT:
             message = f"{MOST_LEFT_OUT} steps in a row were left out by step {trainer.global_step}: {reason}"
             hint = "lower optimizer.options.lr or set trainer.gradient_clip_val; the last checkpoint is from before"
             raise RunError(message, hint=hint)
 
+    def _reason(self, trainer: Trainer, module: LightningModule) -> str:
+        """Say which tensor is the first that is no number, of all ranks."""
+        order, words = _first_bad(module, self._batches)
+        if trainer.world_size == 1:
+            return words
+        found: list[tuple[int, str]] = [(0, "")] * trainer.world_size
+        distributed.all_gather_object(found, (order, words))
+        rank = min(range(len(found)), key=lambda rank: found[rank][0])
+        return f"{found[rank][1]}, on rank {rank}"
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write the rows, once for all checkpoints of a step."""
-        # Of several ranks the first one knows where the run is.
-        folder = trainer.strategy.broadcast(self.checkpoints / f"rows-{trainer.global_step:09d}")
-        if not trainer.strategy.broadcast(folder.is_dir()):
-            cast("KeepsRows", cast("EmbeddingTraining", pl_module).loss).save_rows(folder)
-        checkpoint[ROWS] = folder.name
+        if self._written is None or self._written[0] != trainer.global_step:
+            # Of several ranks the first one knows where the run is.
+            folder = trainer.strategy.broadcast(_new_folder(self.checkpoints, trainer.global_step))
+            cast("KeepsRows", pl_module.loss).save_rows(folder)
+            self._written = trainer.global_step, folder
+        checkpoint[ROWS] = self._written[1].name
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Read the rows of the checkpoint."""
@@ -80,30 +128,43 @@ class StepRows(Callback):
             hint = "model.loss.options.class_table.mode=dense is what it was trained with"
             raise RunError("the checkpoint has no rows of a class table beside it", hint=hint)
         folder = trainer.strategy.broadcast(self.checkpoints) / checkpoint[ROWS]
-        words = cast("KeepsRows", cast("EmbeddingTraining", pl_module).loss).load_rows(folder)
+        words = cast("KeepsRows", pl_module.loss).load_rows(folder)
         self.say(f"class table: {words}")
 
 
-def drop_unnamed_rows(checkpoints: Path) -> None:
-    """Delete the folders of rows that no checkpoint in the folder names any more."""
+def _new_folder(checkpoints: Path, step: int) -> Path:
+    """Name a folder that is not there: another one of that step belongs to a run that went on from elsewhere."""
+    endings = itertools.chain([""], (f"-{count}" for count in itertools.count(2)))
+    return next(folder for end in endings if not (folder := checkpoints / f"rows-{step:09d}{end}").exists())
+
+
+def drop_remnants(checkpoints: Path) -> None:
+    """Delete what a killed process left half written, and the folders of rows that no checkpoint names any more."""
+    for path in checkpoints.glob(".*.ckpt"):
+        path.unlink(missing_ok=True)
     folders = [*checkpoints.glob("rows-*"), *checkpoints.glob(".rows-*.part")]
     if not folders:
         return
-    named = {torch.load(path, weights_only=True, mmap=True).get(ROWS) for path in checkpoints.glob("*.ckpt")}
+    try:
+        named = {torch.load(path, weights_only=True, mmap=True).get(ROWS) for path in checkpoints.glob("*.ckpt")}
+    except Exception:  # noqa: BLE001 - zip, pickle and torch each have their own kinds of broken
+        # A damaged one may name any of them.
+        return
     for folder in folders:
         if folder.name not in named:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _first_bad(module: EmbeddingTraining) -> str:
-    """Say which tensor is the first on the way from the batch to the weights that is no number."""
-    embeddings, labels = module.embedded if module.embedded is not None else (torch.empty(0, 1), torch.empty(0))
-    (rows,) = torch.nonzero(~embeddings.isfinite().all(dim=1), as_tuple=True)
-    if len(rows):
-        shown = ", ".join(f"{row} (label {labels[row]})" for row in rows[:5].tolist())
-        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""  # noqa: PLR2004 - those shown
-        return f"the embeddings at {shown}{more} of the batch are no numbers"
+def _first_bad(module: LightningModule, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[int, str]:
+    """Say which tensor is the first on the way from the batch to the weights that is no number, and how far on."""
+    for number, (embeddings, labels) in enumerate(batches, 1):
+        (rows,) = torch.nonzero(~embeddings.isfinite().all(dim=1), as_tuple=True)
+        if len(rows):
+            shown = ", ".join(f"{row} (label {labels[row]})" for row in rows[:5].tolist())
+            more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""  # noqa: PLR2004 - those shown
+            batch = f"batch {number} of {len(batches)}" if len(batches) > 1 else "the batch"
+            return 0, f"the embeddings at {shown}{more} of {batch} are no numbers"
     for name, parameter in module.named_parameters():
         if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
-            return f"the gradient of {name} is no number"
-    return "the gradient of the class table is no number"
+            return 1, f"the gradient of {name} is no number"
+    return 2, "the gradient of the class table is no number"
