@@ -111,7 +111,10 @@ def table(rows: list[tuple[Variant, dict[str, float]]], shown: str) -> str:
     lines = [
         "# What each part is worth",
         "",
-        f"Made by `{shown}`: short trainings from random weights that differ from the first row in one thing.",
+        f"Short trainings of `{RECIPE}` from random weights, each differing from the first row in one thing, made by",
+        "",
+        f"    {shown}",
+        "",
         "Every row is one training: small differences are chance.",
         "",
         "| part | | TPR@1e-4 | TPR@1e-3 | TPR@1e-2 | AUC | rank-1 |",
