@@ -68,10 +68,16 @@ class DenseTable(nn.Module):
         return functional.cross_entropy(SCALE * (cosines.clamp(-1, 1) - margin), labels)
 
 
-def steps_of(mode: str, optimizer: str, classes: int, options: argparse.Namespace) -> list[dict[str, float]]:
+def steps_of(
+    mode: str,
+    optimizer: str,
+    classes: int,
+    negatives: int,
+    products: Callable[[], None],
+    options: argparse.Namespace,
+) -> list[dict[str, float]]:
     """Make steps, and return the milliseconds of the parts of each."""
     by_row, of_torch = OPTIMIZERS[optimizer]
-    negatives = classes // 10 if mode == "rate" else min(options.negatives, classes)
     chance = torch.Generator().manual_seed(0)
     dense = DenseTable(classes, options.dim, negatives) if mode == "dense" else None
     sparse = SparseMarginSoftmaxLoss(
@@ -79,7 +85,6 @@ def steps_of(mode: str, optimizer: str, classes: int, options: argparse.Namespac
     )
     updates = of_torch(dense.parameters()) if dense else None
     select = sparse.table.select
-    products = matrix_products(options.batch, options.dim, negatives + options.batch)
     steps = []
     for _ in range(options.warm_up + options.steps):
         embeddings = torch.randn(options.batch, options.dim, generator=chance).requires_grad_()
@@ -125,13 +130,16 @@ def matrix_products(batch: int, dim: int, classes: int) -> Callable[[], None]:
 
 def measure(mode: str, optimizer: str, classes: int, options: argparse.Namespace) -> dict[str, Any]:
     """Measure one row in this process."""
+    negatives = classes // 10 if mode == "rate" else min(options.negatives, classes)
     # What torch itself takes when it first multiplies is not the table's.
+    products = matrix_products(options.batch, options.dim, negatives + options.batch)
+    products()
     torch.randn(64, 64).requires_grad_().matmul(torch.randn(64, 64)).sum().backward()
     # A training loop has images in memory. Without any, the C library gives memory back after each step, and to get
     # it again takes a third of the next.
     torch.empty(8 * 2**20)
     before = resident("VmRSS")
-    steps = steps_of(mode, optimizer, classes, options)
+    steps = steps_of(mode, optimizer, classes, negatives, products, options)
     whole = [sum(step[part] for part in PARTS) for step in steps]
     return {
         "step_ms": round(median(whole), 2),
