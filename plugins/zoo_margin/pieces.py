@@ -95,7 +95,7 @@ def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
         if failures:
             if rank == 0:
                 shutil.rmtree(part, ignore_errors=True)
-            hint = "take a new folder on a disk with room"
+            hint = "make room and go on, or take a new folder"
             raise RunError(f"{folder}: the class table cannot be written: {failures[0]}", hint=hint)
 
 
