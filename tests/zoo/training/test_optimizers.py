@@ -45,6 +45,8 @@ def test_norms_biases_and_the_class_table_are_not_decayed():
     [
         ("AdamW", {"weight_decay": 0, "lr": -1}, "optimizer.options.lr"),
         ("AdamW", {"lr": "fast"}, "optimizer.options.lr"),
+        ("AdamW", {"lr": float("inf"), "eps": 1e-8}, "optimizer.options.lr"),
+        ("SGD", {"weight_decay": float("nan")}, "optimizer.options.weight_decay"),
         ("AdamW", {"betas": [0.9, 2]}, "optimizer.options.betas"),
         ("SGD", {"nesterov": True}, "optimizer.options.nesterov"),
         ("AdamW", {"fused": True, "foreach": True}, "optimizer.options"),

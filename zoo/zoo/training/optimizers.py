@@ -75,6 +75,10 @@ def _failure(name: str, options: dict[str, Any], device: torch.device) -> Except
             for parameter in group["params"]:
                 parameter.grad = torch.ones_like(parameter)
         optimizer.step()
+        if not all(
+            bool(parameter.isfinite().all()) for group in optimizer.param_groups for parameter in group["params"]
+        ):
+            return ValueError("a step with these options is no number")
     except Exception as error:  # noqa: BLE001 - each optimizer refuses in its own way
         return error
     return None
