@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_margin import exchange, pieces
+from zoo_margin.class_names import ClassNames
 from zoo_margin.margin_softmax import MarginSoftmax, MarginSoftmaxArguments
 from zoo_margin.sampling import initial_rows
 from zoo_margin.table import DEVIATION, Selection, SparseTable
@@ -132,7 +133,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
     ) -> None:
         super().__init__(margin, **others)
         self.lr_factor = lr_factor
-        self.names = pieces.ClassNames(classes, self.num_classes)
+        self.names = ClassNames(classes, self.num_classes)
         self.table = SparseTable(
             self.num_classes,
             self.width,

@@ -7,12 +7,10 @@ a range of classes, ``weight`` and the optimizer's state, and in its metadata wh
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
 import zlib
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -24,40 +22,15 @@ from zoo_core.api import RunError
 from zoo_margin.exchange import shard, world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from zoo_margin.class_names import ClassNames
     from zoo_margin.table import SparseTable
 
 FORMAT = 1
 PIECE_BYTES = 64 * 2**20
 MANIFEST, NAMES = "table.json", "classes.json"
-
-
-class ClassNames:
-    """The names of a table's classes, which are read only when they are needed: there may be millions.
-
-    Args:
-        names: one a class; default: their numbers.
-        count: how many classes there are.
-    """
-
-    def __init__(self, names: Sequence[str] | None, count: int) -> None:
-        if names is not None and len(names) != count:
-            raise ValueError(f"{len(names)} names of {count} classes")
-        self._names = names
-        self._count = count
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the names in their order."""
-        digest = hashlib.sha256()
-        for name in self:
-            digest.update(_json(name))
-        return digest.hexdigest()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names) if self._names is not None else map(str, range(self._count))
 
 
 def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
