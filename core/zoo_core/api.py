@@ -13,46 +13,34 @@ if TYPE_CHECKING:
         AffineMap,
         Augmentation,
         Backbone,
+        BlockedDataset,
         Dataset,
         DeviceAugmentation,
         ExportWrapper,
         FeatureLevel,
         FollowsProgress,
+        HasClassTable,
+        HasProvenance,
+        HasScaleAndMargin,
         Head,
         Loss,
+        OwnsClassTable,
         Preprocessing,
         Sample,
+        SliceableStream,
         StreamingDataset,
         Teacher,
         TrainedModel,
         UInt8Image,
     )
-
-_CONTRACTS = frozenset(
-    {
-        "AffineMap",
-        "Augmentation",
-        "Backbone",
-        "Dataset",
-        "DeviceAugmentation",
-        "ExportWrapper",
-        "FeatureLevel",
-        "FollowsProgress",
-        "Head",
-        "Loss",
-        "Preprocessing",
-        "Sample",
-        "StreamingDataset",
-        "Teacher",
-        "TrainedModel",
-        "UInt8Image",
-    },
-)
+    from zoo_core.near_duplicates import near_duplicates
+    from zoo_core.seeding import seeded_generator
 
 __all__ = [
     "AffineMap",
     "Augmentation",
     "Backbone",
+    "BlockedDataset",
     "ComponentError",
     "ComponentFamily",
     "ComponentSpec",
@@ -61,13 +49,18 @@ __all__ = [
     "ExportWrapper",
     "FeatureLevel",
     "FollowsProgress",
+    "HasClassTable",
+    "HasProvenance",
+    "HasScaleAndMargin",
     "Head",
     "Loss",
+    "OwnsClassTable",
     "Preprocessing",
     "RecipeError",
     "RemoteError",
     "RunError",
     "Sample",
+    "SliceableStream",
     "StreamingDataset",
     "Teacher",
     "TrainedModel",
@@ -76,14 +69,23 @@ __all__ = [
     "UsageError",
     "ZooError",
     "hookimpl",
+    "near_duplicates",
+    "seeded_generator",
 ]
+
+# What needs numpy is imported when it is asked for: a manifest does not ask, and listing plugins stays instant.
+_HOMES = {"near_duplicates": "zoo_core.near_duplicates", "seeded_generator": "zoo_core.seeding"}
 
 
 def __getattr__(name: str) -> object:
-    # The contracts need numpy; a manifest does not, and listing plugins must stay instant.
-    if name in _CONTRACTS:
-        from zoo_core import contracts  # noqa: PLC0415 - see above
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module  # noqa: PLC0415 - see above
 
-        return getattr(contracts, name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    return getattr(import_module(_HOMES.get(name, "zoo_core.contracts")), name)
+
+
+def __dir__() -> list[str]:
+    # With it, help(zoo_core.api) shows every protocol.
+    return __all__

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -59,7 +59,7 @@ class Backbone(Protocol):
     ``forward`` takes ``images float32 [N, 3, H, W]``, RGB in 0..1, normalises them itself as ``preprocessing``
     says, and returns one ``[N, channels, ceil(H / stride), ceil(W / stride)]`` tensor a feature level.
     A factory parameter called ``pretrained`` is set to ``False`` when zoo restores weights from a checkpoint.
-    An attribute ``provenance: dict[str, str]``, if there, goes into the run's record (where weights came from).
+    One that starts from published weights may say so: see ``HasProvenance``.
     """
 
     feature_levels: tuple[FeatureLevel, ...]
@@ -68,6 +68,13 @@ class Backbone(Protocol):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the feature pyramid of ``images``."""
         ...
+
+
+@runtime_checkable
+class HasProvenance(Protocol):
+    """A backbone or teacher that says where its weights came from; the run's record keeps it."""
+
+    provenance: Mapping[str, str]
 
 
 @runtime_checkable
@@ -99,35 +106,58 @@ class FollowsProgress(Protocol):
 
 
 @runtime_checkable
-class KeepsRows(Protocol):
-    """A loss with a table that no optimizer, DDP, clipping, averaging or ``state_dict`` sees, and that moves it itself.
-
-    Each rank may keep a share of it. All methods are called on all ranks.
-    """
+class HasScaleAndMargin(Protocol):
+    """A loss whose scale and margin are written into the training curves."""
 
     @property
-    def rows_summary(self) -> str:
-        """What it keeps and the memory that takes, in a few words. Other losses may have this, too."""
+    def scale(self) -> float:
+        """The scale that the next step uses."""
         ...
+
+    @property
+    def margin(self) -> float:
+        """The margin that the next step uses."""
+        ...
+
+
+@runtime_checkable
+class HasClassTable(Protocol):
+    """A loss that says before training what class table it holds."""
+
+    @property
+    def class_table_summary(self) -> str:
+        """The rows of the class table and the memory they take, in a few words."""
+        ...
+
+
+@runtime_checkable
+class OwnsClassTable(HasClassTable, Protocol):
+    """A loss that moves its class table itself: no optimizer, DDP, clipping, averaging or ``state_dict`` sees it.
+
+    Each rank may keep a share of the rows. All methods are called on all ranks.
+    """
 
     def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:
         """Make a step with the gradients of all backward passes since the last one.
 
-        ``learning_rate`` is what the network's optimizer takes in this step; the loss was multiplied with ``scale``
+        ``learning_rate`` is what the network's optimizer takes in this step; the loss was multiplied by ``scale``
         before the backward pass. Returns whether all gradients of all ranks were finite; no rank moves where not.
         """
         ...
 
     def drop_gradients(self) -> None:
-        """Leave this step out, as the network's optimizer does."""
+        """Skip this step, as the network's optimizer does."""
         ...
 
-    def save_rows(self, folder: Path) -> None:
+    def save_class_table(self, folder: Path) -> None:
         """Write everything to the new ``folder``, whole or not at all; raises ``RunError``."""
         ...
 
-    def load_rows(self, folder: Path) -> str:
-        """Read what ``save_rows`` wrote, on any number of ranks, and say what became of it; raises ``RunError``."""
+    def load_class_table(self, folder: Path) -> str:
+        """Read what ``save_class_table`` wrote, on any number of ranks, and say what became of the classes.
+
+        Raises ``RunError`` where the folder cannot be read, is not whole or holds another table.
+        """
         ...
 
 
@@ -135,9 +165,7 @@ class KeepsRows(Protocol):
 class Dataset(Protocol):
     """A map-style dataset; the same index gives the same sample in every process.
 
-    ``__getitem__`` raises ``UnreadableSample`` for a sample that is there but broken. An attribute
-    ``runs: tuple[int, int] | None``, if there, is ``(samples a run, runs at a time)``: so many samples one after the
-    other are cheap to read together, and of so many runs at a time. Training takes runs in random order, by windows.
+    ``__getitem__`` raises ``UnreadableSample`` for a sample that is there but broken.
     """
 
     classes: Sequence[str]
@@ -148,14 +176,21 @@ class Dataset(Protocol):
 
 
 @runtime_checkable
+class BlockedDataset(Dataset, Protocol):
+    """A dataset whose samples are cheap to read by blocks: training shuffles a few blocks at a time.
+
+    ``blocks`` is ``(samples per block, blocks at a time)``, or ``None`` where any order is as cheap. The number of
+    samples is a multiple of a block. Training takes blocks in random order, and shuffles what those at hand hold.
+    """
+
+    blocks: tuple[int, int] | None
+
+
+@runtime_checkable
 class StreamingDataset(Protocol):
     """A dataset that can only be read from its beginning: shards, or what outgrows a disk. For training.
 
     ``length`` is the number of samples of one pass, or ``None`` where it is not known before.
-
-    A method ``part(first, last, parts, *, epoch, seed)``, if there, is read in place of ``stream`` by training: of a
-    pass cut into ``parts`` alike, those from ``first`` to ``last`` (without it). Each reader then asks for as many as
-    it has batches; all parts together are every sample exactly once.
     """
 
     classes: Sequence[str]
@@ -168,6 +203,23 @@ class StreamingDataset(Protocol):
 
         All ``world_size * workers`` readers together get every sample exactly once. ``index`` is the sample's own:
         another epoch or number of readers does not change it. A broken sample comes as its error, not raised.
+        """
+        ...
+
+
+@runtime_checkable
+class SliceableStream(StreamingDataset, Protocol):
+    """A stream of which a reader can ask for any slice of a pass: training then reads each batch's worth once.
+
+    Each reader asks for as many slices as it has batches.
+    """
+
+    def stream_slices(
+        self, first: int, last: int, slices: int, *, epoch: int, seed: int
+    ) -> Iterator[tuple[int, Sample | UnreadableSample]]:
+        """Read slices ``first`` to ``last - 1`` of a pass that is cut into ``slices`` equal ones.
+
+        All slices together are every sample exactly once; samples come as from ``stream``.
         """
         ...
 
@@ -190,7 +242,7 @@ class Teacher(Protocol):
     """A ``torch.nn.Module`` from pixels to features, whose likeness a student's embeddings are to follow.
 
     ``forward`` takes ``images float32 [N, 3, H, W]`` of its own ``image_size`` (H, W), RGB in 0..1, normalises them
-    itself, and returns ``[N, D]``. An attribute ``provenance: dict[str, str]``, if there, goes into the run's record.
+    itself, and returns ``[N, D]``. It may say where its weights came from: see ``HasProvenance``.
     """
 
     image_size: tuple[int, int]

@@ -30,7 +30,7 @@ class SyntheticDocuments:
         cache_mb: memory for printed templates, in each process that reads.
 
     Attributes:
-        runs: where the memory is too small for all templates, ``(samples of a template, templates at a time)``: to be
+        blocks: where the memory is too small for all templates, ``(samples of a template, templates at a time)``: to be
             read in this way, each is printed once for all its samples. Otherwise ``None``.
     """
 
@@ -51,7 +51,7 @@ class SyntheticDocuments:
         self._limit = self._room = cache_mb * 2**20
         kept = max(1, self._limit // TEMPLATE_BYTES)
         # Half of them: while one window ends the next one begins.
-        self.runs = (samples_per_template, max(1, kept // 2)) if templates > kept else None
+        self.blocks = (samples_per_template, max(1, kept // 2)) if templates > kept else None
 
     def __len__(self) -> int:
         return len(self.classes) * self._samples

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable  # noqa: TC003 - a field's type
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-from numpy.random.bit_generator import ISeedSequence
 
+from zoo_core.api import seeded_generator
 from zoo_documents import bank_cards, cards, others, sheets
 from zoo_documents.fields import Field, gathered, wear
 from zoo_documents.pages import Page
@@ -86,20 +84,9 @@ class Template:
         return image
 
 
-class _Digest(ISeedSequence):
-    """The state of a generator from a hash: a fifth of the time that numpy's own ``SeedSequence`` takes."""
-
-    def __init__(self, text: str) -> None:
-        self._words = np.frombuffer(blake2b(text.encode(), digest_size=32).digest(), "<u8").astype(np.uint64)
-
-    def generate_state(self, n_words: int, dtype: object = np.uint64) -> npt.NDArray[np.uint64]:  # noqa: ARG002 - PCG64 asks for four of uint64
-        """Return the 256 bits that PCG64 asks for."""
-        return self._words[:n_words]
-
-
 def key(seed: int, split: Split, *numbers: int | str) -> np.random.Generator:
     """Return the generator of one thing: the same in every process, another for another split."""
-    return np.random.Generator(np.random.PCG64(_Digest(repr((seed, split, *numbers)))))  # type: ignore[arg-type] # its stubs forget ISeedSequence
+    return seeded_generator(repr((seed, split, *numbers)).encode())
 
 
 def original_of(number: int) -> int | None:

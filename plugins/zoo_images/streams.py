@@ -132,15 +132,15 @@ class ShardReader:
     ) -> Iterator[tuple[int, Sample | UnreadableSample]]:
         """Read one pass as one of ``world_size * workers`` readers; see ``StreamingDataset``."""
         reader = rank * workers + worker
-        return self.part(reader, reader + 1, world_size * workers, epoch=epoch, seed=seed)
+        return self.stream_slices(reader, reader + 1, world_size * workers, epoch=epoch, seed=seed)
 
-    def part(
-        self, first: int, last: int, parts: int, *, epoch: int, seed: int
+    def stream_slices(
+        self, first: int, last: int, slices: int, *, epoch: int, seed: int
     ) -> Iterator[tuple[int, Sample | UnreadableSample]]:
-        """Read parts ``first`` to ``last``, without it, of one pass; see ``StreamingDataset``."""
-        pieces = deal(self._shards, first, last, parts, key=(seed, epoch, _ORDER))
+        """Read slices ``first`` to ``last - 1`` of one pass; see ``SliceableStream``."""
+        pieces = deal(self._shards, first, last, slices, key=(seed, epoch, _ORDER))
         encoded = (item for piece in pieces for item in self._read(piece))
-        generator = np.random.default_rng((seed, epoch, _BUFFER, first, parts))
+        generator = np.random.default_rng((seed, epoch, _BUFFER, first, slices))
         for index, item in shuffled(encoded, self._shuffle_buffer, generator, at_once=_is_unreadable):
             yield index, item if isinstance(item, UnreadableSample) else self._decode(item)
 

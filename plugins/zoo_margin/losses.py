@@ -68,7 +68,7 @@ class MarginSoftmaxLoss(MarginSoftmax):
         self.weight = nn.Parameter(initial_rows(0, self.num_classes, self.width, seed=seed, std=DEVIATION))
 
     @property
-    def rows_summary(self) -> str:
+    def class_table_summary(self) -> str:
         """The table and the memory it takes, in a few words."""
         return (
             f"{self.num_classes:,} rows of {self.weight.shape[1]}, all in every step, {_size(self.weight.nbytes)}, "
@@ -165,7 +165,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
         """Forget the gradients, where the network's optimizer skips its step."""
         self.table.drop_gradients()
 
-    def save_rows(self, folder: Path) -> None:
+    def save_class_table(self, folder: Path) -> None:
         """Write rows and state of all ranks to the new ``folder``, whole or not at all; to be called on all ranks.
 
         Raises:
@@ -173,8 +173,8 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
         """
         pieces.save(self.table, self.names, folder)
 
-    def load_rows(self, folder: Path) -> str:
-        """Read what ``save_rows`` wrote, on any number of ranks, and return what became of the classes in a few words.
+    def load_class_table(self, folder: Path) -> str:
+        """Read what ``save_class_table`` wrote, on any number of ranks, and say what became of the classes.
 
         Raises:
             RunError: it cannot be read, is not whole, or is of another table.
@@ -182,7 +182,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
         return pieces.load(self.table, self.names, folder)
 
     @property
-    def rows_summary(self) -> str:
+    def class_table_summary(self) -> str:
         """The table and the memory it takes, in a few words."""
         table = self.table
         return (

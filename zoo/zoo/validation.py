@@ -11,9 +11,9 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from zoo import preprocessing
 from zoo.batches import collate, to_pixels
 from zoo.skipping import Skipped
+from zoo_core import images as preprocessing
 from zoo_core.errors import UnreadableSample
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, 
     if load:
         network.load_state_dict(torch.load(load / "network.pt"))
         loss.load_state_dict(torch.load(load / "loss.pt"))
-        loss.load_rows(load / "rows")
+        loss.load_class_table(load / "rows")
     values, applied = [], []
     for step in steps:
         chance = torch.Generator().manual_seed(step)
@@ -68,7 +68,7 @@ def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, 
         applied.append(loss.apply_gradients(0.05))
         values.append(value.item())
     if save:
-        loss.save_rows(save / "rows")
+        loss.save_class_table(save / "rows")
         torch.save(network.state_dict(), save / "network.pt")
         torch.save(loss.state_dict(), save / "loss.pt")
     rows = {name: tensor.clone() for name, tensor in loss.table.tensors(CPU).items()}

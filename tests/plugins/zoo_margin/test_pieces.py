@@ -59,7 +59,7 @@ NAMES = [f"card {number}" for number in range(30)]
 @pytest.fixture
 def saved(tmp_path):
     loss = trained(NAMES)
-    loss.save_rows(tmp_path / "rows")
+    loss.save_class_table(tmp_path / "rows")
     return loss, tmp_path / "rows"
 
 
@@ -74,9 +74,9 @@ def piece_bytes(request, monkeypatch):
 )
 def test_what_is_saved_is_loaded_to_the_byte(tmp_path, optimizer):
     loss = trained(NAMES, optimizer=optimizer)
-    loss.save_rows(tmp_path / "rows")
+    loss.save_class_table(tmp_path / "rows")
     other = made(NAMES, optimizer=optimizer, seed=7)
-    assert other.load_rows(tmp_path / "rows") == "30 classes as they were"
+    assert other.load_class_table(tmp_path / "rows") == "30 classes as they were"
     assert other.table.step == 4
     assert all(torch.equal(rows_of(other)[name], tensor) for name, tensor in rows_of(loss).items())
 
@@ -84,11 +84,11 @@ def test_what_is_saved_is_loaded_to_the_byte(tmp_path, optimizer):
 @pytest.mark.usefixtures("piece_bytes")
 def test_classes_find_their_rows_by_name(tmp_path):
     loss = trained(NAMES)
-    loss.save_rows(tmp_path / "rows")
+    loss.save_class_table(tmp_path / "rows")
     names = ["new one", *reversed(NAMES[10:]), "new two"]
     # What was there before is no part of it.
     other = trained(names, seed=7)
-    assert other.load_rows(tmp_path / "rows") == "20 classes as they were, 2 new, 10 gone"
+    assert other.load_class_table(tmp_path / "rows") == "20 classes as they were, 2 new, 10 gone"
     for name, tensor in rows_of(other).items():
         assert torch.equal(tensor[1:21], rows_of(loss)[name][10:].flip(0))
         new = initial_rows(30, 32, 4, seed=7, std=DEVIATION) if name == "weight" else torch.zeros_like(tensor[:2])
@@ -97,21 +97,21 @@ def test_classes_find_their_rows_by_name(tmp_path):
 
 def test_a_new_class_is_never_like_another_one(tmp_path):
     first = made(NAMES)
-    first.save_rows(tmp_path / "1")
+    first.save_class_table(tmp_path / "1")
     second = made([*"abc", *NAMES[5:]])
-    second.load_rows(tmp_path / "1")
-    second.save_rows(tmp_path / "2")
+    second.load_class_table(tmp_path / "1")
+    second.save_class_table(tmp_path / "2")
     third = made([*"defghij", *NAMES[5:], *"abc"])
-    third.load_rows(tmp_path / "2")
+    third.load_class_table(tmp_path / "2")
     rows = torch.cat([rows_of(first)["weight"], rows_of(third)["weight"][[*range(7), -3, -2, -1]]])
     assert len(rows.unique(dim=0)) == 30 + 7 + 3
 
 
 def test_names_of_any_kind_survive(tmp_path):
     names = ["Überweisung", "身分證", "a\nb", "a\0b", 'quo"te', "", "\udce9 from the file system"]
-    trained(names).save_rows(tmp_path / "rows")
-    assert made(names[::-1]).load_rows(tmp_path / "rows") == "7 classes as they were, 0 new, 0 gone"
-    assert made(["a", *names]).load_rows(tmp_path / "rows") == "7 classes as they were, 1 new, 0 gone"
+    trained(names).save_class_table(tmp_path / "rows")
+    assert made(names[::-1]).load_class_table(tmp_path / "rows") == "7 classes as they were, 0 new, 0 gone"
+    assert made(["a", *names]).load_class_table(tmp_path / "rows") == "7 classes as they were, 1 new, 0 gone"
 
 
 @pytest.mark.parametrize(
@@ -128,13 +128,13 @@ def test_names_of_any_kind_survive(tmp_path):
 def test_another_table_is_refused_and_nothing_is_made_anew(saved, other, words):
     table = other()
     with unchanged(table), pytest.raises(RunError, match=words):
-        table.load_rows(saved[1])
+        table.load_class_table(saved[1])
 
 
 def test_another_state_is_refused(tmp_path):
-    trained(NAMES, optimizer=SGD()).save_rows(tmp_path / "rows")
+    trained(NAMES, optimizer=SGD()).save_class_table(tmp_path / "rows")
     with pytest.raises(RunError, match="state is momentum_buffer, but nothing"):
-        made(NAMES, optimizer=SGD(momentum=0)).load_rows(tmp_path / "rows")
+        made(NAMES, optimizer=SGD(momentum=0)).load_class_table(tmp_path / "rows")
 
 
 def damage_nothing_there(folder):
@@ -218,17 +218,17 @@ def damage_another_precision(folder):
 )
 def test_a_damaged_folder_is_an_error_that_names_it_and_changes_nothing(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(pieces, "PIECE_BYTES", 600)
-    trained(NAMES).save_rows(tmp_path / "rows")
+    trained(NAMES).save_class_table(tmp_path / "rows")
     damage(tmp_path / "rows")
     other = trained(NAMES, seed=3)
     with unchanged(other), pytest.raises(RunError, match=str(tmp_path / "rows")):
-        other.load_rows(tmp_path / "rows")
+        other.load_class_table(tmp_path / "rows")
 
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be written"):
-        trained(NAMES).save_rows(tmp_path / "file" / "rows")
+        trained(NAMES).save_class_table(tmp_path / "file" / "rows")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -236,9 +236,9 @@ def test_saving_again_is_refused_and_leaves_what_was_there(saved):
     loss, folder = saved
     loss.drop_gradients()
     with pytest.raises(RunError, match="it is there already"):
-        loss.save_rows(folder)
+        loss.save_class_table(folder)
     other = made(NAMES)
-    other.load_rows(folder)
+    other.load_class_table(folder)
     assert other.table.step == 4
     assert [path.name for path in folder.parent.iterdir()] == ["rows"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from zoo_core.contracts import KeepsRows
+from zoo_core.contracts import OwnsClassTable
 from zoo_margin import SGD, Adagrad, AdamW, ArcFace, CosFace, MarginSoftmaxLoss, SparseMarginSoftmaxLoss, SparseTable
 
 CPU = torch.device("cpu")
@@ -207,8 +207,8 @@ def test_no_optimizer_and_no_state_dict_sees_the_rows():
     rows_of(loss)
     assert list(loss.parameters()) == []
     assert set(loss.state_dict()) == {"own_cosine"}
-    assert isinstance(loss, KeepsRows)
-    assert not isinstance(MarginSoftmaxLoss(CosFace(0.4), embedding_dim=2, num_classes=3), KeepsRows)
+    assert isinstance(loss, OwnsClassTable)
+    assert not isinstance(MarginSoftmaxLoss(CosFace(0.4), embedding_dim=2, num_classes=3), OwnsClassTable)
 
 
 def test_half_precision_and_copies_leave_the_rows_as_they_are():
@@ -255,7 +255,8 @@ def test_a_network_learns_classes_it_samples():
 
 def test_the_summary_says_what_it_takes():
     assert (
-        sparse(1_000_000, 8192, 128).rows_summary == "1,000,000 rows of 128, 8,192 sampled a step, AdamW by row, 1.5 GB"
+        sparse(1_000_000, 8192, 128).class_table_summary
+        == "1,000,000 rows of 128, 8,192 sampled a step, AdamW by row, 1.5 GB"
     )
 
 

@@ -79,7 +79,7 @@ def test_the_file_computes_what_the_checkpoint_does(exported, torch_model, train
 
 
 def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_model, tmp_path):
-    from zoo import preprocessing
+    from zoo_core import images as preprocessing
 
     verified = exported(*PIXELS)
     write_graph(verified, tmp_path / "pixels.onnx")

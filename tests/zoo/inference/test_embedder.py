@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from zoo.inference.embedder import Embedder
-from zoo.preprocessing import read_image
 from zoo_core.errors import RunError, UsageError
+from zoo_core.images import read_image
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path,
     """The fenced block, as it stands, in a process that cannot import zoo; the download is from a local cache."""
     from zoo.folders import RunFolder
     from zoo.inference.embedder import Embedder
-    from zoo.preprocessing import read_image
+    from zoo_core.images import read_image
 
     run = RunFolder.open(make_run(**graph))
     facts = gather(run, load_run_recipe(run))

@@ -170,9 +170,9 @@ def test_each_sample_s_chance_is_its_own_and_the_same_everywhere():
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 50), st.integers(0, 99))
-def test_runs_are_read_a_window_at_a_time_and_every_sample_once(runs, run, window, key):
+def test_blocks_are_read_a_window_at_a_time_and_every_sample_once(runs, run, window, key):
     length = runs * run
-    order = shuffled_in_windows(np.arange(length), length, [key], run=run, window=window)
+    order = shuffled_in_windows(np.arange(length), length, [key], block=run, window=window)
 
     assert sorted(order.tolist()) == list(range(length))
     for start in range(0, length, window * run):
@@ -180,11 +180,11 @@ def test_runs_are_read_a_window_at_a_time_and_every_sample_once(runs, run, windo
         # All samples of each run within the window, and none of another.
         assert set(np.bincount(held, minlength=runs).tolist()) <= {0, run}
     part = np.arange(length)[:: max(1, run - 1)]
-    assert shuffled_in_windows(part, length, [key], run=run, window=window).tolist() == order[part].tolist()
+    assert shuffled_in_windows(part, length, [key], block=run, window=window).tolist() == order[part].tolist()
 
 
-def test_a_window_mixes_its_runs():
-    order = shuffled_in_windows(np.arange(1000), 1000, [0], run=10, window=20) // 10
+def test_a_window_mixes_its_blocks():
+    order = shuffled_in_windows(np.arange(1000), 1000, [0], block=10, window=20) // 10
     assert len(set(order[:40].tolist())) > 15
     assert order[:200].tolist() != sorted(order[:200].tolist())
 
@@ -192,13 +192,13 @@ def test_a_window_mixes_its_runs():
 def test_training_reads_more_templates_than_are_kept_in_windows(prepare):
     training = prepare("data.train.options.templates=200", "data.train.options.cache_mb=1")
     # A megabyte keeps some twenty.
-    samples, at_a_time = training.sources[0].dataset.runs
+    samples, at_a_time = training.sources[0].dataset.blocks
     assert samples == 8
     assert 5 < at_a_time < 15
-    assert prepare().sources[0].dataset.runs is None
+    assert prepare().sources[0].dataset.blocks is None
 
 
 def test_a_sampler_takes_a_window_of_runs_at_a_time():
-    sampler = StreamSampler([160], runs=[(8, 5)], samples_per_epoch=160, seed=0)
+    sampler = StreamSampler([160], blocks=[(8, 5)], samples_per_epoch=160, seed=0)
     first = [index // 8 for _, index in list(sampler)[:40]]
     assert len(set(first)) == 5

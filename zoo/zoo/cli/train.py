@@ -140,7 +140,7 @@ def _announce(training: Training) -> None:
         f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
         f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
     )
-    if summary := getattr(training.loss, "rows_summary", None):
+    if summary := getattr(training.loss, "class_table_summary", None):
         say(f"class table: {summary}")
     if training.learning_rate_factor != 1:
         factor, batch = training.learning_rate_factor, training.batch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from zoo import preprocessing
+from zoo_core import images as preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

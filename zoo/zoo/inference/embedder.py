@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from zoo.folders import ArtifactFolder
 from zoo.graph import Graph, open_graph
-from zoo.preprocessing import fit
 from zoo_core.errors import RunError, UsageError
+from zoo_core.images import fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

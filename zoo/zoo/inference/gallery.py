@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.preprocessing import find_images, read_image
 from zoo_core.errors import UsageError
+from zoo_core.images import find_images, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

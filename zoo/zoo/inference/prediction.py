@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.preprocessing import find_images, read_image
 from zoo_core.errors import RunError, UsageError, ZooError
+from zoo_core.images import find_images, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.inspection.duplicates import near_pairs, same_digests
 from zoo.inspection.parts import parts
 from zoo.inspection.reading import read
+from zoo_core.near_duplicates import near_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +109,7 @@ def _summary(seen: _Seen) -> dict[str, Any]:
     for label, count in seen.per_class.items():
         counts[label] = count
     sizes = np.array(seen.sizes or [(0, 0)])
-    groups = same_digests(np.array(seen.digests, np.uint64))
+    groups = _same_digests(np.array(seen.digests, np.uint64))
     return {
         "part": seen.part.name,
         "name": seen.part.reference.name,
@@ -143,7 +143,7 @@ def _exact(seen: list[_Seen]) -> dict[_Classes, dict[str, Any]]:
     digests = np.array([digest for one in seen for digest in one.digests], np.uint64)
     owners = [(number, position) for number, one in enumerate(seen) for position in range(len(one.labels))]
     pairs = {}
-    for group in same_digests(digests):
+    for group in _same_digests(digests):
         # One sample of each class will do.
         classes: dict[tuple[int, int], int] = {}
         for number, position in (owners[place] for place in group):
@@ -162,7 +162,7 @@ def _near(seen: list[_Seen]) -> dict[_Classes, dict[str, Any]]:
     thumbs = np.stack([thumb for one in seen for thumb in one.thumbs])
     aspects = np.array([aspect for one in seen for aspect in one.aspects])
     pairs: dict[_Classes, dict[str, Any]] = {}
-    for low, high in map(sorted, near_pairs(thumbs, aspects)):
+    for low, high in map(sorted, near_duplicates(thumbs, aspects)):
         (number, position), (other, place) = owners[low], owners[high]
         classes = ((number, seen[number].labels[position]), (other, seen[other].labels[place]))
         if classes[0] != classes[1]:
@@ -178,3 +178,10 @@ def _leaks(pair: dict[str, Any]) -> bool:
     """Whether validation shows what training has seen."""
     first, second = pair["first"]["part"], pair["second"]["part"]
     return bool((first == "valid") != (second == "valid"))
+
+
+def _same_digests(digests: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
+    """Return the groups, of two or more, of places where ``digests [N]`` are equal."""
+    order = np.argsort(digests, kind="stable")
+    ends = np.flatnonzero(np.diff(digests[order])) + 1
+    return [group for group in np.split(order, ends) if len(group) > 1]

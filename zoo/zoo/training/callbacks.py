@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from zoo_core.contracts import KeepsRows
+from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FollowProgress(Callback):
             return
         loss = float(trainer.callback_metrics["train/loss"])
         # A loss that keeps rows has such a step left out.
-        if not math.isfinite(loss) and not isinstance(pl_module.loss, KeepsRows):
+        if not math.isfinite(loss) and not isinstance(pl_module.loss, OwnsClassTable):
             msg = f"the loss became {loss} by step {trainer.global_step}"
             hint = "lower optimizer.options.lr or set trainer.gradient_clip_val; the last checkpoint is from before"
             raise RunError(msg, hint=hint)

@@ -7,12 +7,10 @@ import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from numpy.random.bit_generator import ISeedSequence
 from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -21,11 +19,10 @@ from zoo.training.shuffling import shuffled, shuffled_in_windows
 from zoo.training.streaming import Streamed
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
+from zoo_core.seeding import seeded_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import numpy.typing as npt
 
     from zoo.training.shuffling import Integers
     from zoo_core.contracts import Dataset as ZooDataset
@@ -71,21 +68,7 @@ class TrainingItems(Dataset[list[tuple[Any, int]]]):
 
 def generator_of(seed: int, passed: int, index: int) -> np.random.Generator:
     """Return the generator of one sample's augmentation: always the same, and another for each pass and index."""
-    key = b"%d %d %d %d" % (seed, TRAINING_STREAM, passed, index)
-    return np.random.Generator(np.random.PCG64(_Digest(key)))  # type: ignore[arg-type] # its stubs forget ISeedSequence
-
-
-class _Digest(ISeedSequence):
-    """The state of a generator from a hash: a quarter of the time that numpy's own ``SeedSequence`` takes."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint32) -> npt.NDArray[Any]:
-        """Return up to 64 bytes."""
-        words = np.dtype(dtype)
-        digest = blake2b(self._key, digest_size=n_words * words.itemsize).digest()
-        return np.frombuffer(digest, words)
+    return seeded_generator(b"%d %d %d %d" % (seed, TRAINING_STREAM, passed, index))
 
 
 class MixedDataset:
@@ -177,7 +160,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
     Of several, with ``lengths`` samples each, every 256 samples hold as many of each as its share says. Ranks take
     turns. Yields ``(pass, index)``, with indices into all data sets one after the other. As a ``DistributedSampler``
     it is left as it is by Lightning, and told the epoch. Of a source that is ``streamed``, the pass is the epoch. Of
-    one with ``runs``, ``(samples a run, runs at a time)``, the order is that of ``shuffled_in_windows``.
+    one with ``blocks``, ``(samples per block, blocks at a time)``, the order is that of ``shuffled_in_windows``.
     """
 
     def __init__(
@@ -186,7 +169,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         *,
         shares: Sequence[float] = (1.0,),
         streamed: Sequence[bool] = (),
-        runs: Sequence[tuple[int, int] | None] = (),
+        blocks: Sequence[tuple[int, int] | None] = (),
         samples_per_epoch: int,
         seed: int,
         rank: int = 0,
@@ -196,7 +179,7 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
         self._lengths = np.array(lengths)
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._streamed = streamed or [False] * len(lengths)
-        self._runs = runs or [None] * len(lengths)
+        self._blocks = blocks or [None] * len(lengths)
         self._turns = _turns(shares)
         self._each = np.bincount(self._turns, minlength=len(lengths))
         # How often a source had its turn before, within a block.
@@ -230,9 +213,9 @@ class StreamSampler(DistributedSampler[tuple[int, int]]):
                 passes[here], indices[here] = self.epoch, self._starts[one]
                 continue
             key = (self.seed, PERMUTATION_STREAM, one, passed)
-            length, runs = int(self._lengths[one]), self._runs[one]
-            if runs:
-                order = shuffled_in_windows(offsets[here], length, key, run=runs[0], window=runs[1])
+            length, blocks = int(self._lengths[one]), self._blocks[one]
+            if blocks:
+                order = shuffled_in_windows(offsets[here], length, key, block=blocks[0], window=blocks[1])
             else:
                 order = shuffled(offsets[here], length, key)
             indices[here] = self._starts[one] + order

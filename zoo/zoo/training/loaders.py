@@ -13,6 +13,7 @@ from zoo.batches import collate, loader_processes
 from zoo.training.data import StreamSampler, start_worker
 from zoo.training.distillation import TeacherFeatures, WithTeacher
 from zoo.training.streaming import Streamed
+from zoo_core.contracts import BlockedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ class TrainingLoaders(lightning.LightningDataModule):
             [len(dataset) for dataset in datasets],
             shares=[source.share for source in self.training.sources],
             streamed=[isinstance(dataset, Streamed) for dataset in datasets],
-            runs=[getattr(dataset, "runs", None) for dataset in datasets],
+            blocks=[dataset.blocks if isinstance(dataset, BlockedDataset) else None for dataset in datasets],
             samples_per_epoch=self.training.samples_per_epoch,
             seed=self.training.recipe.seed,
             rank=trainer.global_rank,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from zoo.folders import RunFolder
     from zoo.training.module import EmbeddingTraining
-    from zoo_core.contracts import KeepsRows
+    from zoo_core.contracts import OwnsClassTable
 
 # Where a checkpoint keeps the name of the folder of its rows.
 ROWS = "zoo_rows"
@@ -62,7 +62,7 @@ class StepRows(Callback):
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         """Move the rows, unless a gradient of the network or of the rows is no number: then nothing moves."""
-        loss = cast("KeepsRows", pl_module.loss)
+        loss = cast("OwnsClassTable", pl_module.loss)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -118,7 +118,7 @@ class StepRows(Callback):
         if self._written is None or self._written[0] != trainer.global_step:
             # Of several ranks the first one knows where the run is.
             folder = trainer.strategy.broadcast(_new_folder(self.checkpoints, trainer.global_step))
-            cast("KeepsRows", pl_module.loss).save_rows(folder)
+            cast("OwnsClassTable", pl_module.loss).save_class_table(folder)
             self._written = trainer.global_step, folder
         checkpoint[ROWS] = self._written[1].name
 
@@ -128,7 +128,7 @@ class StepRows(Callback):
             hint = "model.loss.options.class_table.mode=dense is what it was trained with"
             raise RunError("the checkpoint has no rows of a class table beside it", hint=hint)
         folder = trainer.strategy.broadcast(self.checkpoints) / checkpoint[ROWS]
-        words = cast("KeepsRows", pl_module.loss).load_rows(folder)
+        words = cast("OwnsClassTable", pl_module.loss).load_class_table(folder)
         self.say(f"class table: {words}")
 
 

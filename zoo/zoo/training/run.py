@@ -32,7 +32,7 @@ from zoo.training.schedules import schedule
 from zoo.training.streaming import ENDLESS
 from zoo.training.trainers import check_batch, device_names, make_trainer, quiet
 from zoo_core.config import dump
-from zoo_core.contracts import KeepsRows
+from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
 from zoo_core.events import notify
 from zoo_core.provenance import BuildRecord
@@ -134,7 +134,7 @@ class Training:
             else None,
             executor=self.executor,
         )
-        if not isinstance(self.loss, KeepsRows):
+        if not isinstance(self.loss, OwnsClassTable):
             module.classes = hashlib.sha256("\0".join(self.classes).encode("utf-8", "surrogatepass")).hexdigest()
         if self.recipe.model.memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)
@@ -148,7 +148,7 @@ class Training:
             callbacks=[
                 # The average follows a step, and the display counts it, before a stop saves it.
                 *([AverageWeights(ema.decay)] if ema else []),
-                *([StepRows(folder, display.say)] if isinstance(self.loss, KeepsRows) else []),
+                *([StepRows(folder, display.say)] if isinstance(self.loss, OwnsClassTable) else []),
                 *(facts, FollowProgress(), display, stop, KeepLast(folder)),
                 *kept_checkpoints(folder, self.recipe.checkpoint.monitor),
             ],

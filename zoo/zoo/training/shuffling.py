@@ -33,21 +33,21 @@ def shuffled(positions: Integers, length: int, key: Sequence[int]) -> Integers:
     return found.astype(np.int64)
 
 
-def shuffled_in_windows(positions: Integers, length: int, key: Sequence[int], *, run: int, window: int) -> Integers:
-    """Where a random order of ``0..length - 1`` that keeps runs together sends ``positions`` (``int64 [N]``).
+def shuffled_in_windows(positions: Integers, length: int, key: Sequence[int], *, block: int, window: int) -> Integers:
+    """Where a random order of ``0..length - 1`` that keeps blocks together sends ``positions`` (``int64 [N]``).
 
-    Each ``run`` numbers one after the other belong together. The order takes ``window`` runs by chance, shuffles what
-    they hold, and goes on with the next ones: whoever reads in this order has few runs at hand at a time.
-    ``length`` is a whole number of runs.
+    Each ``block`` consecutive numbers belong together. The order takes ``window`` random blocks, shuffles what they
+    hold, and continues with the next ones: whoever reads in this order has few blocks at hand at a time. ``length`` is
+    a multiple of ``block``.
     """
-    runs = length // run
-    number, place = np.divmod(positions, window * run)
+    blocks = length // block
+    number, offset = np.divmod(positions, window * block)
     found = np.empty_like(positions)
     for one in np.unique(number).tolist():
         here = number == one
-        held = min(window, runs - one * window) * run
-        within = shuffled(place[here], held, (*key, one))
-        found[here] = shuffled(one * window + within // run, runs, key) * run + within % run
+        held = min(window, blocks - one * window) * block
+        within = shuffled(offset[here], held, (*key, one))
+        found[here] = shuffled(one * window + within // block, blocks, key) * block + within % block
     return found
 
 

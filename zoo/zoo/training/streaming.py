@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.utils.data import get_worker_info
 
+from zoo_core.contracts import SliceableStream
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
@@ -67,10 +68,7 @@ class Streamed:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         epoch = self._epoch + self._round * _ROUND
-        part: Callable[..., Iterator[tuple[int, Sample | UnreadableSample]]] | None = getattr(
-            self.dataset, "part", None
-        )
-        if part is None or not self.batches:
+        if not self.batches or not isinstance(self.dataset, SliceableStream):
             return self.dataset.stream(
                 rank=self.rank, world_size=self.world_size, worker=worker, workers=workers, epoch=epoch, seed=self._seed
             )
@@ -79,7 +77,8 @@ class Streamed:
             self.rank * self.batches + self.batches // workers * one + min(one, self.batches % workers)
             for one in (worker, worker + 1)
         )
-        return part(first, last, self.batches * self.world_size, epoch=epoch, seed=self._seed)
+        slices = self.batches * self.world_size
+        return self.dataset.stream_slices(first, last, slices, epoch=epoch, seed=self._seed)
 
     def _readers(self) -> int:
         worker = get_worker_info()

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zoo.preprocessing import find_images, fit, read_image
 from zoo_core.errors import RunError, UsageError
+from zoo_core.images import find_images, fit, read_image
 
 
 def pixel(path):
