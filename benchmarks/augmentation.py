@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import torch
 
-from zoo.training.data import generator_of
+from zoo.training.data.items import generator_of
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
 from zoo_images.capture import Capture

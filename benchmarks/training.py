@@ -28,10 +28,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from zoo.folders import RunFolder
-from zoo.recipes import load_recipe
-from zoo.training.loaders import TrainingLoaders
-from zoo.training.run import Training
+from zoo.recipes.loading import load_recipe
+from zoo.runs.layout import RunFolder
+from zoo.training.data.loaders import TrainingLoaders
+from zoo.training.plan import plan_training
+from zoo.training.run import train
 from zoo_core.discovery import discover
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         f"trainer.max_time={{seconds: {round(2 * whole) + 600}}}",
     )
     registry = discover()
-    training = Training(load_recipe(options.recipe, overrides, registry=registry), registry)
+    plan = plan_training(load_recipe(options.recipe, overrides, registry=registry), registry)
     make_loader = TrainingLoaders.train_dataloader
     turns: list[Turns] = []
 
@@ -86,7 +87,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="training-") as folder,
         mock.patch.object(TrainingLoaders, "train_dataloader", measured),
     ):
-        training.run(RunFolder(Path(folder) / "run"))
+        train(plan, RunFolder(Path(folder) / "run"))
     (turn,) = turns
     rates = {name: statistics.median(taken) for name, taken in turn.rates.items()}
     # Of turns side by side: a machine may change its pace meanwhile.
@@ -144,7 +145,7 @@ class Turns:
         start, used, images, count = time.perf_counter(), time.process_time(), 0, 0
         while count < LEAST or time.perf_counter() - start < seconds:
             batch = next(batches)
-            images, count = images + len(batch[1]), count + 1
+            images, count = images + len(batch["labels"]), count + 1
             yield batch
         if name:
             self.rates.setdefault(name, []).append(images / (time.perf_counter() - start))
@@ -153,16 +154,15 @@ class Turns:
     def _epochs(self) -> Iterator[Any]:
         epoch = 0
         while True:
-            self.loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined] # a StreamSampler
+            self.loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined] # an EpochSampler
             yield from self.loader
             epoch += 1
 
     def _from_memory(self, like: Any) -> Iterator[Any]:  # noqa: ANN401 - a batch of whatever the recipe's loader gives
-        pictures, *others = like
-        if isinstance(pictures, tuple):
-            raise SystemExit("only pictures that the loader takes can be compared: data.augment_on=loader")
+        if isinstance(like["images"], tuple):
+            raise SystemExit("only images that the loader augments can be compared: data.augment_on=loader")
         # The labels stay: what a loss makes of samples of one class may take its time.
-        batches = [(torch.randint_like(pictures, 256), *others) for _ in range(IN_MEMORY)]
+        batches = [{**like, "images": torch.randint_like(like["images"], 256)} for _ in range(IN_MEMORY)]
         while True:
             yield from batches
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.recipes import load_recipe
+from zoo.recipes.loading import load_recipe
 from zoo_core.discovery import discover
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ablation.py"

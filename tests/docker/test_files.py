@@ -72,7 +72,7 @@ class TestCompose:
     COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 
     def test_it_trains_a_recipe_that_ships(self):
-        from zoo.recipes import recipe_names
+        from zoo.recipes.loading import recipe_names
 
         *command, recipe = self.COMPOSE["services"]["train"]["command"]
 

@@ -188,7 +188,7 @@ def make_run(tmp_path):
 @pytest.fixture
 def exported(make_run):
     """An exported run, opened."""
-    from zoo.folders import RunFolder
+    from zoo.runs.layout import RunFolder
 
     return RunFolder.open(make_run())
 
@@ -247,8 +247,8 @@ def trained_run_template(tmp_path_factory):
     import torch
 
     from zoo.assembly import RecipeBuilder
-    from zoo.batches import to_pixels
-    from zoo.recipes import load_recipe
+    from zoo.models.torch_model import to_pixels
+    from zoo.recipes.loading import load_recipe
     from zoo_core.config import dump
     from zoo_core.discovery import discover
 
@@ -275,7 +275,7 @@ def trained_run_template(tmp_path_factory):
 @pytest.fixture
 def trained_run(trained_run_template, tmp_path):
     """A copy of that run below ``runs/small``, opened."""
-    from zoo.folders import RunFolder
+    from zoo.runs.layout import RunFolder
 
     path = tmp_path / "runs" / "small" / "1"
     shutil.copytree(trained_run_template, path)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from torch import nn
 
-from zoo.validation import ValidationItems
+from zoo.validation.dataset import ValidationItems
 from zoo_core.building import build
-from zoo_core.contracts import DeviceAugmentation
-from zoo_core.errors import Problem, RecipeError, RunError
+from zoo_core.contracts import DeviceAugmentation, StreamingDataset
+from zoo_core.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from torch import Tensor
 
-    from zoo.recipe import ComponentReference
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.recipes.schema import ComponentReference
     from zoo_core.components import Kind
     from zoo_core.contracts import Augmentation
     from zoo_core.contracts import Dataset as ZooDataset
@@ -104,7 +101,7 @@ class RecipeBuilder:
     def dataset(self, *below: str | int) -> ZooDataset:
         """Build the data set that stands ``below`` the section ``data``."""
         dataset = self.component("dataset", ("data", *below), seed=self.recipe.seed)
-        if hasattr(dataset, "stream"):
+        if isinstance(dataset, StreamingDataset):
             if below[0] == "valid":
                 hint = "validate on a data set with samples by number, such as images/folder"
                 where = self.loaded.document.locate(("data", *below))
@@ -155,27 +152,3 @@ class Source:
 
     dataset: ZooDataset
     share: float
-
-
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Load the model's weights out of a training checkpoint, exactly.
-
-    Raises:
-        RunError: the checkpoint is missing, unreadable, or does not fit the model.
-    """
-    prefix = "model."
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        model.load_state_dict(weights)
-    except FileNotFoundError:
-        msg = f"{checkpoint}: no such checkpoint"
-        raise RunError(msg, hint="has the training got as far as its first validation?") from None
-    except Exception as error:
-        # Torch's own words advise to load the file unsafely, or are none, or a lone key.
-        if isinstance(error, pickle.UnpicklingError | EOFError | LookupError | TypeError | AttributeError):
-            reason = "it is no checkpoint of tensors alone"
-        else:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        msg = f"{checkpoint}: cannot be loaded: {reason}"
-        raise RunError(msg, hint="it must come from this run's recipe") from error

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoo.assembly import RecipeBuilder
-from zoo.recipes import load_recipe
+from zoo.recipes.loading import load_recipe
 from zoo_core.api import ZooError
 from zoo_core.building import build
 from zoo_core.discovery import discover

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from zoo.recipes import shipped
+from zoo.recipes.loading import shipped
 
 
 def line(file, text):

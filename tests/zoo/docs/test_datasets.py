@@ -55,7 +55,7 @@ def files(tmp_path):
 
 def test_the_recipes_read_what_the_page_says(files, monkeypatch):
     from zoo.assembly import RecipeBuilder
-    from zoo.recipes import load_recipe
+    from zoo.recipes.loading import load_recipe
 
     monkeypatch.chdir(files)
     registry = discover()

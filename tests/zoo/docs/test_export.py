@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from zoo.recipe import OnnxSection
+from zoo.recipes.schema import OnnxSection
 
 PAGE = (Path(__file__).parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
 
@@ -21,7 +21,7 @@ def block(language):
 
 
 def test_the_section_is_the_shipped_recipes_own():
-    from zoo.recipes import load_recipe
+    from zoo.recipes.loading import load_recipe
 
     assert OnnxSection(**yaml.safe_load(block("yaml"))["onnx"]) == load_recipe("lcnet050_cosface_96").recipe.onnx
 

@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from zoo.recipes import load_recipe, recipe_names
+from zoo.recipes.loading import load_recipe, recipe_names
 
 PAGE = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import assembly, metrics, validation
+from zoo import assembly
 from zoo.evaluation import run as evaluation
-from zoo.recipes import load_run_recipe
+from zoo.models import torch_model
+from zoo.recipes.loading import load_run_recipe
+from zoo.validation import metrics
+from zoo.validation.embedded import EmbeddedImages
 from zoo_core.discovery import discover
 from zoo_core.errors import RunError
 
@@ -22,11 +25,11 @@ def embedded():
     embeddings = np.repeat(generator.normal(size=(40, 8)), 5, axis=0) + 0.6 * generator.normal(size=(200, 8))
     labels = np.repeat(np.arange(40), 5)
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return validation.EmbeddedImages(unit.astype(np.float32), labels, np.arange(200) % 5 == 0, np.arange(200))
+    return EmbeddedImages(unit.astype(np.float32), labels, np.arange(200) % 5 == 0, np.arange(200))
 
 
 def written(embedded, folder):
-    return evaluation.write(evaluation.evaluate(embedded), folder, title="a title", context={"data": {"name": "x"}})
+    return evaluation.write(evaluation.measure(embedded), folder, title="a title", context={"data": {"name": "x"}})
 
 
 def test_all_files_tell_the_same(embedded, tmp_path):
@@ -72,11 +75,11 @@ def test_pictures_of_extreme_models_can_be_drawn(embedded, embeddings, tmp_path)
 def test_a_run_is_measured_by_its_best_checkpoint(trained_run):
     loaded = load_run_recipe(trained_run)
     registry = discover()
-    document, _ = evaluation.run(trained_run, loaded, registry)
+    document, _ = evaluation.evaluate_run(trained_run, loaded, registry)
     builder = assembly.RecipeBuilder(loaded, registry)
     model = builder.model(initial_weights=False)
-    assembly.load_weights(model, trained_run.best)
-    expected = validation.embed(model, builder.validation_items(), batch_size=5)
+    torch_model.load_weights(model, trained_run.best)
+    expected = torch_model.embed(model, builder.validation_items(), batch_size=5)
     summary = metrics.summary(expected.embeddings, expected.labels, expected.is_reference)
     assert document["metrics"] == pytest.approx(summary, abs=1e-3)
     assert document["counts"]["classes"] == 6
@@ -89,5 +92,5 @@ def test_a_run_is_measured_by_its_best_checkpoint(trained_run):
 def test_a_run_without_a_checkpoint_says_so(trained_run):
     trained_run.best.unlink()
     with pytest.raises(RunError, match="no such checkpoint"):
-        evaluation.run(trained_run, load_run_recipe(trained_run), discover())
+        evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
     assert not trained_run.evaluation.exists()

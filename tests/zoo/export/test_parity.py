@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.export import graphs
+from zoo.export import torch_export
 from zoo.export.parity import check_parity
 from zoo.export.pixels import PixelInput, patterns
 from zoo_core.errors import RunError
@@ -70,7 +70,7 @@ def good(batches):
 
 def exported(module, axes=AXES, **options):
     pixels = PixelInput("img", PIXELS.shape, "float32", axes.get("img", {}))
-    return graphs.to_onnx(module, pixels, output_names=["feats"], axes=axes, options=options)
+    return torch_export.to_onnx(module, pixels, output_names=["feats"], axes=axes, options=options)
 
 
 def check(graph, module, batches, **more):
@@ -80,8 +80,8 @@ def check(graph, module, batches, **more):
 @pytest.mark.parametrize("opset", [11, 16, 17, 20])
 def test_a_faithful_graph_passes(good, batches, opset):
     graph = exported(good, opset_version=opset)
-    assert graphs.opset(graph) == opset
-    for candidate in (graph, graphs.simplify(graph)):
+    assert torch_export.opset(graph) == opset
+    for candidate in (graph, torch_export.simplified(graph)):
         parity = check(candidate, good, batches)
         assert [batch.size for batch in parity.batches] == [1, 3, 16]
         assert max(batch.max_abs_diff for batch in parity.batches) <= 1e-5
@@ -188,7 +188,7 @@ def test_embeddings_that_are_not_normalised_are_compared_relative_to_their_size(
 
 def test_a_graph_of_one_batch_size_is_measured_at_that(good):
     pixels = PixelInput("img", (4, 3, 24, 24), "float32", {})
-    graph = graphs.to_onnx(good, pixels, output_names=["feats"], axes={}, options={})
+    graph = torch_export.to_onnx(good, pixels, output_names=["feats"], axes={}, options={})
     parity = check_parity(graph, good, pixels.batches(patterns(16)), axes={}, output_names=["feats"])
     assert [batch.size for batch in parity.batches] == [4]
 

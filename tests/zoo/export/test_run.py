@@ -14,13 +14,15 @@ import safetensors.torch
 import torch
 import yaml
 
-from zoo import assembly, batches, metrics
+from zoo import assembly
+from zoo.artifacts.onnx_model import open_graph
 from zoo.evaluation import run as evaluation
-from zoo.export import graphs
+from zoo.export import torch_export
 from zoo.export.artifact import write_artifact, write_graph
-from zoo.export.run import export
-from zoo.graph import open_graph
-from zoo.recipes import load_run_recipe
+from zoo.export.run import export_run
+from zoo.models.torch_model import load_weights, to_pixels
+from zoo.recipes.loading import load_run_recipe
+from zoo.validation import metrics
 from zoo_core.discovery import discover
 from zoo_core.errors import RecipeError, RunError
 
@@ -41,7 +43,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("zoo", "zoo_c
 @pytest.fixture
 def exported(trained_run):
     def run(*overrides, simplify=True):
-        return export(trained_run, load_run_recipe(trained_run, overrides), discover(), simplify=simplify)
+        return export_run(trained_run, load_run_recipe(trained_run, overrides), discover(), simplify=simplify)
 
     return run
 
@@ -51,30 +53,30 @@ def torch_model(trained_run):
     """The checkpoint in torch, and its validation images `uint8 [N, H, W, 3]`."""
     builder = assembly.RecipeBuilder(load_run_recipe(trained_run), discover())
     model = builder.model(initial_weights=False)
-    assembly.load_weights(model, trained_run.best)
+    load_weights(model, trained_run.best)
     items = builder.validation_items()
     return model.eval(), torch.stack([torch.from_numpy(items[index][0]) for index in range(len(items))])
 
 
 def embeddings(model, images):
     with torch.inference_mode():
-        return torch.nn.functional.normalize(model(batches.to_pixels(images))).numpy()
+        return torch.nn.functional.normalize(model(to_pixels(images))).numpy()
 
 
 @pytest.mark.parametrize("simplify", [False, True])
 def test_the_file_computes_what_the_checkpoint_does(exported, torch_model, trained_run, tmp_path, simplify):
     verified = exported(simplify=simplify)
-    write_artifact(verified, trained_run)
+    write_artifact(verified, trained_run, discover())
     model, images = torch_model
     for batch in (1, 3, 16):
-        pixels = batches.to_pixels(images[-batch:]).numpy()
+        pixels = to_pixels(images[-batch:]).numpy()
         np.save(tmp_path / "in.npy", np.ascontiguousarray(pixels))
         files = [trained_run.artifact.onnx, tmp_path / "in.npy", tmp_path / "out.npy"]
         subprocess.run([sys.executable, "-c", ALONE, *map(str, files)], check=True)
         np.testing.assert_allclose(np.load(tmp_path / "out.npy"), embeddings(model, images[-batch:]), atol=1e-5)
     report = verified.report
     assert report["simplified"] is simplify
-    assert report["opset"] == 16 == graphs.opset(onnx.load(trained_run.artifact.onnx))
+    assert report["opset"] == 16 == torch_export.opset(onnx.load(trained_run.artifact.onnx))
     assert report["images"] == "validation data"
 
 
@@ -97,9 +99,9 @@ def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_mo
 
 def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_run):
     loaded = load_run_recipe(trained_run)
-    document, _ = evaluation.run(trained_run, loaded, discover())
+    document, _ = evaluation.evaluate_run(trained_run, loaded, discover())
     verified = exported()
-    written, warnings = write_artifact(verified, trained_run)
+    written, warnings = write_artifact(verified, trained_run, discover())
     artifact = trained_run.artifact
     assert warnings == []
     assert sorted(written) == sorted(path for path in artifact.path.rglob("*") if path.is_file())
@@ -123,10 +125,10 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
 
 
 def test_the_metric_is_the_same_through_the_file(exported, torch_model, trained_run):
-    write_artifact(exported(), trained_run)
+    write_artifact(exported(), trained_run, discover())
     model, images = torch_model
     session = onnxruntime.InferenceSession(trained_run.artifact.onnx)
-    found = session.run(None, {"img": batches.to_pixels(images).contiguous().numpy()})[0]
+    found = session.run(None, {"img": to_pixels(images).contiguous().numpy()})[0]
     labels = np.tile(np.arange(6), len(images) // 6)
     assert metrics.verify(found, labels).auc == pytest.approx(
         metrics.verify(embeddings(model, images), labels).auc, abs=1e-4
@@ -135,7 +137,7 @@ def test_the_metric_is_the_same_through_the_file(exported, torch_model, trained_
 
 def test_metadata_says_how_to_use_the_graph(exported, trained_run):
     verified = exported()
-    write_artifact(verified, trained_run)
+    write_artifact(verified, trained_run, discover())
     graph = open_graph(trained_run.artifact.onnx)
     said = graph.metadata
     keys = "version recipe_sha256 weights_sha256 wrapper preprocess embedding_dim normalized opset created license"
@@ -163,12 +165,12 @@ def test_the_same_run_gives_the_same_bytes_which_name_no_local_path(exported, tr
 
 
 def test_an_evaluation_of_other_weights_is_left_out(exported, trained_run):
-    evaluation.run(trained_run, load_run_recipe(trained_run), discover())
-    write_artifact(exported(), trained_run)
+    evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
+    write_artifact(exported(), trained_run, discover())
     path = trained_run.evaluation / "metrics.json"
     document = json.loads(path.read_text())
     path.write_text(json.dumps({**document, "weights_sha256": "0" * 64}))
-    _, warnings = write_artifact(exported(), trained_run)
+    _, warnings = write_artifact(exported(), trained_run, discover())
     assert "of other weights and left out; run: zoo eval" in warnings[0]
     assert not trained_run.artifact.metrics.exists()
     assert list(trained_run.artifact.assets.iterdir()) == []
@@ -209,7 +211,7 @@ def test_the_block_of_the_seed_is_taken_as_meant(trained_run):
     trained_run.recipe.write_text(yaml.safe_dump(text))
     loaded = load_run_recipe(trained_run)
     assert "output" in str(loaded.warnings[0])
-    verified = export(trained_run, loaded, discover(), simplify=True)
+    verified = export_run(trained_run, loaded, discover(), simplify=True)
     output = onnx.load_from_string(verified.graph).graph.output[0]
     assert output.name == "feats"
     assert output.type.tensor_type.shape.dim[0].dim_param == "batch_size"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.inference.embedder import Embedder
 from zoo.inference.gallery import Gallery, find_references
+from zoo.models.onnx_embedder import Embedder
 from zoo_core.errors import RunError, UsageError
 
 

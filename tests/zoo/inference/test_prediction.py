@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from zoo.inference.embedder import Embedder
 from zoo.inference.gallery import Gallery, find_references
 from zoo.inference.prediction import Prediction, Unreadable, find_queries, predict
 from zoo.inference.threshold import known_threshold
+from zoo.models.onnx_embedder import Embedder
 from zoo_core.errors import UsageError
 
 

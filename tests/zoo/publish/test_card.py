@@ -12,9 +12,9 @@ from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 
 from zoo.publish.card import body, metadata
+from zoo.publish.card_merge import merge
 from zoo.publish.facts import gather
-from zoo.publish.merge import merge
-from zoo.recipes import load_run_recipe
+from zoo.recipes.loading import load_run_recipe
 from zoo_core.errors import UsageError
 
 REPO = "org/tiny"
@@ -220,8 +220,8 @@ VARIANTS = [
 @pytest.mark.parametrize("graph", VARIANTS)
 def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path, graph):
     """The fenced block, as it stands, in a process that cannot import zoo; the download is from a local cache."""
-    from zoo.folders import RunFolder
-    from zoo.inference.embedder import Embedder
+    from zoo.models.onnx_embedder import Embedder
+    from zoo.runs.layout import RunFolder
     from zoo_core.images import read_image
 
     run = RunFolder.open(make_run(**graph))

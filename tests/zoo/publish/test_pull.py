@@ -8,7 +8,7 @@ import sys
 import pytest
 from huggingface_hub import HfApi
 
-from zoo.folders import ArtifactFolder
+from zoo.artifacts.layout import ArtifactFolder
 from zoo.publish.pull import FOR_PREDICTION, pull
 from zoo_core.errors import RemoteError, UsageError
 

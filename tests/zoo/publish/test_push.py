@@ -9,9 +9,9 @@ import sys
 import pytest
 from huggingface_hub import HfApi
 
-from zoo.folders import RunFolder
 from zoo.publish.push import Target, plan_push, push
-from zoo.recipes import load_run_recipe
+from zoo.recipes.loading import load_run_recipe
+from zoo.runs.layout import RunFolder
 from zoo_core.errors import RemoteError, RunError, UsageError
 from zoo_core.hooks import hookimpl
 

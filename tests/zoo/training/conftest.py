@@ -13,38 +13,42 @@ def registry():
 
 @pytest.fixture
 def prepare(tiny_recipe, registry, monkeypatch, tmp_path):
-    """Assemble a training in this process, which spares a test the seconds that a new one imports."""
-    from zoo.recipes import load_recipe
-    from zoo.training.run import Training
+    """Plan a training in this process, which spares a test the seconds that a new one imports."""
+    from zoo.recipes.loading import load_recipe
+    from zoo.training.plan import plan_training
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield lambda *overrides: Training(load_recipe(tiny_recipe, overrides, registry=registry), registry)
+    yield lambda *overrides: plan_training(load_recipe(tiny_recipe, overrides, registry=registry), registry)
     torch.set_num_threads(threads)
 
 
 @pytest.fixture
 def train(prepare, tmp_path):
     """Train into a folder of that name, and return the folder and the outcome."""
-    from zoo.folders import RunFolder
+    from zoo.runs.layout import RunFolder
+    from zoo.training.run import train
 
-    def run(name, *overrides):
+    def into(name, *overrides):
         folder = RunFolder(tmp_path / name)
-        return folder, prepare(*overrides).run(folder)
+        return folder, train(prepare(*overrides), folder)
 
-    return run
+    return into
 
 
 @pytest.fixture
 def resume(registry):
-    """Go on with the run in a folder, and return the outcome."""
-    from zoo.recipes import load_run_recipe
-    from zoo.training.run import Training
+    """Resume the run in a folder, and return the outcome."""
+    from zoo.recipes.loading import load_run_recipe
+    from zoo.training.plan import plan_training
+    from zoo.training.run import train
 
-    return lambda folder, *overrides: Training(
-        load_run_recipe(folder, overrides, registry=registry), registry, resume=True
-    ).run(folder)
+    def again(folder, *overrides):
+        loaded = load_run_recipe(folder, overrides, registry=registry)
+        return train(plan_training(loaded, registry, resume=True), folder)
+
+    return again
 
 
 @pytest.fixture

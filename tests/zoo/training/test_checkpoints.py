@@ -7,13 +7,13 @@ import signal
 import pytest
 import torch
 
-from zoo.training.checkpoints import WholeCheckpoints
+from zoo.training.checkpoints import AtomicCheckpointIO
 from zoo_core.errors import RunError
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path, full_disk):  # noqa: ARG001 - it limits
     path = tmp_path / "last.ckpt"
-    files = WholeCheckpoints()
+    files = AtomicCheckpointIO()
     files.save_checkpoint({"step": 1}, path)
     before = path.read_bytes()
 
@@ -42,7 +42,7 @@ def test_what_is_no_checkpoint_of_a_training_is_refused_with_what_to_do(tmp_path
         torch.save(content, path)
 
     with pytest.raises(RunError, match=r"last\.ckpt: it is .*checkpoint") as caught:
-        WholeCheckpoints().load_checkpoint(path)
+        AtomicCheckpointIO().load_checkpoint(path)
     assert "copy best.ckpt over last.ckpt" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -121,7 +121,7 @@ def test_half_precision_trains_on_the_cpu(train, state_of):
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("stop", ["mid-epoch", "killed after an epoch", "finished"])
 def test_a_resumed_run_sees_what_was_to_come(train, resume, interrupt_at, monkeypatch, tmp_path, workers, stop):
-    from zoo.folders import RunFolder
+    from zoo.runs.layout import RunFolder
     from zoo.training.module import EmbeddingTraining
 
     seen, step = {}, EmbeddingTraining.training_step

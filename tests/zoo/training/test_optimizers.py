@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.recipe import OptimizerSection
+from zoo.recipes.schema import OptimizerSection
 from zoo.training.optimizers import build_optimizer, check_optimizer, learning_rate_factor
 from zoo_core.errors import RecipeError
 

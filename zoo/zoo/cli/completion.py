@@ -37,7 +37,7 @@ def complete_recipes(_ctx: click.Context, _param: click.Parameter, incomplete: s
     """Complete the name of a recipe, or the path of one."""
     from click.shell_completion import CompletionItem
 
-    from zoo.recipes import recipe_names
+    from zoo.recipes.loading import recipe_names
 
     names = [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
     return names or [CompletionItem(incomplete, type="file")]

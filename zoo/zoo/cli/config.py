@@ -6,22 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.completion import complete_recipes
+from zoo.cli.options import cfg_option, json_option, load, overrides_argument, required
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
     from zoo_core.config import KeyPath
     from zoo_core.errors import Problem, ZooError
     from zoo_core.registry import Registry
 
 DEFAULT = "default"
-cfg_option = click.option(
-    "--cfg", metavar="RECIPE", shell_complete=complete_recipes, help="Recipe by name, or path to one."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 
 @click.group("config", context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,13 +36,10 @@ def command() -> None:
 @overrides_argument
 def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Print a recipe with all its bases, references and overrides resolved."""
-    from zoo.cli.output import print_columns, print_json, warn
-    from zoo.recipes import load_recipe
+    from zoo.cli.output import print_columns, print_json
     from zoo_core.config import dotted, dump
 
-    loaded = load_recipe(_required(cfg), overrides)
-    for warning in loaded.warnings:
-        warn(str(warning))
+    loaded = load(cfg, overrides)
     leaves = {dotted(path): (value, _origin(loaded, path)) for path, value in _leaves(loaded.recipe.model_dump())}
     if as_json:
         origins = {"origins": {key: place for key, (_, place) in leaves.items()}} if origin else {}
@@ -66,12 +58,12 @@ def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...
 def check(cfg: str | None, check_all: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Check recipes against what is installed, without building anything; tell all problems at once."""
     from zoo.cli.output import open_registry, print_json
-    from zoo.recipes import recipe_names
+    from zoo.recipes.loading import recipe_names
     from zoo_core.errors import UsageError
 
     if check_all and cfg:
         raise UsageError("--cfg and --all exclude each other")
-    names = recipe_names() if check_all else [_required(cfg)]
+    names = recipe_names() if check_all else [required(cfg)]
     registry = open_registry()
     reports = []
     failures: list[ZooError] = []
@@ -100,7 +92,7 @@ def schema(as_json: bool) -> None:
     import json
 
     from zoo.cli.output import open_registry, print_json
-    from zoo.editing import json_schema
+    from zoo.recipes.json_schema import json_schema
 
     document = json_schema(open_registry())
     if as_json:
@@ -109,17 +101,9 @@ def schema(as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _required(cfg: str | None) -> str:
-    from zoo_core.errors import UsageError
-
-    if not cfg:
-        raise UsageError("which recipe?", hint="give it by --cfg RECIPE; 'zoo config check --all' lists them")
-    return cfg
-
-
 def _checked(name: str, overrides: tuple[str, ...], registry: Registry) -> tuple[dict[str, Any], ZooError | None]:
     from zoo.cli.output import warn
-    from zoo.recipes import load_recipe
+    from zoo.recipes.loading import load_recipe
     from zoo_core.errors import ComponentError, RecipeError
 
     problems: tuple[Problem, ...] = ()

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from zoo.cli.completion import complete_recipes
+from zoo.cli.options import cfg_option, json_option, load, overrides_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from zoo.inspection.check import Report
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
     from zoo_core.registry import Registry
 
-cfg_option = click.option(
-    "--cfg", metavar="RECIPE", shell_complete=complete_recipes, help="Recipe by name, or path to one."
-)
-overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 _PICTURE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -63,7 +59,7 @@ def preview(
 @command.command("check")
 @cfg_option
 @click.option("--picture", type=_PICTURE, metavar="FILE", help="Draw the duplicates that were found.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@json_option
 @overrides_argument
 def check(cfg: str | None, picture: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Read all data once: counts, sizes, balance, duplicates, leaks from training into validation.
@@ -97,17 +93,10 @@ def check(cfg: str | None, picture: Path | None, as_json: bool, overrides: tuple
 
 
 def _load(cfg: str | None, overrides: tuple[str, ...]) -> tuple[LoadedRecipe, Registry]:
-    from zoo.cli.output import open_registry, warn
-    from zoo.recipes import load_recipe
-    from zoo_core.errors import UsageError
+    from zoo.cli.output import open_registry
 
-    if not cfg:
-        raise UsageError("which recipe?", hint="give it by --cfg RECIPE; 'zoo config check --all' lists them")
     # Only what is built here is checked: the model and the trainer take seconds to import, and their faults no harm.
-    loaded = load_recipe(cfg, overrides)
-    for problem in loaded.warnings:
-        warn(str(problem))
-    return loaded, open_registry()
+    return load(cfg, overrides), open_registry()
 
 
 def _check_suffix(path: Path) -> None:
@@ -149,7 +138,7 @@ def _print(document: dict[str, Any]) -> None:
 
 def _draw(report: Report, path: Path) -> None:
     from zoo.cli.output import say
-    from zoo.inspection.pairs import draw
+    from zoo.inspection.duplicate_sheet import draw
 
     sheet = draw(report)
     if sheet is None:

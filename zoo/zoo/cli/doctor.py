@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from zoo.cli.options import json_option
 from zoo_core.extras import EXTRAS, pip_line
 
 Facts = dict[str, str]
@@ -20,7 +21,7 @@ ALSO = ("huggingface-hub", "safetensors", "click", "pluggy", "pyyaml", "rich")
 
 @click.command("doctor")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a bug report.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(*, markdown: bool, as_json: bool) -> None:
     """Report versions, devices, plugins, and what is missing. Nothing secret is shown."""
     from zoo.cli.output import print_columns, print_json

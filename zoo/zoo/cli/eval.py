@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.options import json_option, load_of_run, open_run, overrides_argument, run_option
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 
 @click.command(epilog="KEY=VALUE changes the recipe: data.valid.options.seed=7 data.valid_captures=8")
-@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="A run; else the latest.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@run_option
+@json_option
+@overrides_argument
 def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Measure a trained model: all pairs of its validation images, and rank-1 against one reference a class.
 
     Writes figures and pictures into the run's evaluation folder; 'zoo export' takes the threshold from there.
     """
     from zoo.cli.output import open_registry, print_json, say, warn
-    from zoo.folders import RunFolder
-    from zoo.recipes import load_run_recipe
 
-    folder = RunFolder.open(run_path) if run_path else RunFolder.latest()
+    folder = open_run(run_path)
     registry = open_registry()
     # What was trained has been checked; its training data need not be there any more.
-    loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
-    for problem in loaded.warnings:
-        warn(str(problem))
+    loaded = load_of_run(folder, overrides, registry=registry if overrides else None)
 
-    from zoo.evaluation.run import run
-    from zoo.skipping import conclude
+    from zoo.evaluation.run import evaluate_run
+    from zoo.runs.unreadable import summarize
 
     if not as_json:
         say(f"evaluating {folder.best}")
-    document, written = run(folder, loaded, registry, advance=_progress)
-    if skipped := conclude(folder.skipped, "valid"):
-        warn(skipped)
+    document, written = evaluate_run(folder, loaded, registry, advance=_progress)
+    if unreadable := summarize(folder.unreadable, "valid"):
+        warn(unreadable)
     if as_json:
         print_json({"run": str(folder.path), "written": [str(path) for path in written], "evaluation": document})
         return

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.options import json_option, load_of_run, open_run, overrides_argument, run_option
+
 if TYPE_CHECKING:
     from zoo.export.run import VerifiedExport
 
@@ -14,15 +16,15 @@ if TYPE_CHECKING:
 @click.command(
     epilog="KEY=VALUE changes the recipe: onnx.options.opset_version=17. A check that fails removes an older graph.",
 )
-@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="A run; else the latest.")
+@run_option
 @click.option("--simplify/--no-simplify", help="Simplify the graph by onnxsim, and compare it with torch again.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write the graph alone, to FILE, and leave the artifact folder as it is.",
 )  # fmt: skip
 @click.option("-n", "--dry-run", is_flag=True, help="Export and verify, but write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@json_option
+@overrides_argument
 def command(
     run_path: Path | None,
     simplify: bool,
@@ -38,25 +40,20 @@ def command(
     an older graph there is removed, unless --output or --dry-run is given.
     """
     from zoo.cli.output import open_registry, print_json, say, warn
-    from zoo.folders import RunFolder
-    from zoo.recipes import load_run_recipe
 
-    run = RunFolder.open(run_path) if run_path else RunFolder.latest()
+    run = open_run(run_path)
     registry = open_registry()
     # What was trained has been checked; its data need not be there any more.
-    loaded = load_run_recipe(run, overrides, registry=registry if overrides else None)
-    for problem in loaded.warnings:
-        warn(str(problem))
+    loaded = load_of_run(run, overrides, registry=registry if overrides else None)
 
     from zoo.export.artifact import withdraw, write_artifact, write_graph
-    from zoo.export.run import export
+    from zoo.export.run import export_run
     from zoo_core.errors import RunError
-    from zoo_core.events import notify
 
     if not as_json:
         say(f"exporting {run.best}")
     try:
-        verified = export(run, loaded, registry, simplify=simplify)
+        verified = export_run(run, loaded, registry, simplify=simplify)
     except RunError:
         if not output and not dry_run:
             withdraw(run.artifact)
@@ -66,9 +63,8 @@ def command(
     if output and not dry_run:
         written = write_graph(verified, output)
     elif not dry_run:
-        written, more = write_artifact(verified, run)
+        written, more = write_artifact(verified, run, registry)
         warnings += more
-        notify(registry, "zoo_exported", artifact=run.artifact.path)
     for warning in warnings:
         warn(warning)
     if as_json:

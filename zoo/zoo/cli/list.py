@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.completion import complete_components, complete_kinds_or_components
+from zoo.cli.options import json_option
 from zoo_core.components import KINDS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("list")
 @click.argument("kind", required=False, shell_complete=complete_kinds_or_components)
 @click.argument("glob", required=False, shell_complete=complete_components)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(kind: str | None, glob: str | None, *, as_json: bool) -> None:
     """List components: all, those of a KIND, those whose name matches GLOB.
 

@@ -90,8 +90,8 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) -> int:
     """Print ``error`` on stderr and return the exit code; one that nobody expected is raised again."""
+    from zoo.atomic import DISK_FULL
     from zoo.cli.output import report_problems
-    from zoo.folders import DISK_FULL
     from zoo_core.errors import Problem, ZooError
     from zoo_core.extras import naming_missing_extras
 

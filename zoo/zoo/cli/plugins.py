@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from zoo.cli.options import json_option
+
 
 @click.command("plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(*, as_json: bool) -> None:
     """List the installed plugins; one that failed is listed with its reason."""
     from zoo.cli.output import print_columns, print_json

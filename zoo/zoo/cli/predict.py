@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from zoo.cli.options import json_option
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -48,7 +50,7 @@ def finite(_context: click.Context, _parameter: click.Parameter, value: float | 
     help="Take the threshold evaluated at this false positive rate.",
 )
 @click.option("--revision", help="Branch, tag or commit of a model on the Hub.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(
     model: str,
@@ -62,10 +64,10 @@ def command(
 ) -> None:
     """Name IMAGES (files or folders) by their closest reference, or as "unknown" below the threshold."""
     from zoo.cli.output import report_problems, say
-    from zoo.inference.embedder import Embedder
     from zoo.inference.gallery import Gallery, find_references
     from zoo.inference.prediction import Prediction, Unreadable, find_queries, predict
     from zoo.inference.threshold import known_threshold
+    from zoo.models.onnx_embedder import Embedder
     from zoo_core.errors import RunError
 
     if threshold is not None and fpr is not None:
@@ -90,7 +92,7 @@ def command(
 
 def locate_model(model: str, revision: str | None) -> Path:
     """Return where the model is on this machine; one on the Hub is downloaded unless the cache has it."""
-    from zoo.folders import RunFolder
+    from zoo.runs.layout import RunFolder
     from zoo_core.errors import UsageError
 
     path = Path(model)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from zoo.cli.options import json_option
+
 
 @click.command("pull")
 @click.argument("repo_id", metavar="ORG/NAME")
@@ -13,7 +15,7 @@ import click
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="A new folder [default: the Hub's cache]."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(repo_id: str, revision: str | None, output: Path | None, as_json: bool) -> None:
     """Download a published model, check it, and print its folder."""
     from zoo.cli.output import print_json, say

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.options import json_option, open_run, overrides_argument, run_option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from zoo.publish.push import Plan
 
 
 @click.command("push", epilog="KEY=VALUE changes the recipe's card and hub sections: card.license=apache-2.0")
-@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="Default: the latest.")
+@run_option
 @click.option("--repo", metavar="ORG/NAME", help="Where to [default: the recipe's hub.repo_id, or your own RECIPE].")
 @click.option("--private/--public", default=None, help="Visibility of a new repository [default: private].")
 @click.option("--revision", default="main", show_default=True, metavar="BRANCH", help="Branch; a new one is made.")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
 @click.option("--no-eval", is_flag=True, help="Publish without an evaluation.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show files and card, send nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@json_option
+@overrides_argument
 def command(
     run_path: Path | None,
     repo: str | None,
@@ -36,13 +38,12 @@ def command(
 ) -> None:
     """Publish an exported run on the Hugging Face Hub, with a model card, as one commit."""
     from zoo.cli.output import open_registry, print_json, say
-    from zoo.folders import RunFolder
     from zoo.publish.hub import open_hub
     from zoo.publish.push import Target, plan_push, push
-    from zoo.recipes import load_run_recipe
+    from zoo.recipes.loading import load_run_recipe
 
     check_overrides(overrides)
-    run = RunFolder.open(run_path) if run_path else RunFolder.latest()
+    run = open_run(run_path)
     loaded = load_run_recipe(run, overrides)
     registry, api = open_registry(), open_hub()
     target = Target(repo, private, revision, create_pr)

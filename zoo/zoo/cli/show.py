@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.completion import complete_components, complete_kinds
+from zoo.cli.options import json_option
 from zoo_core.components import KINDS, WIRED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ WIRED_BY_ZOO = "(passed by zoo)"
 @click.command("show")
 @click.argument("name", shell_complete=complete_components)
 @click.option("--kind", shell_complete=complete_kinds, metavar="KIND", help="Where several kinds have the name.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(name: str, kind: str | None, *, as_json: bool) -> None:
     """Show the component NAME: its plugin, its licence, its options, its source."""
     from zoo.cli.list import described, find_kind, no_match

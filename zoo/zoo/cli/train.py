@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_recipes
+from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, overrides_argument
 
 if TYPE_CHECKING:
-    from zoo.folders import RunFolder
-    from zoo.recipes import LoadedRecipe
-    from zoo.training.run import Training, TrainingOutcome
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.runs.layout import RunFolder
+    from zoo.training.plan import TrainingPlan
+    from zoo.training.run import TrainingOutcome
     from zoo_core.registry import Registry
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -38,14 +39,14 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 @click.command(
     epilog="KEY=VALUE changes the recipe: data.loader.batch_size=64 model.loss.options.m=0.3 trainer.max_epochs=5",
 )
-@click.option("--cfg", metavar="RECIPE", shell_complete=complete_recipes, help="Recipe by name, or path to one.")
+@cfg_option
 @click.option("--max-time", type=Duration(), metavar="TIME", help="Stop after 90s, 15m, 1h30m ..., fully decayed.")
 @click.option("--resume", is_flag=True, help="Go on with a run: the latest, or --run DIR.")
 @click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="The run to resume.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new run.")
 @click.option("-n", "--dry-run", is_flag=True, help="Build everything, say what would be trained, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@json_option
+@overrides_argument
 def command(
     cfg: str | None,
     max_time: str | None,
@@ -66,23 +67,22 @@ def command(
         overrides = (*overrides, f"trainer.max_time='{max_time}'")
     resumed = _resumed(run_path, overrides, anew=bool(cfg or output)) if resume else None
     registry = open_registry()
-    loaded = _load(cfg, resumed, overrides, registry)
+    loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
 
-    from zoo.training.run import Training, is_first_rank
+    from zoo.training.plan import plan_training
+    from zoo.training.run import train
+    from zoo.training.trainers import is_first_rank
 
-    training = Training(loaded, registry, resume=resume)
+    plan = plan_training(loaded, registry, resume=resume)
     if is_first_rank():
-        _announce(training)
+        _announce(plan)
     if dry_run:
         return
     folder = resumed or _new_folder(loaded.name, output)
     try:
-        outcome = training.run(folder)
+        outcome = train(plan, folder)
     except BaseException:
-        # A run that never began leaves no folder; one that holds anything stays.
-        with suppress(OSError):
-            for empty in (folder.path, *([] if output or resume else folder.path.parents[:2])):
-                empty.rmdir()
+        _remove_empty(folder, named=bool(output or resume))
         raise
     if outcome.interrupted and is_first_rank():
         say(f"the last step is kept in {folder.last}; go on with: zoo train --resume --run {folder.path}")
@@ -93,8 +93,7 @@ def command(
 
 
 def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
-    """Open the run to go on with; what made its checkpoint has to stay, or it would not be the same run."""
-    from zoo.folders import RunFolder
+    """Open the run to resume; what made its checkpoint has to stay, or it would not be the same run."""
     from zoo_core.errors import UsageError
 
     if anew:
@@ -105,63 +104,55 @@ def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -
                 f"{override.partition('=')[0]} cannot change on --resume",
                 hint="trainer.* and data.loader.* can; for all else train anew",
             )
-    return RunFolder.open(run_path) if run_path else RunFolder.latest()
+    return open_run(run_path)
 
 
-def _load(cfg: str | None, resumed: RunFolder | None, overrides: tuple[str, ...], registry: Registry) -> LoadedRecipe:
-    from zoo.cli.output import warn
-    from zoo.recipes import load_recipe, load_run_recipe
-    from zoo_core.errors import UsageError
-
-    if resumed:
-        loaded = load_run_recipe(resumed, overrides, registry=registry)
-    elif cfg:
-        loaded = load_recipe(cfg, overrides, registry=registry)
-    else:
-        raise UsageError("which recipe?", hint="zoo train --cfg RECIPE; 'zoo config check --all' lists them")
-    for problem in loaded.warnings:
-        warn(str(problem))
-    return loaded
-
-
-def _announce(training: Training) -> None:
+def _announce(plan: TrainingPlan) -> None:
     from zoo.cli.output import say
+    from zoo_core.contracts import HasClassTable
 
-    recipe = training.recipe
-    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    recipe = plan.recipe
+    parameters = sum(parameter.numel() for parameter in plan.model.parameters())
     height, width = recipe.data.image_size
-    names = "  ".join(part.name for part in (recipe.model.backbone, recipe.model.head, recipe.model.loss))
+    names = "  ".join(component.name for component in (recipe.model.backbone, recipe.model.head, recipe.model.loss))
     say(
-        f"{training.loaded.name}: {names}  {parameters / 1e6:.2f} M parameters  "
-        f"{height}x{width} -> {training.model.embedding_dim}"
+        f"{plan.loaded.name}: {names}  {parameters / 1e6:.2f} M parameters  "
+        f"{height}x{width} -> {plan.model.embedding_dim}"
     )
     say(
-        f"{recipe.data.train.name}: {len(training.classes):,} classes, {_samples(training)}, "
-        f"{training.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
-        f"{len(training.validation.dataset.classes):,} classes, {len(training.validation):,} images"
+        f"{recipe.data.train.name}: {len(plan.data.classes):,} classes, {_samples(plan)}, "
+        f"{plan.data.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
+        f"{len(plan.data.validation.dataset.classes):,} classes, {len(plan.data.validation):,} images"
     )
-    if summary := getattr(training.loss, "class_table_summary", None):
-        say(f"class table: {summary}")
-    if training.learning_rate_factor != 1:
-        factor, batch = training.learning_rate_factor, training.batch
-        say(f"learning rate: {factor:.3g} of the recipe's, for {batch:,} images a step")
+    if isinstance(plan.loss, HasClassTable):
+        say(f"class table: {plan.loss.class_table_summary}")
+    if plan.learning_rate_factor != 1:
+        factor, images = plan.learning_rate_factor, plan.images_per_step
+        say(f"learning rate: {factor:.3g} of the recipe's, for {images:,} images a step")
 
 
-def _samples(training: Training) -> str:
-    from zoo.training.streaming import ENDLESS
+def _samples(plan: TrainingPlan) -> str:
+    from zoo.training.data.streaming import ENDLESS
 
-    count = len(training.items)
+    count = len(plan.data.items)
     return f"{count:,} samples" if count < ENDLESS else "streamed"
 
 
 def _new_folder(name: str, output: Path | None) -> RunFolder:
-    from zoo.folders import RUNS, RunFolder
-    from zoo.training.run import is_first_rank
+    from zoo.runs.layout import RUNS, RunFolder
+    from zoo.training.trainers import is_first_rank
 
     if not is_first_rank():
         # The first rank writes and tells Lightning where; this path is never used.
         return RunFolder(RUNS / name / "other-ranks")
     return RunFolder(output) if output else RunFolder.create(name)
+
+
+def _remove_empty(folder: RunFolder, *, named: bool) -> None:
+    """Leave no folder of a training that never began; one that holds anything, or that was ``named``, stays."""
+    with suppress(OSError):
+        for empty in (folder.path, *([] if named else folder.path.parents[:2])):
+            empty.rmdir()
 
 
 def _conclude(
@@ -170,17 +161,17 @@ def _conclude(
     """Evaluate the best checkpoint, and say what there is now and what to type next."""
     from zoo.cli.eval import print_evaluation
     from zoo.cli.output import print_json, say, warn
-    from zoo.evaluation import run as evaluation
-    from zoo.skipping import conclude
+    from zoo.evaluation.run import evaluate_run
+    from zoo.runs.unreadable import summarize
 
     say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s; evaluating {folder.best}")
-    document, _ = evaluation.run(folder, loaded, registry)
+    document, _ = evaluate_run(folder, loaded, registry)
     if as_json:
         trained = {"images": outcome.images, "images_per_second": outcome.images_per_second}
         print_json({"run": str(folder.path), "trained": trained, "evaluation": document})
     else:
         print_evaluation(document)
-    if skipped := conclude(folder.skipped):
-        warn(skipped)
+    if unreadable := summarize(folder.unreadable):
+        warn(unreadable)
     say(f"written: {folder.path} (recipe, record, checkpoints, curves, evaluation)")
     say(f"next: zoo export --simplify --run {folder.path}   or look: tensorboard --logdir {folder.path}")

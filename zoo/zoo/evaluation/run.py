@@ -7,20 +7,25 @@ import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import assembly, batches, metrics, skipping, validation, weights
-from zoo.evaluation.pictures import draw_embedding, draw_roc, draw_scores
-from zoo.evaluation.worst import draw_worst
-from zoo.folders import read_json, write_json, write_text
-from zoo.recipes import load_run_recipe
+from zoo.artifacts.weights import weights_sha256
+from zoo.assembly import RecipeBuilder
+from zoo.atomic import read_json, write_json, write_text
+from zoo.evaluation.plots import draw_embedding, draw_roc, draw_scores
+from zoo.evaluation.worst_pairs import draw_worst
+from zoo.models.torch_model import embed, open_checkpoint
+from zoo.recipes.loading import load_run_recipe
+from zoo.runs import unreadable
+from zoo.validation import metrics
+from zoo.workers import loader_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from zoo.folders import RunFolder
-    from zoo.metrics import Verification
-    from zoo.recipes import LoadedRecipe
-    from zoo.validation import EmbeddedImages
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.runs.layout import RunFolder
+    from zoo.validation.embedded import EmbeddedImages
+    from zoo.validation.metrics import Verification
     from zoo_core.registry import Registry
 
 METRICS, UNTRAINED = "metrics.json", "untrained.json"
@@ -35,15 +40,15 @@ class Evaluation:
 
     @property
     def figures(self) -> dict[str, float]:
-        """The figures that a table shows; see ``zoo.metrics.summary``."""
+        """The figures that a table shows; see ``zoo.validation.metrics.summary``."""
         return metrics.figures(self.verification, self.rank1)
 
 
-def evaluate(embedded: EmbeddedImages) -> Evaluation:
+def measure(embedded: EmbeddedImages) -> Evaluation:
     """Measure embeddings.
 
     Raises:
-        RunError: they cannot be measured; see ``zoo.metrics``.
+        RunError: they cannot be measured; see ``zoo.validation.metrics``.
     """
     return Evaluation(
         metrics.verify(embedded.embeddings, embedded.labels),
@@ -51,7 +56,7 @@ def evaluate(embedded: EmbeddedImages) -> Evaluation:
     )
 
 
-def run(
+def evaluate_run(
     run: RunFolder,
     loaded: LoadedRecipe,
     registry: Registry,
@@ -66,20 +71,19 @@ def run(
     Raises:
         RunError: the checkpoint does not load, or its embeddings cannot be measured.
     """
-    builder = assembly.RecipeBuilder(loaded, registry)
-    model = builder.model(initial_weights=False)
-    assembly.load_weights(model, run.best)
+    builder = RecipeBuilder(loaded, registry)
+    model = open_checkpoint(builder, run.best)
     # Before the model moves to a device.
-    measured = weights.weights_sha256(model)
+    measured = weights_sha256(model)
     loader, data = loaded.recipe.data.loader, loaded.recipe.data.valid
-    items = builder.validation_items()
-    skipping.forget(run.skipped, "valid")
-    items.skipped = skipping.Skipped(run.skipped, loaded.recipe.data.unreadable_share)
-    embedded = validation.embed(
+    unreadable.clear(run.unreadable, "valid")
+    samples = unreadable.UnreadableSamples(run.unreadable, loaded.recipe.data.unreadable_share)
+    items = builder.validation_items().recording(samples)
+    embedded = embed(
         model,
         items,
         batch_size=loader.batch_size,
-        num_workers=batches.loader_processes(loader.num_workers),
+        num_workers=loader_processes(loader.num_workers),
         advance=advance,
     )
     protocol = loaded.recipe.validation_protocol()
@@ -90,12 +94,12 @@ def run(
     if not own:
         # What the untrained model could do was measured on the run's own data.
         context["untrained"] = None
-    document, written = write(evaluate(embedded), run.evaluation, title=title, context=context)
+    document, written = write(measure(embedded), run.evaluation, title=title, context=context)
     written.append(run.evaluation / "embedding.png")
     draw_embedding(embedded, written[-1], title=title)
     written.append(run.evaluation / "worst_pairs.jpg")
     classes = items.dataset.classes
-    draw_worst(embedded, lambda row: items[int(embedded.items[row])][0], lambda label: classes[label], written[-1])
+    draw_worst(embedded, lambda row: items[int(embedded.items[row])].image, lambda label: classes[label], written[-1])
     return document, written
 
 

@@ -6,15 +6,18 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
-from zoo.folders import read_json, replacing, write_json, write_text
-from zoo.recipes import load_run_recipe
+from zoo.atomic import read_json, replacing, write_bytes, write_json, write_text
+from zoo.recipes.loading import load_run_recipe
 from zoo_core.config import dump
+from zoo_core.events import notify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zoo.artifacts.layout import ArtifactFolder
     from zoo.export.run import VerifiedExport
-    from zoo.folders import ArtifactFolder, RunFolder
+    from zoo.runs.layout import RunFolder
+    from zoo_core.registry import Registry
 
 FPR_TARGET = 1e-3
 _BILINEAR = 2
@@ -26,8 +29,8 @@ def write_graph(export: VerifiedExport, path: Path) -> list[Path]:
     return [path]
 
 
-def write_artifact(export: VerifiedExport, run: RunFolder) -> tuple[list[Path], list[str]]:
-    """Write all files of the run's artifact but its card; return them, and what deserves a warning.
+def write_artifact(export: VerifiedExport, run: RunFolder, registry: Registry) -> tuple[list[Path], list[str]]:
+    """Write all files of the run's artifact but its card, and tell plugins; return them, and what deserves a warning.
 
     The report goes first and comes back last: while it is missing, the folder counts as not verified.
     """
@@ -41,6 +44,7 @@ def write_artifact(export: VerifiedExport, run: RunFolder) -> tuple[list[Path], 
     copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
     write_json(artifact.config, _config(export, metrics))
     write_json(artifact.export_report, export.report)
+    notify(registry, "zoo_exported", artifact=artifact.path)
     written = [artifact.onnx, artifact.export_report, artifact.weights, artifact.config]
     return [*written, artifact.preprocessor, artifact.recipe, *copied], warnings
 
@@ -52,12 +56,6 @@ def withdraw(artifact: ArtifactFolder) -> None:
     """
     for path in (artifact.export_report, artifact.onnx):
         path.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data``, all or nothing."""
-    with replacing(path) as beside:
-        beside.write_bytes(data)
 
 
 def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] | None, list[str]]:

@@ -11,13 +11,15 @@ import numpy as np
 import onnx
 import torch
 
-from zoo import __version__, weights
-from zoo.assembly import RecipeBuilder, load_weights
-from zoo.export import graphs
+from zoo import __version__
+from zoo.artifacts.weights import to_safetensors
+from zoo.assembly import RecipeBuilder
 from zoo.export.cost import Cost, cost
 from zoo.export.parity import Parity, check_parity
 from zoo.export.pixels import BATCHES, PixelInput, patterns
-from zoo.validation import plain_view
+from zoo.export.torch_export import opset, simplified, to_onnx
+from zoo.models.torch_model import open_checkpoint
+from zoo.validation.dataset import plain_view
 from zoo_core.building import build
 from zoo_core.errors import Problem, RecipeError, RunError, ZooError
 from zoo_core.provenance import installed_versions, recipe_sha256, timestamp
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.assembly import EmbeddingModel
-    from zoo.folders import RunFolder
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.runs.layout import RunFolder
     from zoo_core.contracts import Preprocessing, Sample, UInt8Image
     from zoo_core.registry import Registry
 
@@ -52,7 +54,7 @@ class VerifiedExport:
     warnings: tuple[str, ...]
 
 
-def export(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify: bool) -> VerifiedExport:
+def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify: bool) -> VerifiedExport:
     """Export the best checkpoint of ``run`` and compare the graph with it; write nothing.
 
     With ``simplify`` both graphs are compared with torch, the plain one first.
@@ -67,9 +69,7 @@ def export(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify
     # When the weights were made, so that the same checkpoint gives the same bytes. Without weights, loading them fails.
     created = timestamp(run.best.stat().st_mtime if run.best.exists() else None)
     builder = RecipeBuilder(loaded, registry)
-    model = builder.model(initial_weights=False)
-    load_weights(model, run.best)
-    model.eval()
+    model = open_checkpoint(builder, run.best)
     module = _wrap(loaded, registry, model)
     images, source, warnings = _witnesses(builder, pixels)
     axes = {name: {int(place): axis for place, axis in places.items()} for name, places in section.dynamic_axes.items()}
@@ -78,15 +78,15 @@ def export(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify
     def proven(candidate: onnx.ModelProto) -> Parity:
         return check_parity(candidate, module, batches, axes=axes, output_names=section.output_names)
 
-    graph = graphs.to_onnx(module, pixels, output_names=section.output_names, axes=axes, options=section.options)
+    graph = to_onnx(module, pixels, output_names=section.output_names, axes=axes, options=section.options)
     parity = proven(graph)
     nodes = {"exported": len(graph.graph.node), "simplified": None}
     if simplify:
-        graph = graphs.simplify(graph)
+        graph = simplified(graph)
         nodes["simplified"] = len(graph.graph.node)
         parity = proven(graph)
     counted = cost(module, pixels.shape, getattr(torch, pixels.dtype))
-    tensors = weights.to_safetensors(model)
+    tensors = to_safetensors(model)
     facts = {
         "recipe_sha256": recipe_sha256(loaded.recipe.model_dump(mode="json")),
         "weights_sha256": hashlib.sha256(tensors).hexdigest(),
@@ -94,7 +94,7 @@ def export(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify
         "preprocess": pixels.describe(cast("Preprocessing", model.backbone.preprocessing)),
         "embedding_dim": parity.embedding_dim,
         "normalized": parity.normalized,
-        "opset": graphs.opset(graph),
+        "opset": opset(graph),
         **asdict(counted),
         "created": created,
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zoo.inference.embedder import Embedder, Embeddings
+    from zoo.models.onnx_embedder import Embedder, Embeddings
 
 
 @dataclass(frozen=True, eq=False)

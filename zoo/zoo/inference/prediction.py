@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from zoo.inference.embedder import Embedder
     from zoo.inference.gallery import Gallery
+    from zoo.models.onnx_embedder import Embedder
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from zoo.folders import ArtifactFolder, read_json
+from zoo.artifacts.layout import ArtifactFolder
+from zoo.atomic import read_json
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.inspection.parts import parts
+from zoo.inspection.data_parts import parts
 from zoo.inspection.reading import read
 from zoo_core.near_duplicates import near_duplicates
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zoo.inspection.parts import Part
+    from zoo.inspection.data_parts import Part
     from zoo.inspection.reading import Reading
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
     from zoo_core.registry import Registry
 
     # Wraps (batches, name of the part, number of its samples or None) to show progress.

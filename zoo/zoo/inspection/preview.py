@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.assembly import RecipeBuilder
-from zoo.inspection.parts import parts
+from zoo.inspection.contact_sheet import Cell, Sheet
+from zoo.inspection.data_parts import parts
 from zoo.inspection.reading import shown, shown_size
-from zoo.inspection.sheet import Cell, Sheet
-from zoo.validation import VALIDATION_STREAM
+from zoo.validation.dataset import VALIDATION_STREAM
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zoo.inspection.parts import Part, Side
-    from zoo.recipes import LoadedRecipe
+    from zoo.inspection.data_parts import Part, Side
+    from zoo.recipes.loading import LoadedRecipe
     from zoo_core.contracts import Augmentation, Dataset, Sample, UInt8Image
     from zoo_core.registry import Registry
 

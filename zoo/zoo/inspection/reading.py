@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from zoo.batches import loader_processes
-from zoo.validation import plain_view
+from zoo.validation.dataset import plain_view
+from zoo.workers import loader_processes
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo.inspection.parts import Part
+    from zoo.inspection.data_parts import Part
     from zoo_core.contracts import Sample, UInt8Image
 
 THUMB = 32

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.folders import read_json
-from zoo.graph import Graph, open_graph
-from zoo.publish.documents import Config, ExportReport, Metrics, read_document
+from zoo.artifacts.onnx_model import Graph, open_graph
+from zoo.atomic import read_json
+from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import BuildRecord
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo.folders import ArtifactFolder, RunFolder
-    from zoo.recipe import Recipe
-    from zoo.recipes import LoadedRecipe
+    from zoo.artifacts.layout import ArtifactFolder
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.recipes.schema import Recipe
+    from zoo.runs.layout import RunFolder
 
 _AGAIN = "export it again: zoo export"
 

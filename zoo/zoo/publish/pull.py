@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.folders import ArtifactFolder, read_json
+from zoo.artifacts.layout import ArtifactFolder
+from zoo.atomic import read_json
 from zoo.publish.hub import check_repo_id, hub_errors, open_hub
 from zoo_core.errors import RemoteError, UsageError
 

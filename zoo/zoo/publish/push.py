@@ -18,11 +18,11 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
     get_session,
 )
 
-from zoo.folders import write_text
+from zoo.atomic import write_text
 from zoo.publish.card import body, metadata
+from zoo.publish.card_merge import merge
 from zoo.publish.facts import PublishedFile, gather
 from zoo.publish.hub import LOGIN, check_repo_id, hub_errors, token_of
-from zoo.publish.merge import merge
 from zoo_core.errors import RemoteError
 from zoo_core.events import notify
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-    from zoo.folders import ArtifactFolder, RunFolder
+    from zoo.artifacts.layout import ArtifactFolder
     from zoo.publish.facts import Facts
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
 
 CARD = "README.md"

@@ -10,17 +10,17 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from zoo import folders
-from zoo.training.rows import drop_remnants
+from zoo.atomic import replacing
+from zoo.training.callbacks.class_table import drop_remnants
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
-    from zoo.folders import RunFolder
+    from zoo.runs.layout import RunFolder
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its name and moves it into place once it is on the disk.
 
     Lightning's own goes through a temporary folder, from where another file system can only copy: a full disk or a
@@ -39,7 +39,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             RunError: it cannot be written; what was at ``path`` is still there.
         """
         try:
-            with folders.replacing(Path(path)) as beside, beside.open("wb") as file:
+            with replacing(Path(path)) as beside, beside.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())

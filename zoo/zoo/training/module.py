@@ -8,9 +8,9 @@ import lightning
 import torch
 from torch import nn
 
-from zoo import metrics
-from zoo.batches import to_pixels
-from zoo.validation import EmbeddedImages
+from zoo.models.torch_model import to_pixels
+from zoo.validation import metrics
+from zoo.validation.embedded import EmbeddedImages
 from zoo_core.contracts import FollowsProgress
 from zoo_core.errors import RunError
 
@@ -20,11 +20,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.assembly import EmbeddingModel
-    from zoo.training.distillation import SimilarityDistillation
+    from zoo.training.data.batch import TrainingBatch
+    from zoo.training.distillation.loss import SimilarityDistillation
+    from zoo.validation.dataset import ValidationBatch
 
 
 class EmbeddingTraining(lightning.LightningModule):
-    """Trains ``model`` under ``loss``; learning rate, scale and margin follow the progress of the run."""
+    """Trains ``model`` under ``loss``; learning rate, scale and margin follow the progress of the training.
+
+    Args:
+        model: what is trained.
+        loss: of embeddings and labels.
+        optimizer: builds the optimizer of a model and a loss.
+        schedule: the factor of the learning rate at a progress in 0..1.
+        channels_last: the memory format of the images.
+        distillation: a second loss, against a teacher's features.
+        executor: augments the training's images, where the recipe wants that on the device.
+        classes: a digest of the names of the classes, whose order the loss's parameters have.
+
+    Attributes:
+        progress: how far the training is, 0..1.
+        embedded: the last batch's embeddings and labels.
+        untrained: metrics of the model before its first step.
+        validated: metrics after the last validation.
+    """
 
     def __init__(
         self,
@@ -36,6 +55,7 @@ class EmbeddingTraining(lightning.LightningModule):
         channels_last: bool,
         distillation: SimilarityDistillation | None = None,
         executor: nn.Module | None = None,
+        classes: str = "",
     ) -> None:
         super().__init__()
         self.model = model
@@ -43,19 +63,13 @@ class EmbeddingTraining(lightning.LightningModule):
         self.make_optimizer = optimizer
         self.schedule = schedule
         self.distillation = distillation
-        # Takes the training's pictures, where the recipe wants that on the device.
         self.executor = executor
+        self.classes = classes
         # One of each group of the optimizer, at its highest: what a checkpoint says of them is from another batch size.
         self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.progress = 0.0
-        # The last batch's embeddings and labels, for what watches the steps.
         self.embedded: tuple[Tensor, Tensor] | None = None
-        # Of the run that a checkpoint is from, until the loaders say how many there are now.
-        self.batches_per_epoch = 0
-        # A digest of the names of the classes, whose order the loss's parameters have.
-        self.classes = ""
-        # Metrics of the model before its first step, and after the last validation.
         self.untrained: dict[str, float] = {}
         self.validated: dict[str, float] = {}
         self._embedded: list[tuple[Tensor, ...]] = []
@@ -82,30 +96,29 @@ class EmbeddingTraining(lightning.LightningModule):
         pixels = to_pixels(images, next(self.model.parameters()).dtype)
         return cast("Tensor", self.model(pixels.contiguous(memory_format=self.memory_format)))
 
-    def on_after_batch_transfer(self, batch: tuple[Any, ...], dataloader_idx: int) -> tuple[Any, ...]:
-        """Take the pictures that the loader's processes prepared; those of validation are taken already."""
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401 - Lightning's signature
+        """Augment the images that the loader's processes prepared; those of validation are augmented already."""
         if self.executor is None or not self.trainer.training:
-            return cast("tuple[Any, ...]", super().on_after_batch_transfer(batch, dataloader_idx))
-        prepared, *others = batch
-        return (self.executor(*prepared), *others)
+            return super().on_after_batch_transfer(batch, dataloader_idx)
+        prepared = cast("TrainingBatch", batch)
+        return {**prepared, "images": self.executor(*prepared["images"])}
 
-    def training_step(self, batch: tuple[Tensor, ...], _batch_index: int) -> Tensor:
-        """Return the loss of one batch: images, labels and, where the recipe distils, features of the teacher."""
-        images, labels, *features = batch
-        embeddings = self.embed(images)
+    def training_step(self, batch: TrainingBatch, _batch_index: int) -> Tensor:
+        """Return the loss of one batch."""
+        labels = batch["labels"]
+        embeddings = self.embed(batch["images"])
         self.embedded = embeddings.detach(), labels
         loss = cast("Tensor", self.loss(embeddings, labels))
         if self.distillation is not None:
-            distilled = self.distillation(embeddings, *features)
+            distilled = self.distillation(embeddings, batch["teacher_features"])
             self.log("train/distillation", distilled, batch_size=len(labels))
             loss = loss + self.distillation.weight * distilled
         self.log("train/loss", loss, batch_size=len(labels))
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, ...], _batch_index: int) -> None:
+    def validation_step(self, batch: ValidationBatch, _batch_index: int) -> None:
         """Embed one batch and keep it for the end of the epoch."""
-        images, labels, plain, index = batch
-        self._embedded.append((self.embed(images), labels, plain, index))
+        self._embedded.append((self.embed(batch["images"]), batch["labels"], batch["plain"], batch["positions"]))
 
     def on_validation_epoch_end(self) -> None:
         """Compare all pairs of all ranks."""
@@ -122,9 +135,8 @@ class EmbeddingTraining(lightning.LightningModule):
         self.log_dict({f"valid/{name}": value for name, value in values.items()}, rank_zero_only=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember for a resumed run what the untrained model could do, and what an epoch and its classes were."""
-        facts = {"untrained": self.untrained, "batches_per_epoch": self.batches_per_epoch, "classes": self.classes}
-        checkpoint["zoo"] = facts
+        """Remember for a resumed run what the untrained model could do, and which classes there are."""
+        checkpoint.setdefault("zoo", {}).update(untrained=self.untrained, classes=self.classes)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Recall these.
@@ -134,7 +146,6 @@ class EmbeddingTraining(lightning.LightningModule):
         """
         facts = checkpoint.get("zoo", {})
         self.untrained = facts.get("untrained", {})
-        self.batches_per_epoch = facts.get("batches_per_epoch", 0)
         if facts.get("classes", self.classes) != self.classes:
             hint = "train anew; with class_table.mode=sparse rows would find their classes by name"
             raise RunError("the training data have other classes than those of the checkpoint", hint=hint)

@@ -13,7 +13,7 @@ from zoo_core.errors import Problem, RecipeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from zoo.recipe import OptimizerSection
+    from zoo.recipes.schema import OptimizerSection
     from zoo_core.errors import Location
 
 # Their step is the gradient; in all others of torch it is the gradient over a measure of its size.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from zoo.recipe import SCHEDULES
+from zoo.recipes.schema import SCHEDULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

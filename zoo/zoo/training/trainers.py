@@ -11,14 +11,15 @@ import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
+from lightning.pytorch.utilities import rank_zero_only
 
-from zoo.training.checkpoints import WholeCheckpoints
+from zoo.training.checkpoints import AtomicCheckpointIO
 from zoo_core.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo.recipes import LoadedRecipe
+    from zoo.recipes.loading import LoadedRecipe
 
 
 def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
@@ -34,7 +35,7 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
     # Ours hides its bar, but always counts images and writes the curves.
     given.pop("enable_progress_bar", None)
     plugins = given.pop("plugins", None) or []
-    plugins = [WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])]
+    plugins = [AtomicCheckpointIO(), *(plugins if isinstance(plugins, list) else [plugins])]
     arguments: dict[str, Any] = {
         "num_sanity_val_steps": -1,
         "enable_model_summary": False,
@@ -84,6 +85,11 @@ def device_names(trainer: lightning.Trainer) -> list[str]:
     module = torch.get_device_module(device)
     name = module.get_device_name(device) if hasattr(module, "get_device_name") else device.type
     return [name] * trainer.num_devices * trainer.num_nodes
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one of a distributed training that writes and speaks; a lone one is."""
+    return rank_zero_only.rank == 0  # type: ignore[attr-defined,no-any-return] # set by Lightning at import
 
 
 def quiet() -> None:

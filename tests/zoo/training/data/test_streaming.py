@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import io
+import tarfile
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.runs.unreadable import UnreadableSamples
+from zoo.training.data.epoch_length import EpochLength
+from zoo.training.data.items import TrainingItems
+from zoo.training.data.loaders import TrainingLoaders
+from zoo.training.data.mixing import MixedDataset
+from zoo.training.data.sampler import EpochSampler
+from zoo.training.data.streaming import ENDLESS, StreamReader
+from zoo_core.api import RecipeError, RunError, Sample, UnreadableSample
+
+
+class Counting:
+    """Streams the numbers below `length`, readers taking turns; those in `broken` are unreadable."""
+
+    classes = ("even", "odd")
+
+    def __init__(self, length, broken=(), *, known=True):
+        self.count = length
+        self.broken = broken
+        self.length = length if known else None
+
+    def stream(self, *, rank, world_size, worker, workers, epoch, seed):
+        numbers = np.random.default_rng((seed, epoch)).permutation(self.count)
+        for number in numbers[rank * workers + worker :: world_size * workers].tolist():
+            if number in self.broken:
+                yield number, UnreadableSample(f"row {number}", "broken")
+            else:
+                yield number, Sample(np.full((1, 1, 3), number, np.uint16), number % 2)
+
+
+def ignore(*_):
+    pass
+
+
+def numbers(stream, epoch, count):
+    return [stream.next(epoch, ignore)[0] for _ in range(count)]
+
+
+def test_an_epoch_is_a_pass_and_the_next_another():
+    stream = StreamReader(Counting(40), seed=0)
+    first, second = numbers(stream, 0, 40), numbers(stream, 1, 40)
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert first != second
+
+
+def test_a_new_process_starts_an_epoch_as_the_old_one_would_have():
+    stream = StreamReader(Counting(40), seed=0)
+    numbers(stream, 0, 25)
+    assert numbers(stream, 1, 40) == numbers(StreamReader(Counting(40), seed=0), 1, 40)
+
+
+def test_a_pass_that_ends_before_the_epoch_is_followed_by_another():
+    shown = numbers(StreamReader(Counting(10), seed=0), 0, 30)
+    assert [sorted(shown[start : start + 10]) for start in (0, 10, 20)] == [list(range(10))] * 3
+    assert shown[:10] != shown[10:20]
+
+
+def test_the_ranks_share_the_stream():
+    streams = [StreamReader(Counting(40), seed=0) for _ in range(2)]
+    for rank, stream in enumerate(streams):
+        stream.divide(rank=rank, world_size=2, batches=0)
+    assert sorted(number for stream in streams for number in numbers(stream, 3, 20)) == list(range(40))
+
+
+def test_a_process_without_samples_says_so():
+    stream = StreamReader(Counting(1), seed=0)
+    stream.divide(rank=1, world_size=2, batches=0)
+    with pytest.raises(RunError, match="2 loader processes"):
+        stream.next(0, ignore)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_unreadable_samples_are_left_out_and_counted(known):
+    stream = MixedDataset([Counting(500, {3, 5, 7}, known=known)])
+    items = TrainingItems(stream, lambda sample, _: sample.image, 0)
+    shown = {int(items[0, 0][0][0][0, 0, 0]) for _ in range(240)}
+    assert not shown & {3, 5, 7}
+    rows = list(items.unreadable._rows.values())
+    assert all(row["part"] == "train" for row in rows)
+    broken, skipped = MixedDataset([Counting(500, set(range(100)), known=known)]), UnreadableSamples()
+    with pytest.raises(RunError, match=r"data\.train: (6 of 500|11 of 1,000) samples"):
+        [broken.read(0, 0, skipped) for _ in range(500)]
+
+
+def test_streams_mix_with_other_data_sets_by_their_shares():
+    class Fixed:
+        classes = ("one",)
+
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            return Sample(np.zeros((1, 1, 3), np.uint8), 0)
+
+    mixed = MixedDataset([Fixed(), Counting(1000, known=False)])
+    assert list(mixed.classes) == ["one", "even", "odd"]
+    sampler = EpochSampler([10, ENDLESS], shares=[0.25, 0.75], streamed=[False, True], samples_per_epoch=512, seed=0)
+    items = TrainingItems(mixed, lambda sample, _: sample.image, 0)
+    labels = [item.label for key in sampler for item in items[key]]
+    assert labels.count(0) == 128
+    assert set(labels) == {0, 1, 2}
+
+
+@pytest.fixture
+def shards(tmp_path):
+    tarfile.open(tmp_path / "empty.tar", "w").close()
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    options = f"{{shards: {tmp_path}/empty.tar, classes: {tmp_path}/classes.txt}}"
+    return ["data.train.name=images/webdataset", f"data.train.options={options}"]
+
+
+def test_an_epoch_without_end_and_a_validation_by_stream_are_refused(prepare, shards):
+    with pytest.raises(RecipeError, match=r"set data\.samples_per_epoch"):
+        prepare(*shards)
+    with pytest.raises(RecipeError, match="a stream can only be trained on"):
+        prepare(*(word.replace("data.train", "data.valid") for word in shards))
+    known = prepare(*(word.replace("classes: ", "length: 96, classes: ") for word in shards))
+    assert known.data.samples_per_epoch == 96
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """Shards of 10 and 70 samples, shade = number."""
+    numbers = iter(range(80))
+    for shard, count in enumerate((10, 70)):
+        with tarfile.open(tmp_path / f"uneven-{shard}.tar", "w") as archive:
+            for number in islice(numbers, count):
+                picture = io.BytesIO()
+                Image.new("RGB", (8, 8), (number, 0, 0)).save(picture, "png")
+                for name, content in ((f"{number:03}.png", picture.getvalue()), (f"{number:03}.cls", b"a")):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    options = f"{{shards: '{tmp_path}/uneven-*.tar', classes: {tmp_path}/classes.txt, length: 80}}"
+    return ["data.train.name=images/webdataset", f"data.train.options={options}", "data.captures=1"]
+
+
+@pytest.mark.parametrize(
+    ("world_size", "workers", "batch"), [(1, 0, 16), (1, 2, 16), (1, 3, 8), (2, 1, 8), (2, 2, 8), (2, 3, 4)]
+)
+def test_a_pass_shows_each_sample_once_however_long_shards_are(prepare, uneven, world_size, workers, batch):
+    """Batches come in turn from processes, here an odd number of them, and each rank has as many."""
+    training = prepare(*uneven, f"data.loader.batch_size={batch}", f"data.loader.num_workers={workers}")
+    training.data.items.augmentation = lambda sample, _: sample.image[:1, :1]
+    for epoch in range(2):
+        shown, batches = [], []
+        for rank in range(world_size):
+            loader = loader_of(training, rank, world_size, workers, epoch)
+            own = [batch["images"][:, 0, 0, 0].tolist() for batch in loader]
+            assert {len(images) for images in own} == {batch}
+            batches.append(len(own))
+            shown += [number for images in own for number in images]
+        assert sorted(shown) == list(range(80))
+        assert set(batches) == {80 // batch // world_size}
+
+
+def loader_of(plan, rank, world_size, workers, epoch):
+    """The loader that a rank of a training would have in an epoch."""
+
+    def progress(ready):
+        return SimpleNamespace(current=SimpleNamespace(ready=ready))
+
+    data = TrainingLoaders(plan.data, Path("unused"), workers=workers, epoch_length=EpochLength())
+    data.trainer = SimpleNamespace(
+        global_rank=rank,
+        world_size=world_size,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        fit_loop=SimpleNamespace(
+            epoch_loop=SimpleNamespace(batch_progress=progress(0)), epoch_progress=progress(epoch)
+        ),
+    )
+    return data.train_dataloader()
+
+
+def test_half_of_a_stream_lost_is_refused(train, uneven, tmp_path):
+    (tmp_path / "uneven-1.tar").write_bytes(b"x" * 2000)
+    known = [word.replace(", length: 80", "") for word in uneven]
+    with pytest.raises(RunError, match=r"data\.train: up to 50% cannot be read: .*uneven-1\.tar"):
+        train("run", *known, "data.samples_per_epoch=32", "data.loader.num_workers=2")

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.runs.unreadable import read_list
+from zoo.training.data.items import TrainingItems
+from zoo.training.data.mixing import MixedDataset
+from zoo_core.api import RunError, Sample, UnreadableSample
+
+
+@pytest.fixture
+def cards(tmp_path):
+    """A hundred cards in each of two folders, the last two of `train` and the last of `valid` broken."""
+    generator = np.random.default_rng(0)
+    for part in ("train", "valid"):
+        (tmp_path / part).mkdir()
+        for number in range(100 if part == "train" else 50):
+            motif = Image.fromarray(generator.integers(0, 256, (4, 6, 3), dtype=np.uint8))
+            motif.resize((48, 32), Image.Resampling.NEAREST).save(tmp_path / part / f"{number:02}.png")
+    (tmp_path / "train" / "98.png").write_bytes(b"")
+    (tmp_path / "train" / "99.png").write_bytes(b"no image")
+    (tmp_path / "valid" / "49.png").write_bytes(b"")
+    return [
+        *("data.train.name=images/instances", f"data.train.options={{root: {tmp_path / 'train'}}}"),
+        *("data.valid.name=images/instances", f"data.valid.options={{root: {tmp_path / 'valid'}}}"),
+        *("data.samples_per_epoch=256", "trainer.max_epochs=1"),
+    ]
+
+
+class Numbers:
+    """Sixty samples, of which each third is broken."""
+
+    classes = tuple(map(str, range(60)))
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        if index % 3 == 0:
+            raise UnreadableSample(str(index), "broken")
+        return Sample(np.full((1, 1, 3), index, np.uint8), index)
+
+
+def items(seed=0):
+    made = TrainingItems(MixedDataset([Numbers(), Numbers()], seed), lambda sample, _: sample.image, seed)
+    made.unreadable.share = 1.0
+    return made
+
+
+def test_another_sample_of_the_same_data_set_comes_instead():
+    made = items()
+    shown = {index: made[0, index][0] for index in range(120)}
+    for index, (image, label) in shown.items():
+        assert label // 60 == index // 60
+        assert label % 60 == image[0, 0, 0]
+        assert label % 3 != 0
+        assert index % 3 == 0 or label == index
+    assert len({shown[index][1] for index in range(0, 60, 3)}) > 8
+
+
+def test_the_replacement_depends_on_seed_pass_and_index_alone():
+    def replaced(seed, passed):
+        made = items(seed)
+        return [made[passed, index][0][1] for index in range(0, 120, 3)]
+
+    assert replaced(0, 0) == replaced(0, 0) == replaced(0, 0)[:]
+    assert replaced(0, 0) != replaced(0, 1)
+    assert replaced(0, 0) != replaced(1, 0)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Four shards of 24 cards, of which one is broken, as half of what is shown."""
+    for shard in range(4):
+        with tarfile.open(tmp_path / f"cards-{shard}.tar", "w") as archive:
+            for number in range(24):
+                content = (tmp_path / "train" / f"{number:02}.png").read_bytes()
+                if (shard, number) == (1, 7):
+                    content = b""
+                for name, data in ((f"{number:02}.png", content), (f"{number:02}.cls", str(number % 5).encode())):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
+    (tmp_path / "classes.txt").write_text("a\nb\nc\nd\ne\n")
+    options = f"{{shards: '{tmp_path}/cards-*.tar', classes: {tmp_path}/classes.txt}}"
+    return [f"data.train_also=[{{name: images/webdataset, options: {options}, share: 0.5}}]"]
+
+
+def test_two_ranks_with_two_processes_each_skip_count_and_list_together(zoo, tiny_recipe, cards, shards, tmp_path):
+    result = zoo(
+        *("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", "--json", *cards, *shards),
+        *("trainer.devices=2", "trainer.strategy=ddp", "data.loader.num_workers=2", "data.unreadable_share=0.02"),
+        check=0,
+    )
+
+    assert "105 classes, streamed, 256 an epoch" in result.stderr
+    rows = read_list(tmp_path / "run" / "skipped.csv")
+    assert [(row["part"], row["path"].rpartition("/")[2], row["reason"]) for row in rows] == [
+        ("train", "98.png", "empty file"),
+        ("train", "99.png", "no image format that is known"),
+        ("train_also[0]", "07", "empty file"),
+        ("valid", "49.png", "empty file"),
+    ]
+    lines = [line for line in result.stderr.splitlines() if "unreadable and skipped" in line]
+    assert len(lines) == 1
+    assert "2 of data.train, 1 of data.train_also[0], 1 of data.valid" in lines[0]
+    counts = json.loads(result.stdout)["evaluation"]["counts"]
+    assert counts["images"] == 49 * 2
+    assert counts["classes"] == 49
+    steps = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert steps == 256 // 2 // 16
+
+
+def test_too_many_are_an_error_and_repaired_ones_are_forgotten(train, cards, tmp_path):
+    with pytest.raises(RunError) as caught:
+        train("run", *cards, "data.loader.num_workers=1")
+
+    text = str(caught.value)
+    assert "data.valid: 1 of 50 samples cannot be read" in text
+    assert "49.png (empty file)" in text
+    assert "data.unreadable_share 0.01" in text
+    assert "run/skipped.csv" in text
+    assert "\n" not in text
+
+    Image.new("RGB", (48, 32)).save(tmp_path / "valid" / "49.png")
+    with pytest.raises(RunError, match=r"data\.train: 2 of 100 samples cannot be read"):
+        train("two", *cards)
+
+    for number in (98, 99):
+        Image.new("RGB", (48, 32)).save(tmp_path / "train" / f"{number}.png")
+    folder, _ = train("three", *cards)
+    assert not folder.unreadable.exists()

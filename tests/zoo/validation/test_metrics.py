@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from zoo.validation import metrics
+from zoo_core.errors import RunError
+
+
+def pairs(embeddings, labels):
+    """All pairs by brute force in float64; equal scores are made equal to the last bit."""
+    unit = embeddings.astype(np.float64)
+    unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+    rows, others = np.triu_indices(len(unit), 1)
+    return np.round((unit[rows] * unit[others]).sum(axis=1), 9), labels[rows] == labels[others]
+
+
+def clusters(classes, each, noise, *, dimension=16, seed=0):
+    generator = np.random.default_rng(seed)
+    centres = np.repeat(generator.normal(size=(classes, dimension)), each, axis=0)
+    embeddings = centres + noise * generator.normal(size=centres.shape)
+    return embeddings.astype(np.float32), np.repeat(np.arange(classes), each)
+
+
+def assert_agrees_with_sklearn(embeddings, labels, *, auc_within=1e-12):
+    scores, genuine = pairs(embeddings, labels)
+    found = metrics.verify(embeddings, labels)
+    assert found.genuine_pairs == genuine.sum()
+    assert found.impostor_pairs == (~genuine).sum()
+    assert found.auc == pytest.approx(roc_auc_score(genuine, scores), abs=auc_within)
+    fpr, tpr, _ = roc_curve(genuine, scores, drop_intermediate=False)
+    for point in found.operating_points:
+        last = np.flatnonzero(fpr <= point.fpr_target)[-1]
+        assert point.fpr == pytest.approx(fpr[last], abs=1e-15)
+        assert point.tpr == pytest.approx(tpr[last], abs=1e-15)
+        # The threshold itself does what it says to the scores themselves.
+        accepted = scores >= point.threshold
+        assert accepted[~genuine].mean() == point.fpr
+        assert accepted[genuine].mean() == point.tpr
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 4.0])
+def test_rates_and_area_are_those_of_sklearn(noise):
+    # Scores in one cell count as ties, so that the area is off by less than the share of such pairs.
+    assert_agrees_with_sklearn(*clusters(60, 6, noise), auc_within=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_ties_are_counted_as_sklearn_counts_them(data):
+    count = data.draw(st.integers(3, 30))
+    embeddings = data.draw(arrays.arrays(np.float32, (count, 3), elements=st.integers(-2, 2)))
+    labels = data.draw(arrays.arrays(np.int64, count, elements=st.integers(0, 4)))
+    assume((np.abs(embeddings).max(axis=1) > 0).all())
+    assume(1 < len(np.unique(labels)) < count)
+    assert_agrees_with_sklearn(embeddings, labels)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    embeddings, labels = clusters(40, 7, 1.0)
+    whole = metrics.verify(embeddings, labels)
+    monkeypatch.setattr(metrics, "_BLOCK_SCORES", 1000)
+    cut = metrics.verify(embeddings, labels)
+    for name in ("cells", "genuine", "impostor"):
+        np.testing.assert_array_equal(getattr(cut, name), getattr(whole, name))
+    references = np.arange(len(labels)) % 7 == 0
+    assert metrics.rank1(embeddings, labels, references) > 0.5
+
+
+def test_the_threshold_is_the_last_not_above_the_target():
+    # Ten impostor pairs: the rates go 0, 0.1, 0.2 ...; at a target of 0.1 one impostor pair may pass.
+    angles = np.array([0.0, 0.3, 1.0, 1.6, 2.3])
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    found = metrics.verify(np.concatenate([embeddings, embeddings[:1]]), np.array([0, 1, 2, 3, 4, 0]))
+    assert found.impostor_pairs == 14
+    point = found.at_fpr(0.1)
+    # Pairs of 0.3 with both 0.0 tie: together they are 2 of 14, above a tenth.
+    assert point.fpr == 0
+    assert np.cos(0.3) < point.threshold < np.cos(0.3) + 3e-7
+    assert found.at_fpr(0.15).fpr == pytest.approx(2 / 14)
+
+
+def test_too_few_impostors_for_a_target_put_the_threshold_above_them_all():
+    embeddings, labels = clusters(5, 4, 0.2)
+    scores, genuine = pairs(embeddings, labels)
+    point = metrics.verify(embeddings, labels).at_fpr(1e-5)
+    assert point.fpr == 0
+    assert scores[~genuine].max() < point.threshold < scores[~genuine].max() + 3e-7
+
+
+def test_an_impostor_that_equals_a_genuine_image_leaves_nothing_to_accept():
+    embeddings = np.array([[1, 0], [1, 0], [1, 0]], np.float32)
+    found = metrics.verify(embeddings, np.array([0, 0, 1]))
+    assert found.auc == 0.5
+    assert found.at_fpr(0.1).tpr == 0
+    assert found.at_fpr(0.1).threshold > 1
+
+
+def test_scores_of_a_collapsed_model_are_told_apart():
+    # float64, since float32 would round these differences away.
+    embeddings, labels = clusters(30, 5, 0.5)
+    narrow = 1.0 + 1e-5 * embeddings.astype(np.float64)
+    scores, genuine = pairs(narrow, labels)
+    unit = narrow / np.linalg.norm(narrow, axis=1, keepdims=True)
+    rows, others = np.triu_indices(len(unit), 1)
+    distances = np.linalg.norm(unit[rows] - unit[others], axis=1)
+    assert scores.min() > 1 - 1e-8
+    assert metrics.verify(narrow, labels).auc == pytest.approx(roc_auc_score(genuine, -distances), abs=1e-4)
+
+
+def test_length_does_not_count():
+    embeddings, labels = clusters(20, 4, 1.0)
+    lengths = np.random.default_rng(1).uniform(1e-20, 1e15, (len(labels), 1))
+    first, second = metrics.verify(embeddings, labels), metrics.verify(embeddings.astype(np.float64) * lengths, labels)
+    assert first.auc == pytest.approx(second.auc, abs=1e-6)
+
+
+def test_the_roc_curve_begins_above_all_impostors_and_ends_with_all_accepted():
+    embeddings, labels = clusters(20, 4, 1.0)
+    found = metrics.verify(embeddings, labels)
+    fpr, tpr, thresholds = found.roc()
+    scores, genuine = pairs(embeddings, labels)
+    assert (fpr[0], fpr[-1], tpr[-1]) == (0, 1, 1)
+    assert (np.diff(fpr) > 0).all()
+    assert (np.diff(tpr) >= 0).all()
+    assert (np.diff(thresholds) < 0).all()
+    assert thresholds[-1] <= scores.min()
+    edges = np.linspace(-1, 1, 21)
+    for counts, wanted in zip(found.histogram(edges), (scores[genuine], scores[~genuine]), strict=True):
+        np.testing.assert_array_equal(counts, np.histogram(wanted, edges)[0])
+
+
+def test_rank1_asks_for_the_own_class_alone_on_top():
+    embeddings = np.array([[1, 0], [0, 1], [0.9, 0.1], [0.6, 0.4], [0.1, 0.9], [0.5, 0.5]], np.float32)
+    labels = np.array([0, 1, 0, 1, 1, 0])
+    references = np.array([True, True, False, False, False, False])
+    # The second query is closer to the other class; the last lies between the two, which is not right.
+    assert metrics.rank1(embeddings, labels, references) == 0.5
+    assert metrics.rank1(np.ones((6, 2), np.float32), labels, references) == 0
+
+
+def test_rank1_is_that_of_brute_force():
+    embeddings, labels = clusters(50, 6, 1.0)
+    references = np.arange(len(labels)) % 6 == 0
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    nearest = labels[references][(unit[~references] @ unit[references].T).argmax(axis=1)]
+    expected = (nearest == labels[~references]).mean()
+    assert 0.2 < expected < 0.9
+    assert metrics.rank1(embeddings, labels, references) == pytest.approx(expected)
+
+
+def test_the_summary_names_every_figure():
+    embeddings, labels = clusters(10, 4, 0.5)
+    references = np.arange(len(labels)) % 4 == 0
+    values = metrics.summary(embeddings, labels, references)
+    rates = [f"tpr_at_fpr_1e-{place}" for place in (5, 4, 3, 2, 1)]
+    assert list(values) == [*rates, "auc", "rank1"]
+    assert all(type(value) is float for value in values.values())
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "labels", "message"),
+    [
+        ([[1, 0], [np.nan, 0], [0, np.inf]], [0, 0, 1], "2 of 3 embeddings are not finite"),
+        ([[1, 0], [0, 0], [0, 1]], [0, 0, 1], "1 of 3 embeddings are all zeros"),
+        ([[1, 0], [0, 1]], [0, 0], "at least two classes"),
+        ([[1, 0], [0, 1]], [0, 1], "each of the 2 classes has one image"),
+        ([1, 0], [0, 1], "must be [N, D], not [2]"),
+        ([[1, 0], [0, 1]], [0, 1, 2], "2 embeddings, but labels of shape [3]"),
+    ],
+)
+def test_what_cannot_be_verified_is_said(embeddings, labels, message):
+    with pytest.raises(RunError) as caught:
+        metrics.verify(np.array(embeddings, np.float32), np.array(labels))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("references", "message"),
+    [([True, True, True], "all of the 3 images are references"), ([True, False, False], "1 have none")],
+)
+def test_what_cannot_be_identified_is_said(references, message):
+    with pytest.raises(RunError) as caught:
+        metrics.rank1(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), np.array(references))
+    assert message in str(caught.value)

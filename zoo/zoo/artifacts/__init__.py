@@ -1,0 +1,1 @@
+"""The artifact folder, which is what is published."""

@@ -1,0 +1,61 @@
+"""The artifact folder: where each published file lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ArtifactFolder:
+    """Exactly what is published."""
+
+    path: Path
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.path / "README.md"
+
+    @property
+    def config(self) -> Path:
+        """Architecture, preprocessing and what ``zoo predict`` needs to know."""
+        return self.path / "config.json"
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def preprocessor(self) -> Path:
+        """Preprocessing in the form that transformers and Transformers.js read."""
+        return self.path / "preprocessor_config.json"
+
+    @property
+    def weights(self) -> Path:
+        """Weights of backbone and head."""
+        return self.path / "model.safetensors"
+
+    @property
+    def onnx(self) -> Path:
+        """The verified graph."""
+        return self.path / "onnx" / "model.onnx"
+
+    @property
+    def export_report(self) -> Path:
+        """How the graph was verified."""
+        return self.path / "onnx" / "export.json"
+
+    @property
+    def metrics(self) -> Path:
+        """The evaluation of the weights."""
+        return self.path / "eval" / "metrics.json"
+
+    @property
+    def assets(self) -> Path:
+        """Pictures that the card shows."""
+        return self.path / "assets"

@@ -1,0 +1,84 @@
+"""A run's checkpoint, opened as a torch model that embeds images."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch.utils.data import DataLoader
+
+from zoo.validation.dataset import collate
+from zoo.validation.embedded import EmbeddedImages
+from zoo_core.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from zoo.assembly import EmbeddingModel, RecipeBuilder
+    from zoo.validation.dataset import ValidationBatch, ValidationItems
+
+
+def open_checkpoint(builder: RecipeBuilder, checkpoint: Path) -> EmbeddingModel:
+    """Build the recipe's model with the weights of a training checkpoint, on the CPU and in evaluation mode.
+
+    Raises:
+        RunError: the checkpoint is missing, unreadable, or does not fit the model.
+    """
+    model = builder.model(initial_weights=False)
+    load_weights(model, checkpoint)
+    model.eval()
+    return model
+
+
+def load_weights(model: nn.Module, checkpoint: Path) -> None:
+    """Load the model's weights out of a training checkpoint, exactly.
+
+    Raises:
+        RunError: the checkpoint is missing, unreadable, or does not fit the model.
+    """
+    prefix = "model."
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        model.load_state_dict(weights)
+    except FileNotFoundError:
+        msg = f"{checkpoint}: no such checkpoint"
+        raise RunError(msg, hint="has the training got as far as its first validation?") from None
+    except Exception as error:
+        # Torch's own words advise to load the file unsafely, or are none, or a lone key.
+        if isinstance(error, pickle.UnpicklingError | EOFError | LookupError | TypeError | AttributeError):
+            reason = "it is no checkpoint of tensors alone"
+        else:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        msg = f"{checkpoint}: cannot be loaded: {reason}"
+        raise RunError(msg, hint="it must come from this run's recipe") from error
+
+
+def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """``uint8 [N, H, W, 3]`` to ``[N, 3, H, W]`` in 0..1, channels_last in memory without a copy."""
+    return images.permute(0, 3, 1, 2).to(dtype) / 255
+
+
+def embed(
+    model: nn.Module,
+    items: ValidationItems,
+    *,
+    batch_size: int,
+    num_workers: int = 0,
+    advance: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> EmbeddedImages:
+    """Embed a whole validation set on the best device there is; ``advance`` may wrap the batches to show progress."""
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    model = model.to(device).eval()
+    loader: DataLoader[Any] = DataLoader(items, batch_size=batch_size, num_workers=num_workers, collate_fn=collate)
+    columns: list[tuple[Tensor, ...]] = []
+    with torch.inference_mode():
+        for one in advance(loader):
+            batch = cast("ValidationBatch", one)
+            embeddings = model(to_pixels(batch["images"].to(device))).cpu()
+            columns.append((embeddings, batch["labels"], batch["plain"], batch["positions"]))
+    return EmbeddedImages.of(*(torch.cat(column) for column in zip(*columns, strict=True)))

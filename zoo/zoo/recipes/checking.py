@@ -1,0 +1,240 @@
+"""A recipe against what is installed: components, their options, how they fit, and the names of torch and Lightning."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from zoo.recipes.onnx_checking import check_onnx
+from zoo.recipes.schema import ALSO, SCHEDULES, Recipe, component_places
+from zoo_core.building import check_options
+from zoo_core.components import WIRED
+from zoo_core.config import dotted, schema_problems, sort_problems
+from zoo_core.config.suggestions import suggest
+from zoo_core.errors import ComponentError, Location, Problem, RecipeError
+from zoo_core.extras import naming_missing_extras
+from zoo_core.signatures import signature_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import ModuleType
+
+    from zoo_core.components import Kind
+    from zoo_core.config import Document, KeyPath
+    from zoo_core.registry import Component, Registry
+
+HEAD = ("model", "head")
+RANK_OF_IMAGES = 4
+# What zoo itself passes to lightning.Trainer and to torch.onnx.export.
+OWN_TRAINER = frozenset({"callbacks"})
+OWN_EXPORT = frozenset(
+    {"model", "args", "kwargs", "f", "input_names", "output_names", "dynamic_axes", "dynamic_shapes", "external_data"}
+)
+
+
+def check_recipe(document: Document, registry: Registry) -> None:
+    """Check all of a recipe; imports what its components need, and builds nothing.
+
+    Raises:
+        RecipeError: it is wrong; all problems at once.
+        ComponentError: it may be right, but a plugin or an extra that it needs is not available.
+    """
+    check = _Check(document, registry)
+    problems = schema_problems(Recipe, document)
+    # What stands at a wrong place is not worth a second complaint about what is in it.
+    known = {problem.location for problem in problems}
+    problems += [problem for problem in check.run() if problem.location not in known]
+    if problems:
+        raise RecipeError(sort_problems([*problems, *check.unavailable]))
+    if check.unavailable:
+        error = ComponentError(check.unavailable[0].message)
+        error.problems = tuple(sort_problems(check.unavailable))
+        raise error
+
+
+class _Check:
+    """The checks of one recipe, each of which only looks at parts that have the right shape."""
+
+    def __init__(self, document: Document, registry: Registry) -> None:
+        self.unavailable: list[Problem] = []
+        self._document = document
+        self._registry = registry
+        self._factories: dict[KeyPath, Callable[..., Any]] = {}
+        also = document.get(ALSO, [])
+        self._places = component_places(len(also) if isinstance(also, list) else 0, teacher=True)
+
+    def run(self) -> list[Problem]:
+        """Return what is wrong; what is only not installed goes to ``unavailable``."""
+        problems: list[Problem] = []
+        for path, kind in self._places.items():
+            problems += self._component(kind, path)
+        return [
+            *problems,
+            *self._data(),
+            *self._wiring(),
+            *check_onnx(self._document),
+            *self._schedule(),
+            *self._torch(),
+        ]
+
+    def _at(self, path: KeyPath) -> Location | None:
+        return self._document.locate(path)
+
+    def _options(self, path: KeyPath) -> dict[str, Any]:
+        options = self._document.get((*path, "options"), {})
+        return options if isinstance(options, dict) else {}
+
+    def _component(self, kind: Kind, path: KeyPath) -> list[Problem]:
+        name = self._document.get((*path, "name"))
+        if not isinstance(name, str):
+            return []
+        try:
+            component = self._registry.find(kind, name)
+        except ComponentError as error:
+            problems = self._placed(error, (*path, "name"))
+            if not self._is_unavailable(error, name):
+                return problems
+            self._miss(problems)
+            return []
+        try:
+            factory = self._registry.load(component)
+        except ComponentError as error:
+            self._miss(self._placed(error, (*path, "name")))
+            return []
+        self._factories[path] = factory
+        # The options of `onnx` are those of torch.onnx.export: a wrapper has none.
+        return [] if kind == "export_wrapper" else self._fitting_options(component, factory, path)
+
+    def _fitting_options(self, component: Component, factory: Callable[..., Any], path: KeyPath) -> list[Problem]:
+        try:
+            return check_options(
+                component, factory, self._options(path), WIRED[component.kind], lambda below: self._at((*path, *below))
+            )
+        except ComponentError as error:
+            self._miss(self._placed(error, (*path, "name")))
+            return []
+
+    def _placed(self, error: ComponentError, path: KeyPath) -> list[Problem]:
+        return [Problem(problem.message, self._at(path), problem.hint) for problem in error.problems]
+
+    def _miss(self, problems: list[Problem]) -> None:
+        # An extra that is missing is missed by nearly every part: its pip line is said once.
+        said = {problem.hint for problem in self.unavailable}
+        self.unavailable += [problem for problem in problems if problem.hint is None or problem.hint not in said]
+
+    def _is_unavailable(self, error: ComponentError, name: str) -> bool:
+        plugin, slash, _ = name.partition("/")
+        failed = {failure.id for failure in self._registry.failures} | set(self._registry.disabled)
+        return error.__cause__ is not None or (bool(slash) and plugin in failed)
+
+    def _data(self) -> list[Problem]:
+        return [*self._shares(), *self._captures()]
+
+    def _shares(self) -> list[Problem]:
+        also = self._document.get(ALSO, [])
+        shares = [one.get("share") for one in also if isinstance(one, dict)] if isinstance(also, list) else []
+        total = sum(share for share in shares if isinstance(share, int | float))
+        if total < 1:
+            return []
+        return [Problem(f"the shares sum to {total:g}, which leaves data.train nothing", self._at(ALSO))]
+
+    def _captures(self) -> list[Problem]:
+        captures, size = (self._document.get(("data", *path), 1) for path in (("captures",), ("loader", "batch_size")))
+        if not (isinstance(captures, int) and isinstance(size, int) and captures > 0) or size % captures == 0:
+            return []
+        message = f"batches of {size} images do not hold {captures} captures of each sample"
+        return [Problem(message, self._at(("data", "loader", "batch_size")), f"make it a multiple of {captures}")]
+
+    def _wiring(self) -> list[Problem]:
+        """Compare what a recipe says by hand with what zoo passes itself."""
+        wired: list[tuple[str, Any, str]] = []
+        if size := self._document.get(("data", "image_size")):
+            wired.append(("image_size", size, self._said("data", "image_size")))
+        wired.append(("seed", self._document.get(("seed",), 0), self._said("seed")))
+        if dimension := self._embedding_dim():
+            wired.append(("embedding_dim", *dimension))
+        problems = []
+        for path, kind in self._places.items():
+            options = self._options(path) if kind != "export_wrapper" else {}
+            for name, value, source in wired:
+                if name in WIRED[kind] and name in options and options[name] != value:
+                    message = f"{options[name]} disagrees with {value}, which is {source}"
+                    hint = "leave it out: zoo passes it"
+                    problems.append(Problem(message, self._at((*path, "options", name)), hint))
+        return problems
+
+    def _said(self, *path: str) -> str:
+        place = self._document.marks.get(path)
+        return f"said at {place}" if place else f"the default of {'.'.join(path)}"
+
+    def _embedding_dim(self) -> tuple[int, str] | None:
+        """Return the embedding size that the head will have, and where that is said."""
+        factory = self._factories.get(HEAD)
+        if factory is None:
+            return None
+        options = self._options(HEAD)
+        for name in ("embed_dim", "embedding_dim"):
+            if isinstance(options.get(name), int):
+                return options[name], self._said(*HEAD, "options", name)
+            parameter = inspect.signature(factory).parameters.get(name)
+            if parameter is not None and isinstance(parameter.default, int):
+                return parameter.default, "the head's default"
+        return None
+
+    def _schedule(self) -> list[Problem]:
+        path = ("lr_scheduler",)
+        name = self._document.get((*path, "name"))
+        if not isinstance(name, str):
+            return []
+        if name not in SCHEDULES:
+            hint = suggest(name, SCHEDULES, "known")
+            return [Problem(f"there is no schedule {name!r}", self._at((*path, "name")), hint)]
+        return schema_problems(SCHEDULES[name], self._document, (*path, "options"))
+
+    def _torch(self) -> list[Problem]:
+        """Check the names and options that are not zoo's own."""
+        try:
+            with naming_missing_extras("training"):
+                # Dynamic, for the plain install has none of them and still reads recipes.
+                optim, trainer, export = (
+                    import_module("torch.optim"),
+                    import_module("lightning").Trainer,
+                    import_module("torch.onnx").export,
+                )
+        except ComponentError as error:
+            self._miss(list(error.problems))
+            return []
+        return [
+            *self._optimizer(optim),
+            *self._arguments(trainer, ("trainer",), OWN_TRAINER),
+            *self._arguments(export, ("onnx", "options"), OWN_EXPORT),
+        ]
+
+    def _optimizer(self, optim: ModuleType) -> list[Problem]:
+        path = ("optimizer",)
+        name = self._document.get((*path, "name"))
+        if not isinstance(name, str):
+            return []
+        known = {
+            key: value
+            for key, value in vars(optim).items()
+            if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
+        }
+        if name not in known:
+            hint = suggest(name, known, "known")
+            return [Problem(f"there is no optimizer {name!r} in torch.optim", self._at((*path, "name")), hint)]
+        return self._arguments(known[name], (*path, "options"), {"params"})
+
+    def _arguments(self, function: Callable[..., Any], at: KeyPath, own: Collection[str]) -> list[Problem]:
+        """Check what stands ``at`` a path as arguments of ``function``; zoo gives those called ``own`` itself."""
+        given = self._document.get(at, {})
+        if not isinstance(given, dict):
+            return []
+        problems = [
+            Problem("zoo sets this itself", self._at((*at, name)), "leave it out") for name in given if name in own
+        ]
+        taken = {problem.location for problem in problems}
+        parameters = [one for name, one in inspect.signature(function).parameters.items() if name not in own]
+        schema = signature_schema(dotted(at), function, parameters)
+        return problems + [one for one in schema_problems(schema, self._document, at) if one.location not in taken]

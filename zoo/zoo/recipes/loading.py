@@ -1,0 +1,165 @@
+"""Finding recipes by name or path, and loading them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from zoo_core.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo.recipes.schema import ComponentReference, Recipe
+    from zoo.runs.layout import RunFolder
+    from zoo_core.config import Document
+    from zoo_core.registry import Component, Registry
+
+SUFFIXES = (".yaml", ".yml")
+LOCAL = Path("configs")
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe, its name, where each of its values was written, and what deserves a second look."""
+
+    name: str
+    recipe: Recipe
+    document: Document
+    warnings: tuple[Problem, ...] = ()
+
+    def components(self, registry: Registry) -> list[Component]:
+        """Return the components that the recipe names.
+
+        Raises:
+            ComponentError: one is not available.
+        """
+        from zoo.recipes.schema import component_places  # noqa: PLC0415 - needs pydantic
+
+        found = {}
+        teacher = self.recipe.model.distillation is not None
+        for path, kind in component_places(len(self.recipe.data.train_also), teacher=teacher).items():
+            component = registry.find(kind, self.reference(path).name)
+            found[kind, component.qualified_name] = component
+        return list(found.values())
+
+    def reference(self, path: Sequence[str | int]) -> ComponentReference:
+        """Return the component that stands at ``path``."""
+        section: Any = self.recipe
+        for key in path:
+            section = section[key] if isinstance(key, int) else getattr(section, key)
+        return cast("ComponentReference", section)
+
+
+def shipped() -> Path:
+    """Return the folder of the recipes that come with zoo: in a checkout beside the packages, else in the package."""
+    package = Path(__file__).parents[1]
+    checkout = package.parent.parent
+    # Only a checkout of zoo itself: an installed package may have any `configs` two folders up.
+    if (checkout / "pyproject.toml").is_file() and (checkout / "zoo" / "zoo").samefile(package):
+        return checkout / LOCAL
+    return package / LOCAL
+
+
+def recipe_names() -> list[str]:
+    """Return the names of all recipes, those of ./configs first; files in folders below are bases, and left out."""
+    names = [
+        path.stem
+        for folder in (LOCAL, shipped())
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.suffix in SUFFIXES and path.is_file()
+    ]
+    return list(dict.fromkeys(names))
+
+
+def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of a recipe: a path as it is, a name from ./configs, else from the shipped ones.
+
+    Raises:
+        UsageError: there is none.
+    """
+    said = os.fspath(name_or_path)
+    is_path = said.endswith(SUFFIXES) or os.sep in said or "/" in said
+    candidates = [Path(said).expanduser()] if is_path else _candidates(said)
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise _not_found(said, candidates, is_path=is_path)
+
+
+def load_recipe(
+    cfg: str | os.PathLike[str], overrides: Sequence[str] = (), *, registry: Registry | None = None
+) -> LoadedRecipe:
+    """Load a recipe by name or path, with the environment's and the given overrides.
+
+    Args:
+        cfg: name or path.
+        overrides: ``key=value``, stronger than all else.
+        registry: when given, components, their options and the wiring are checked too.
+
+    Raises:
+        UsageError: there is no such recipe.
+        RecipeError: it is wrong; all problems at once.
+    """
+    from zoo_core.config import load  # noqa: PLC0415 - completion only wants names
+
+    path = find_recipe(cfg)
+    return _validated(path.stem, load(path, overrides, os.environ, find=_candidates), registry)
+
+
+def load_run_recipe(run: RunFolder, overrides: Sequence[str] = (), *, registry: Registry | None = None) -> LoadedRecipe:
+    """Load the resolved recipe of a run: what was trained, whatever the environment says today.
+
+    Raises:
+        RecipeError: it is wrong; all problems at once.
+    """
+    from zoo_core.config import load  # noqa: PLC0415 - completion only wants names
+
+    return _validated(run.name, load(run.recipe, overrides), registry)
+
+
+def _validated(name: str, document: Document, registry: Registry | None) -> LoadedRecipe:
+    from zoo.recipes.schema import Recipe  # noqa: PLC0415 - needs pydantic
+    from zoo_core.config import validate  # noqa: PLC0415 - needs pydantic
+
+    if registry:
+        from zoo.recipes.checking import check_recipe  # noqa: PLC0415 - needs what it checks
+
+        check_recipe(document, registry)
+    recipe = validate(Recipe, document)
+    misnamed = recipe.onnx.misnamed_axes()
+    if misnamed is None:
+        return LoadedRecipe(name, recipe, document)
+    written, meant = misnamed
+    axes = {meant if name == written else name: places for name, places in recipe.onnx.dynamic_axes.items()}
+    recipe = recipe.model_copy(update={"onnx": recipe.onnx.model_copy(update={"dynamic_axes": axes})})
+    warning = Problem(
+        f"{written!r} is neither an input nor an output; taken to mean {meant!r}, the one output without axes",
+        document.locate(("onnx", "dynamic_axes", written)),
+        f"call it {meant!r}",
+    )
+    return LoadedRecipe(name, recipe, document, (warning,))
+
+
+def _candidates(name: str) -> list[Path]:
+    """Return where a recipe (or a base such as ``base/embedding.yaml``) of that name may be, best first."""
+    names = [name] if name.endswith(SUFFIXES) else [name + suffix for suffix in SUFFIXES]
+    return [folder / file for folder in (LOCAL, shipped()) for file in names]
+
+
+def _not_found(said: str, candidates: Sequence[Path], *, is_path: bool) -> UsageError:
+    from zoo_core.config.suggestions import did_you_mean  # noqa: PLC0415 - only when something is wrong
+
+    if Path(said).is_dir():
+        return UsageError(
+            f"{said} is a folder, not a recipe", hint="give the name of a recipe, or the path of its file"
+        )
+    tried = ", ".join(str(candidate) for candidate in candidates)
+    hint = did_you_mean(Path(said).stem if is_path else said, recipe_names())
+    if not is_path and any(Path(said + suffix).is_file() for suffix in SUFFIXES):
+        hint = f"did you mean './{said}.yaml'?"
+    message = f"{said}: no such recipe file" if is_path else f"there is no recipe {said!r} (looked for {tried})"
+    return UsageError(message, hint=hint or "'zoo config check --all' lists the recipes")

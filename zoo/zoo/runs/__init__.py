@@ -1,0 +1,1 @@
+"""The run folder, in which training, evaluation and export meet."""

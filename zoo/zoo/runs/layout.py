@@ -1,0 +1,118 @@
+"""The run folder: where each file of one training lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from zoo.artifacts.layout import ArtifactFolder
+from zoo.atomic import read_json
+from zoo_core.errors import UsageError
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """All that one training wrote."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, recipe_name: str, *, root: Path = RUNS) -> RunFolder:
+        """Make a new run folder ``root/recipe_name/<time>``; never one that exists."""
+        parent = root / recipe_name
+        parent.mkdir(parents=True, exist_ok=True)
+        started = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+        for suffix in ["", *(f"_{count}" for count in range(2, 1000))]:
+            path = parent / (started + suffix)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return cls(path)
+        msg = f"{parent}: too many runs were started in this second"
+        raise UsageError(msg)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open the run folder at ``path``.
+
+        Raises:
+            UsageError: there is no run at ``path``.
+        """
+        run = cls(path)
+        if not run.recipe.is_file():
+            msg = f"{path}: not a run folder (it holds no recipe.yaml)"
+            raise UsageError(msg, hint="give a folder made by 'zoo train', such as runs/RECIPE/TIME")
+        return run
+
+    @classmethod
+    def latest(cls, *, root: Path = RUNS) -> RunFolder:
+        """Open the run that was started last below ``root``.
+
+        Raises:
+            UsageError: there is none.
+        """
+        recipes = sorted(root.glob("*/*/recipe.yaml"), key=lambda path: (path.parent.name, path.stat().st_mtime))
+        if not recipes:
+            msg = f"there is no run below {root.absolute()}"
+            raise UsageError(msg, hint="train one with 'zoo train --cfg RECIPE', or name one with --run DIR")
+        return cls(recipes[-1].parent)
+
+    @property
+    def name(self) -> str:
+        """The recipe's name: as the record says, else the folder's above this one."""
+        recorded = read_json(self.record).get("name") if self.record.is_file() else None
+        return str(recorded or self.path.absolute().parent.name)
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def record(self) -> Path:
+        """The BuildRecord: what exactly made this model."""
+        return self.path / "record.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint that validated best."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint, from which training resumes."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def unreadable(self) -> Path:
+        """The list of samples that could not be read."""
+        return self.path / "skipped.csv"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """Training curves."""
+        return self.path / "metrics.csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Training curves for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of the evaluation: metrics.json, thresholds.csv and pictures."""
+        return self.path / "evaluation"
+
+    @property
+    def artifact(self) -> ArtifactFolder:
+        """What is published of this run."""
+        return ArtifactFolder(self.path / "artifact")

@@ -1,0 +1,54 @@
+"""One training per run folder: a second one is refused."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo.runs.layout import RunFolder
+
+LOCK = "training.lock"
+
+
+@contextmanager
+def locked(folder: RunFolder, *, new: bool) -> Iterator[None]:
+    """Hold ``folder`` for one training; a ``new`` one needs it empty, and leaves nothing where it never began.
+
+    The system gives a lock back however its process ends, so none outlives a killed training.
+
+    Raises:
+        UsageError: another training writes into it, or a new one would write over something.
+    """
+    missing = [path for path in (folder.path, *folder.path.parents) if not path.exists()]
+    path = folder.path / LOCK
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        lock.acquire()
+    except Timeout:
+        hint = "give each its own --output" if new else "wait for it, or stop it"
+        raise UsageError(f"{folder.path}: another training writes into it", hint=hint) from None
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{folder.path} is no folder", hint="give --output a new one") from None
+    except OSError as error:
+        raise UsageError(f"{folder.path}: cannot be written: {error.strerror or error}") from error
+    try:
+        if new and any(entry.name != LOCK for entry in folder.path.iterdir()):
+            raise UsageError(f"{folder.path} is there and not empty", hint="--resume --run DIR goes on with a run")
+        yield
+    finally:
+        # Removed while it is held: whoever opened it meanwhile locks a file without a name, and looks again.
+        # Windows removes no open file: there an empty one stays, and does no harm.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
+        with suppress(OSError):
+            for empty in missing:
+                empty.rmdir()

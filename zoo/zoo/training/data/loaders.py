@@ -1,0 +1,113 @@
+"""What training and validation are fed from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lightning
+from torch.utils.data import DataLoader
+
+from zoo.runs import unreadable
+from zoo.training.data.batch import Collate
+from zoo.training.data.sampler import EpochSampler
+from zoo.training.data.streaming import StreamReader
+from zoo.validation.dataset import collate
+from zoo.workers import start_worker
+from zoo_core.contracts import BlockedDataset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo.training.data.epoch_length import EpochLength
+    from zoo.training.data.training_data import TrainingData
+    from zoo.training.distillation.teacher_features import TeacherFeatures
+
+
+class TrainingLoaders(lightning.LightningDataModule):
+    """Loaders made when the trainer knows its rank, and where a resumed epoch continues.
+
+    Args:
+        data: what the training is fed with.
+        unreadable_list: file in which unreadable samples are listed.
+        workers: loader processes of this rank.
+        epoch_length: is told how many batches an epoch has.
+        features: of the teacher, where the recipe distils.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        unreadable_list: Path,
+        *,
+        workers: int,
+        epoch_length: EpochLength,
+        features: TeacherFeatures | None = None,
+    ) -> None:
+        super().__init__()
+        self.data = data
+        self.unreadable_list = unreadable_list
+        self.workers = workers
+        self._epoch_length = epoch_length
+        self._features = features
+        self._items = data.items
+        self._validation = data.validation
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        """Let all ranks list what they cannot read in the first one's folder."""
+        trainer = self.trainer
+        assert trainer is not None  # noqa: S101 - as below
+        if trainer.is_global_zero:
+            unreadable.clear(self.unreadable_list)
+        path = trainer.strategy.broadcast(self.unreadable_list.absolute())
+        samples = unreadable.UnreadableSamples(path, self.data.unreadable_share)
+        self._items = self.data.items.recording(samples)
+        self._validation = self.data.validation.recording(samples)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Build the loader of this rank's share of the epoch, from where a resumed one continues."""
+        trainer = self.trainer
+        assert trainer is not None  # noqa: S101 - Lightning sets it before it asks
+        datasets = self._items.dataset.datasets
+        sampler = EpochSampler(
+            [len(dataset) for dataset in datasets],
+            shares=self.data.shares,
+            streamed=[isinstance(dataset, StreamReader) for dataset in datasets],
+            blocks=[dataset.blocks if isinstance(dataset, BlockedDataset) else None for dataset in datasets],
+            samples_per_epoch=self.data.samples_per_epoch,
+            seed=self.data.seed,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+        )
+        # A batch of samples, each in as many views, is one of `batch_size` images.
+        size = min(self.data.batch_size // self._items.captures, len(sampler))
+        batches = len(sampler) // size
+        for dataset in datasets:
+            if isinstance(dataset, StreamReader):
+                dataset.divide(rank=trainer.global_rank, world_size=trainer.world_size, batches=batches)
+        self._epoch_length.set_batches(trainer, batches)
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        # BatchNorm cannot train on a rest of one image, so a rest is left to the next epoch.
+        sampler.shorten(batches * size, skip=done % batches * size)
+        # Lightning tells the epoch only after the loader's processes have begun to read.
+        started = trainer.fit_loop.epoch_progress.current.ready
+        sampler.set_epoch(started - 1 if done % batches else started)
+        return DataLoader(
+            self._items,
+            batch_size=size,
+            sampler=sampler,
+            num_workers=self.workers,
+            collate_fn=Collate(self._features),
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+            persistent_workers=self.workers > 0,
+            worker_init_fn=start_worker,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Build the loader of the validation set."""
+        return DataLoader(
+            self._validation,
+            batch_size=self.data.batch_size,
+            num_workers=self.workers,
+            collate_fn=collate,
+            worker_init_fn=start_worker,
+        )

@@ -1,0 +1,136 @@
+"""The plan of a training: all that a recipe can get wrong has been found, and nothing is written yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import lightning
+
+from zoo.assembly import RecipeBuilder
+from zoo.recipes.schema import TEACHER
+from zoo.training.data.items import TrainingItems
+from zoo.training.data.mixing import MixedDataset
+from zoo.training.data.streaming import ENDLESS
+from zoo.training.data.training_data import TrainingData
+from zoo.training.optimizers import check_optimizer, learning_rate_factor
+from zoo.training.trainers import check_batch, make_trainer, quiet
+from zoo_core.contracts import StreamingDataset
+from zoo_core.errors import Problem, RecipeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.assembly import EmbeddingModel
+    from zoo.recipes.loading import LoadedRecipe
+    from zoo.recipes.schema import Recipe
+    from zoo_core.registry import Component, Registry
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """What will be trained.
+
+    Attributes:
+        loaded: the recipe.
+        registry: the plugins, which are told when the training has finished.
+        components: all that the recipe names.
+        model: backbone and head, on the CPU.
+        loss: of embeddings and labels.
+        teacher: where the recipe distils.
+        data: what it is trained and validated on.
+        executor: augments a batch on the device, where the recipe wants that.
+        images_per_step: of all devices, accumulated batches included.
+        resume: whether the run folder's last checkpoint is resumed.
+    """
+
+    loaded: LoadedRecipe
+    registry: Registry
+    components: tuple[Component, ...]
+    model: EmbeddingModel
+    loss: nn.Module
+    teacher: nn.Module | None
+    data: TrainingData
+    executor: nn.Module | None
+    images_per_step: int
+    resume: bool
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe's sections."""
+        return self.loaded.recipe
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the recipe's learning rate is multiplied by for ``images_per_step``."""
+        return learning_rate_factor(self.recipe.optimizer, self.images_per_step)
+
+
+def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = False) -> TrainingPlan:
+    """Build all that a training needs; seeds torch, numpy and ``random`` of this process.
+
+    Raises:
+        RecipeError: the recipe's parts do not fit each other, or Lightning or torch refuses a section.
+        ComponentError: a component is not available.
+    """
+    quiet()
+    recipe = loaded.recipe
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    builder = RecipeBuilder(loaded, registry)
+    sources = builder.training_sources()
+    dataset = MixedDataset([source.dataset for source in sources], recipe.seed)
+    on_device = builder.device_augmentation() if recipe.data.augment_on == "device" else None
+    executor = on_device.executor() if on_device else None
+    augmentation = on_device.prepare if on_device else builder.augmentation()
+    items = TrainingItems(dataset, augmentation, recipe.seed, recipe.data.captures)
+    validation = builder.validation_items()
+    model = builder.model(initial_weights=not resume)
+    loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
+    streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
+    teacher = _teacher(builder, streamed=streamed)
+    trainer = make_trainer(loaded, logger=False)
+    check_optimizer(recipe.optimizer, trainer.strategy.root_device, loaded.document.locate)
+    data = TrainingData(
+        items=items,
+        shares=tuple(source.share for source in sources),
+        samples_per_epoch=_samples_per_epoch(loaded, len(items)),
+        batch_size=recipe.data.loader.batch_size,
+        seed=recipe.seed,
+        validation=validation,
+        unreadable_share=recipe.data.unreadable_share,
+    )
+    images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
+    check_batch(model, images, recipe.data.image_size, loaded)
+    return TrainingPlan(
+        loaded=loaded,
+        registry=registry,
+        components=tuple(builder.components()),
+        model=model,
+        loss=loss,
+        teacher=teacher,
+        data=data,
+        executor=executor,
+        images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
+        resume=resume,
+    )
+
+
+def _teacher(builder: RecipeBuilder, *, streamed: bool) -> nn.Module | None:
+    if builder.recipe.model.distillation is None:
+        return None
+    if streamed:
+        hint = "distil from data sets with samples by number, or leave the distillation out"
+        message = "a stream's samples come once: no teacher's features can be kept"
+        raise RecipeError([Problem(message, builder.loaded.document.locate(TEACHER[:2]), hint)])
+    return cast("nn.Module", builder.component("teacher", TEACHER))
+
+
+def _samples_per_epoch(loaded: LoadedRecipe, length: int) -> int:
+    """Return how many samples an epoch shows: the recipe's number, else each once."""
+    if loaded.recipe.data.samples_per_epoch:
+        return loaded.recipe.data.samples_per_epoch
+    if length >= ENDLESS:
+        message = "how long an epoch is has to be said: the stream does not know its length"
+        where = loaded.document.locate(("data", "train"))
+        raise RecipeError([Problem(message, where, "set data.samples_per_epoch, or the data set's length")])
+    return length

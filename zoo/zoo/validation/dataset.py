@@ -1,0 +1,129 @@
+"""The validation set: every sample plain, then augmented views of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from zoo.runs.unreadable import UnreadableSamples
+from zoo_core.errors import UnreadableSample
+from zoo_core.images import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from zoo_core.contracts import AffineMap, Augmentation, Sample, UInt8Image
+    from zoo_core.contracts import Dataset as ZooDataset
+
+# Seeds the augmented views of validation apart from those of training, whatever the recipe's seed.
+VALIDATION_STREAM = 1
+# The label of a validation sample that cannot be read.
+UNREADABLE_LABEL = -1
+
+
+class ValidationItem(NamedTuple):
+    """One view of a validation sample: ``image uint8 [H, W, 3]``, its ``label``, whether it is the plain view.
+
+    ``position`` is where it stands in the validation set.
+    """
+
+    image: UInt8Image
+    label: int
+    plain: bool
+    position: int
+
+
+class ValidationBatch(TypedDict):
+    """Items as tensors: ``images uint8 [N, H, W, 3]``, ``labels`` and ``positions int64 [N]``, ``plain bool [N]``."""
+
+    images: Tensor
+    labels: Tensor
+    plain: Tensor
+    positions: Tensor
+
+
+def collate(items: Sequence[ValidationItem]) -> ValidationBatch:
+    """Stack ``items``."""
+    images, labels, plain, positions = zip(*items, strict=True)
+    return {
+        "images": torch.from_numpy(np.stack(images)),
+        "labels": torch.tensor(labels),
+        "plain": torch.tensor(plain),
+        "positions": torch.tensor(positions),
+    }
+
+
+def plain_view(sample: Sample, image_size: tuple[int, int]) -> UInt8Image:
+    """Show a sample as ``zoo predict`` would: its view, resized, and nothing else. ``uint8 [H, W, 3]``."""
+    image = sample.image
+    if not np.array_equal(sample.view, np.eye(3)):
+        image = _apply_view(image, sample.view)
+    return fit(image, image_size)
+
+
+def _apply_view(image: UInt8Image, view: AffineMap) -> UInt8Image:
+    height, width = image.shape[:2]
+    to_pixels = np.diag([width, height, 1.0]) @ view
+    # As many pixels as the view covers in the image, so that nothing is lost before the resize.
+    view_width, view_height = (max(1, round(float(np.hypot(*to_pixels[:2, axis])))) for axis in (0, 1))
+    coefficients = to_pixels @ np.diag([1 / view_width, 1 / view_height, 1.0])
+    picture = Image.fromarray(image).transform(
+        (view_width, view_height),
+        Image.Transform.AFFINE,
+        data=tuple(coefficients[:2].ravel()),
+        resample=Image.Resampling.BILINEAR,
+    )
+    return np.asarray(picture)
+
+
+class ValidationItems(Dataset[ValidationItem]):
+    """All samples plain, then ``captures`` augmented views of each.
+
+    The augmented views depend on the seed and the index alone. A sample that cannot be read is recorded in
+    ``unreadable``; it has the label -1, and no embedding.
+    """
+
+    def __init__(
+        self,
+        dataset: ZooDataset,
+        augmentation: Augmentation | None,
+        captures: int,
+        image_size: tuple[int, int],
+        seed: int,
+        unreadable: UnreadableSamples | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.augmentation = augmentation
+        self.captures = captures
+        self.image_size = image_size
+        self.seed = seed
+        self.unreadable = unreadable or UnreadableSamples()
+
+    def recording(self, unreadable: UnreadableSamples) -> ValidationItems:
+        """Return the same items, whose unreadable samples are recorded in ``unreadable``."""
+        return ValidationItems(
+            self.dataset, self.augmentation, self.captures, self.image_size, self.seed, unreadable=unreadable
+        )
+
+    def __len__(self) -> int:
+        return len(self.dataset) * (1 + self.captures)
+
+    def __getitem__(self, index: int) -> ValidationItem:
+        capture, number = divmod(index, len(self.dataset))
+        try:
+            sample = self.dataset[number]
+        except UnreadableSample as error:
+            self.unreadable.record("valid", error, len(self.dataset))
+            return ValidationItem(
+                np.zeros((*self.image_size, 3), np.uint8), UNREADABLE_LABEL, plain=False, position=index
+            )
+        if capture == 0 or self.augmentation is None:
+            return ValidationItem(plain_view(sample, self.image_size), sample.label, plain=True, position=index)
+        generator = np.random.default_rng([self.seed, VALIDATION_STREAM, capture, number])
+        return ValidationItem(self.augmentation(sample, generator), sample.label, plain=False, position=index)
