@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GROUP = "zoo.plugins"
-# Ids that this distribution ships belong to it.
+# Ids that this distribution ships belong to it, and so do import packages that start like its own: two packages of one
+# name would overwrite each other's files. Everybody else's are called plugzoo_NAME, or whatever they like.
 DISTRIBUTION = "plugzoo"
+RESERVED_PREFIX = "zoo_"
+_OWN_PACKAGES = frozenset({"zoo", "zoo_core", "zoo_models", "zoo_testing"})
 
 
 def discover(environment: Mapping[str, str] | None = None) -> Registry:
@@ -43,6 +46,9 @@ def discover(environment: Mapping[str, str] | None = None) -> Registry:
     choice = _Choice(os.environ if environment is None else environment)
     found, failures = _find()
     reserved = {point.name for point, source in found if normalised(source.distribution) == DISTRIBUTION}
+    own_packages = _OWN_PACKAGES | {
+        _package(point.value) for point, source in found if normalised(source.distribution) == DISTRIBUTION
+    }
     claims: dict[str, list[tuple[EntryPoint, Provenance]]] = defaultdict(list)
     disabled: dict[str, str] = {}
     for point, source in found:
@@ -50,6 +56,10 @@ def discover(environment: Mapping[str, str] | None = None) -> Registry:
             disabled[point.name] = variable
         elif point.name in reserved and normalised(source.distribution) != DISTRIBUTION:
             reason = f"the id {point.name!r} is reserved for {DISTRIBUTION}"
+            failures.append(PluginFailure(point.name, source, reason))
+        elif _package(point.value) in own_packages and normalised(source.distribution) != DISTRIBUTION:
+            package = _package(point.value)
+            reason = f"the import package {package!r} is {DISTRIBUTION}'s own; rename it to {_proposed(package)!r}"
             failures.append(PluginFailure(point.name, source, reason))
         else:
             claims[point.name].append((point, source))
@@ -80,6 +90,23 @@ def discover(environment: Mapping[str, str] | None = None) -> Registry:
 def normalised(distribution: str) -> str:
     """Return the name by which indexes compare distributions (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def reserved_package(source: Provenance) -> tuple[str, str] | None:
+    """Return a plugin's import package whose name zoo reserves for packages to come, and a better name for it."""
+    package = _package(source.entry_point.rpartition("= ")[2])
+    if normalised(source.distribution) == DISTRIBUTION or not package.startswith(RESERVED_PREFIX):
+        return None
+    return package, _proposed(package)
+
+
+def _package(value: str) -> str:
+    """Return the import package of an entry point's value ``package.module:attribute``."""
+    return re.split(r"[.:]", value.strip(), maxsplit=1)[0]
+
+
+def _proposed(package: str) -> str:
+    return f"{DISTRIBUTION}_{package.removeprefix(RESERVED_PREFIX)}"
 
 
 class _Choice:

@@ -150,14 +150,32 @@ def test_ids_of_first_party_plugins_are_reserved(add_distribution, manifest):
     assert "zoo_thief_timm_manifest" not in sys.modules
 
 
+def claim_module(add_distribution, name, plugin, value):
+    info = add_distribution(name, "6.6")
+    (info / "entry_points.txt").write_text(f"[zoo.plugins]\n{plugin} = {value}\n", encoding="utf-8")
+
+
 @pytest.mark.parametrize("plugin", ["another", "zzz"])
-def test_a_manifest_belongs_to_one_plugin(add_distribution, plugin):
-    info = add_distribution("zoo-mine", "6.6")
-    (info / "entry_points.txt").write_text(f"[zoo.plugins]\n{plugin} = zoo_timm.plugin\n", encoding="utf-8")
+def test_a_manifest_belongs_to_one_plugin(add_distribution, manifest, plugin):
+    add_distribution("zoo-first", middle=manifest())
+    claim_module(add_distribution, "zoo-mine", plugin, "zoo_first_middle_manifest")
+    registry = discover({})
+    # The first by name keeps it.
+    first, second = sorted(["middle", plugin])
+    assert ids(registry) == FIRST_PARTY | {first}
+    [failure] = registry.failures
+    assert failure.id == second
+    assert failure.reason == f"its manifest zoo_first_middle_manifest is that of plugin {first!r}"
+
+
+@pytest.mark.parametrize("package", ["zoo_timm", "zoo_core", "zoo_models", "zoo"])
+def test_import_packages_of_zoo_are_reserved(add_distribution, package):
+    claim_module(add_distribution, "zoo-mine", "mine", f"{package}.plugin")
     registry = discover({})
     assert ids(registry) == FIRST_PARTY
+    better = f"plugzoo_{package.removeprefix('zoo_')}"
     assert [str(failure) for failure in registry.failures] == [
-        f"plugin {plugin} (zoo-mine 6.6) skipped: its manifest zoo_timm.plugin is that of plugin 'timm'"
+        f"plugin mine (zoo-mine 6.6) skipped: the import package {package!r} is plugzoo's own; rename it to {better!r}"
     ]
     [timm] = [plugin for plugin in registry.plugins if plugin.id == "timm"]
     assert registry.hooks.get_plugin("timm") is timm.manifest

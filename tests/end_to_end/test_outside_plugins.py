@@ -85,7 +85,7 @@ def test_its_components_are_listed_with_their_origin(zoo):
     swatch = {component["name"]: component for component in listed if component["plugin"] == "swatch"}
     assert set(swatch) == {"swatch/convnet", "swatch/pool", "swatch/WarpFeatureLearning"}
     assert {(component["distribution"], component["version"]) for component in swatch.values()} == {
-        ("zoo-swatch", "0.3")
+        ("plugzoo-swatch", "0.3")
     }
 
 
@@ -142,7 +142,7 @@ def test_its_components_train_export_and_are_verified(zoo, tmp_path):
     assert report["verified"] is True
     assert {batch["size"] for batch in report["batches"]} == {1, 3, 16}
     record = json.loads((artifact.parent / "record.json").read_text(encoding="utf-8"))
-    assert {("swatch", "zoo-swatch", "0.3")} <= {
+    assert {("swatch", "plugzoo-swatch", "0.3")} <= {
         (component["plugin"], component["distribution"], component["version"]) for component in record["components"]
     }
     session = onnxruntime.InferenceSession(artifact / "onnx/model.onnx")

@@ -31,6 +31,16 @@ def test_plugins_are_listed_with_their_distribution(zoo):
     assert rows(done)["embedding"].split()[3:] == ["1", "5"]
 
 
+def test_a_package_in_the_reserved_namespace_is_told_its_better_name(zoo, add_distribution, manifest):
+    add_distribution("zoo-good", good=manifest())
+    add_distribution("plugzoo-better", better=manifest())
+    listed = rows(zoo("plugins", check=0))
+    assert listed["good"].endswith(
+        "names of zoo_* are reserved: rename zoo_good_good_manifest to plugzoo_good_good_manifest"
+    )
+    assert "reserved" not in listed["better"] + listed["timm"]
+
+
 @pytest.mark.usefixtures("crowd")
 @pytest.mark.parametrize(
     "arguments",

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "tests" / "end_to_end" / "outside" / "good"
-FILES = ["pyproject.toml", "zoo_swatch/plugin.py", "zoo_swatch/networks.py", "zoo_swatch/export.py"]
+FILES = ["pyproject.toml", "plugzoo_swatch/plugin.py", "plugzoo_swatch/networks.py", "plugzoo_swatch/export.py"]
 
 
 @pytest.mark.parametrize("name", FILES)

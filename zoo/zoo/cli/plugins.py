@@ -12,7 +12,7 @@ from zoo.cli.options import json_option
 def command(*, as_json: bool) -> None:
     """List the installed plugins; one that failed is listed with its reason."""
     from zoo.cli.output import print_columns, print_json
-    from zoo_core.discovery import discover
+    from zoo_core.discovery import discover, reserved_package
 
     # Without `open_registry`: the table names the failures, and once is enough.
     registry = discover()
@@ -30,7 +30,9 @@ def command(*, as_json: bool) -> None:
     for plugin in registry.plugins:
         source = plugin.provenance
         counted = str(len(plugin.components))
-        rows.append([plugin.id, source.distribution, source.version, str(source.api_version), counted, ""])
+        renamed = reserved_package(source)
+        note = f"names of zoo_* are reserved: rename {renamed[0]} to {renamed[1]}" if renamed else ""
+        rows.append([plugin.id, source.distribution, source.version, str(source.api_version), counted, note])
     for failure in registry.failures:
         source = failure.provenance
         rows.append([failure.id, source.distribution, source.version, "-", "-", f"failed: {failure.reason}"])

@@ -11,17 +11,17 @@ def zoo_components():
         ComponentSpec(
             kind="backbone",
             name="convnet",
-            factory="zoo_swatch.networks:ConvNet",
+            factory="plugzoo_swatch.networks:ConvNet",
             summary="three strided convolutions",
             license="MIT",
         ),
         ComponentSpec(
-            kind="head", name="pool", factory="zoo_swatch.networks:PoolHead", summary="mean and deviation, linear"
+            kind="head", name="pool", factory="plugzoo_swatch.networks:PoolHead", summary="mean and deviation, linear"
         ),
         ComponentSpec(
             kind="export_wrapper",
             name="WarpFeatureLearning",
-            factory="zoo_swatch.export:WarpFeatureLearning",
+            factory="plugzoo_swatch.export:WarpFeatureLearning",
             summary="backbone and head, as they are",
         ),
     ]
