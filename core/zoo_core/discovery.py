@@ -45,30 +45,12 @@ def discover(environment: Mapping[str, str] | None = None) -> Registry:
     """
     choice = _Choice(os.environ if environment is None else environment)
     found, failures = _find()
-    reserved = {point.name for point, source in found if normalised(source.distribution) == DISTRIBUTION}
-    own_packages = _OWN_PACKAGES | {
-        _package(point.value) for point, source in found if normalised(source.distribution) == DISTRIBUTION
-    }
-    claims: dict[str, list[tuple[EntryPoint, Provenance]]] = defaultdict(list)
-    disabled: dict[str, str] = {}
-    for point, source in found:
-        if variable := choice.leaves_out(point.name):
-            disabled[point.name] = variable
-        elif point.name in reserved and normalised(source.distribution) != DISTRIBUTION:
-            reason = f"the id {point.name!r} is reserved for {DISTRIBUTION}"
-            failures.append(PluginFailure(point.name, source, reason))
-        elif _package(point.value) in own_packages and normalised(source.distribution) != DISTRIBUTION:
-            package = _package(point.value)
-            reason = f"the import package {package!r} is {DISTRIBUTION}'s own; rename it to {_proposed(package)!r}"
-            failures.append(PluginFailure(point.name, source, reason))
-        else:
-            claims[point.name].append((point, source))
-
+    claims, disabled, refused = _claims(found, choice)
+    failures += refused
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     plugins: list[Plugin] = []
-    # Reserved ids come first: nobody else's entry point may take the manifest of one.
-    for name, everybody in sorted(claims.items(), key=lambda claim: (claim[0] not in reserved, claim[0])):
+    for name, everybody in claims.items():
         claimants = [claim for claim in everybody if choice.prefers(name, claim[1])] or everybody
         if len(claimants) > 1:
             failures += _collisions(name, [source for _, source in claimants])
@@ -85,6 +67,37 @@ def discover(environment: Mapping[str, str] | None = None) -> Registry:
     if failures and choice.strict:
         raise ComponentError(str(failures[0]), hint="ZOO_PLUGINS_STRICT is set") from failures[0].exception
     return Registry(tuple(plugins), tuple(failures), disabled, manager)
+
+
+def _claims(
+    found: list[tuple[EntryPoint, Provenance]], choice: _Choice
+) -> tuple[dict[str, list[tuple[EntryPoint, Provenance]]], dict[str, str], list[PluginFailure]]:
+    """Sort entry points: who claims which id, which ids the environment leaves out, and whose names are zoo's own.
+
+    Reserved ids come first: nobody else's entry point may take the manifest of one.
+    """
+    own = [point for point, source in found if normalised(source.distribution) == DISTRIBUTION]
+    reserved = {point.name for point in own}
+    packages = _OWN_PACKAGES | {_package(point.value) for point in own}
+    claims: dict[str, list[tuple[EntryPoint, Provenance]]] = defaultdict(list)
+    disabled: dict[str, str] = {}
+    refused: list[PluginFailure] = []
+    for point, source in found:
+        package = _package(point.value)
+        if variable := choice.leaves_out(point.name):
+            disabled[point.name] = variable
+        elif normalised(source.distribution) == DISTRIBUTION:
+            claims[point.name].append((point, source))
+        elif point.name in reserved:
+            reason = f"the id {point.name!r} is reserved for {DISTRIBUTION}"
+            refused.append(PluginFailure(point.name, source, reason))
+        elif package in packages:
+            reason = f"the import package {package!r} is {DISTRIBUTION}'s own; rename it to {_proposed(package)!r}"
+            refused.append(PluginFailure(point.name, source, reason))
+        else:
+            claims[point.name].append((point, source))
+    in_order = sorted(claims.items(), key=lambda claim: (claim[0] not in reserved, claim[0]))
+    return dict(in_order), disabled, refused
 
 
 def normalised(distribution: str) -> str:
