@@ -130,7 +130,7 @@ def test_a_resumed_run_sees_what_was_to_come(train, resume, interrupt_at, monkey
         if stop == "killed after an epoch" and self.global_step == 6 and len(seen) == 6:
             seen["killed"] = True
             raise RuntimeError("killed")
-        seen[self.global_step] = int(batch[0].sum())
+        seen[self.global_step] = int(batch["images"].sum())
         return step(self, batch, index)
 
     options = [f"data.loader.num_workers={workers}", "trainer.max_epochs=3"]

@@ -57,7 +57,7 @@ def items(seed=0):
 def test_another_sample_of_the_same_data_set_comes_instead():
     made = items()
     shown = {index: made[0, index][0] for index in range(120)}
-    for index, (image, label) in shown.items():
+    for index, (image, label, _) in shown.items():
         assert label // 60 == index // 60
         assert label % 60 == image[0, 0, 0]
         assert label % 3 != 0

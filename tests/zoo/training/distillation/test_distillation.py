@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoo.training.data.batch import Collate, TrainingItem
 from zoo.training.distillation import teacher_features as cache
 from zoo.training.distillation.loss import SimilarityDistillation
 from zoo.training.distillation.teacher_features import TeacherFeatures, teacher_features
@@ -314,8 +315,8 @@ def test_the_file_of_rows_is_read_lazily(tmp_path):
     np.save(path, rows)
 
     image = np.zeros((2, 2, 3), np.uint8)
-    images, labels, features = TeacherFeatures(path).collate([(image, 7, 3), (image, 8, 0)])
+    batch = Collate(TeacherFeatures(path))([[TrainingItem(image, 7, 3)], [TrainingItem(image, 8, 0)]])
 
-    assert images.shape == (2, 2, 2, 3)
-    assert labels.tolist() == [7, 8]
-    assert features.tolist() == rows[[3, 0]].tolist()
+    assert batch["images"].shape == (2, 2, 2, 3)
+    assert batch["labels"].tolist() == [7, 8]
+    assert batch["teacher_features"].tolist() == rows[[3, 0]].tolist()
