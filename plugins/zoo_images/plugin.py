@@ -14,31 +14,31 @@ def zoo_components() -> list[ComponentSpec]:
         ComponentSpec(
             kind="dataset",
             name="folder",
-            factory="zoo_images.datasets:FolderDataset",
+            factory="zoo_images.datasets.folders:FolderDataset",
             summary="one class per folder: root/<class>/<image>",
         ),
         ComponentSpec(
             kind="dataset",
             name="instances",
-            factory="zoo_images.datasets:InstancesDataset",
+            factory="zoo_images.datasets.folders:InstancesDataset",
             summary="each image its own class, optionally times 24 views",
         ),
         ComponentSpec(
             kind="dataset",
             name="list",
-            factory="zoo_images.lists:ListDataset",
+            factory="zoo_images.datasets.lists:ListDataset",
             summary="a CSV or Parquet list of images and their classes",
         ),
         ComponentSpec(
             kind="dataset",
             name="webdataset",
-            factory="zoo_images.webdatasets:WebDataset",
+            factory="zoo_images.datasets.webdatasets:WebDataset",
             summary="tar shards, streamed through webdataset",
         ),
         ComponentSpec(
             kind="dataset",
             name="hub",
-            factory="zoo_images.hub:HubDataset",
+            factory="zoo_images.datasets.hub:HubDataset",
             summary="a data set of the Hugging Face Hub, streamed through datasets",
         ),
         ComponentSpec(

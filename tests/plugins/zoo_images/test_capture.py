@@ -12,7 +12,7 @@ from PIL import Image
 
 from zoo_core.api import Augmentation, Sample
 from zoo_images.capture import Capture
-from zoo_images.views import views
+from zoo_images.datasets.views import views
 
 
 def picture(height=121, width=192):

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from zoo_core.api import DeviceAugmentation, Sample
 from zoo_images.capture import Capture
+from zoo_images.datasets.views import views
 from zoo_images.shots import (
     DEFOCUS,
     GAUSSIAN,
@@ -28,7 +29,6 @@ from zoo_images.shots import (
     Shadow,
     Surface,
 )
-from zoo_images.views import views
 
 PARTS = ("colour", "light", "blur", "noise", "reduction", "jpeg", "occlusion")
 SIZE = (48, 64)

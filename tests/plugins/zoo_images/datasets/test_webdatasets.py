@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from zoo_core.api import ComponentError, Sample, StreamingDataset, UnreadableSample
-from zoo_images.webdatasets import WebDataset
+from zoo_images.datasets.webdatasets import WebDataset
 
 NAMES = ["ant", "bee", "cat"]
 

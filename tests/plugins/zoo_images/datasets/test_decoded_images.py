@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo_core.errors import UnreadableSample
-from zoo_images import cache as cache_module
-from zoo_images import store as store_module
-from zoo_images.cache import DecodedImages, default_folder
-from zoo_images.decoding import read_image
-from zoo_images.store import ImageStore
+from zoo_images.datasets import decoded_images as decoded_images_module
+from zoo_images.datasets import image_store as image_store_module
+from zoo_images.datasets.decoded_images import DecodedImages, default_folder
+from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.image_store import ImageStore
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def decoded(monkeypatch):
         paths.append(path)
         return read_image(path, side)
 
-    monkeypatch.setattr(cache_module, "read_image", counting)
+    monkeypatch.setattr(decoded_images_module, "read_image", counting)
     return paths
 
 
@@ -291,7 +291,7 @@ def test_flipped_bytes_are_noticed(tmp_path_factory, position, value):
 WRITER = """
 import sys, os
 from pathlib import Path
-from zoo_images.cache import DecodedImages
+from zoo_images.datasets.decoded_images import DecodedImages
 folder, cache, seed = sys.argv[1:]
 paths = sorted(Path(folder).glob("*.png"))
 images = DecodedImages(paths, Path(folder), max_side=64, cache=cache, cache_mb=4)
@@ -391,7 +391,7 @@ def test_stores_that_nobody_uses_are_forgotten(images, tmp_path):
     images(max_side=16).read(0)
     (old,) = (tmp_path / "cache").glob("*.cache")
     images(max_side=8).read(0)
-    os.utime(old, (0, time.time() - store_module._UNUSED_SECONDS - 60))
+    os.utime(old, (0, time.time() - image_store_module._UNUSED_SECONDS - 60))
     images(max_side=32).read(0)
     left = list((tmp_path / "cache").glob("*.cache"))
     assert len(left) == 2

@@ -18,7 +18,7 @@ def _offline(monkeypatch, tmp_path):
 
 @pytest.fixture
 def hub():
-    from zoo_images.hub import HubDataset
+    from zoo_images.datasets.hub import HubDataset
 
     return HubDataset
 
@@ -175,7 +175,7 @@ def test_a_hub_out_of_reach_is_one_error_and_no_other_line(tmp_path):
 
     program = """
 from zoo_core.api import RemoteError
-from zoo_images.hub import HubDataset
+from zoo_images.datasets.hub import HubDataset
 try:
     HubDataset("somebody/nothing")
 except RemoteError as error:

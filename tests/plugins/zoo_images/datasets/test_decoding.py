@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from zoo_core.errors import RunError, UnreadableSample
-from zoo_images.decoding import read_image
+from zoo_images.datasets.decoding import read_image
 
 # A picture whose corners differ, so that turning, flipping and swapping channels show.
 CORNERS = np.zeros((40, 60, 3), np.uint8)

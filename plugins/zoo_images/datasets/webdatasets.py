@@ -13,8 +13,8 @@ from braceexpand import braceexpand
 from webdataset import tariterators
 
 from zoo_core.api import ComponentError, UnreadableSample
-from zoo_images.options import PositiveInt  # noqa: TC001 - read to check options
-from zoo_images.streams import Encoded, ShardReader, broken_off, listed_classes, scanned_classes
+from zoo_images.datasets.options import PositiveInt  # noqa: TC001 - read to check options
+from zoo_images.datasets.shard_reader import Encoded, ShardReader, broken_off, listed_classes, scanned_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import overload
 
 from zoo_core.api import ComponentError, Sample, UnreadableSample
-from zoo_images.cache import DecodedImages
-from zoo_images.duplicates import groups
-from zoo_images.options import PositiveInt, Share  # noqa: TC001 - read to check options
-from zoo_images.partition import Split, belongs
-from zoo_images.views import views as all_views
+from zoo_images.datasets.decoded_images import DecodedImages
+from zoo_images.datasets.duplicates import groups
+from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
+from zoo_images.datasets.split import Split, belongs
+from zoo_images.datasets.views import views as all_views
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 

@@ -9,7 +9,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from zoo_core.api import ComponentError, Dataset, UnreadableSample
-from zoo_images.lists import ListDataset
+from zoo_images.datasets.lists import ListDataset
 
 ROWS = [("a/1.png", "beta", "train"), ("a/2.png", "alpha", "train"), ("b 3.png", "beta", "unseen")]
 

@@ -12,7 +12,7 @@ from zoo_core.api import UnreadableSample, near_duplicates
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from zoo_images.cache import DecodedImages
+    from zoo_images.datasets.decoded_images import DecodedImages
 
     Floats = npt.NDArray[np.float32]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_images.decoding import read_image
-from zoo_images.store import ImageStore, digest, identify
+from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.image_store import ImageStore, digest, identify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

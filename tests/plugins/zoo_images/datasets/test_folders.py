@@ -11,8 +11,8 @@ from PIL import Image
 
 from zoo_core.api import Dataset
 from zoo_core.errors import ComponentError, UnreadableSample
-from zoo_images.datasets import FolderDataset, InstancesDataset
-from zoo_images.partition import belongs
+from zoo_images.datasets.folders import FolderDataset, InstancesDataset
+from zoo_images.datasets.split import belongs
 
 
 @pytest.fixture

@@ -17,8 +17,15 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined] # of HTTPErro
 from pyarrow import ArrowException
 
 from zoo_core.api import ComponentError, RemoteError, UnreadableSample
-from zoo_images.options import PositiveInt  # noqa: TC001 - read to check options
-from zoo_images.streams import Encoded, ShardReader, broken_off, first_line, listed_classes, scanned_classes
+from zoo_images.datasets.options import PositiveInt  # noqa: TC001 - read to check options
+from zoo_images.datasets.shard_reader import (
+    Encoded,
+    ShardReader,
+    broken_off,
+    first_line,
+    listed_classes,
+    scanned_classes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

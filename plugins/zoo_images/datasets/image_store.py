@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from zoo_images.decoding import DECODING_VERSION
+from zoo_images.datasets.decoding import DECODING_VERSION
 
 if TYPE_CHECKING:
     from zoo_core.api import UInt8Image

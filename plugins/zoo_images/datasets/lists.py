@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from zoo_core.api import ComponentError, Sample
-from zoo_images.cache import DecodedImages
-from zoo_images.options import PositiveInt, Share  # noqa: TC001 - read to check options
-from zoo_images.partition import belongs
+from zoo_images.datasets.decoded_images import DecodedImages
+from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
+from zoo_images.datasets.split import belongs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

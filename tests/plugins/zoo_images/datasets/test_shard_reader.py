@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.api import ComponentError
-from zoo_images.streams import GROUP, deal, listed_classes, shuffled
+from zoo_images.datasets.shard_reader import GROUP, deal, listed_classes, shuffled
 
 
 def samples_of(sizes, first, last, parts, key=0):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from zoo_core.api import ComponentError, Sample, UnreadableSample
-from zoo_images.decoding import read_image
+from zoo_images.datasets.decoding import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
