@@ -44,7 +44,7 @@ def zoo_components() -> list[ComponentSpec]:
         ComponentSpec(
             kind="augmentation",
             name="capture",
-            factory="zoo_images.capture:Capture",
+            factory="zoo_images.capture.augmentation:Capture",
             summary="how a phone sees a flat document: warp, light, colour, blur, noise, JPEG",
         ),
     ]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from zoo_images.shots import Shot
+    from zoo_images.capture.parameters import Shot
 
 _LENGTHS = {
     "matrix": 9,  # from the frame's pixels to the source's

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo_core.api import Sample
-from zoo_images.capture import Capture
+from zoo_images.capture.augmentation import Capture
 
 SAMPLE = Sample(np.zeros((60, 96, 3), np.uint8), 0)
 # What each option switches, and how often each part is seen at the default chances.

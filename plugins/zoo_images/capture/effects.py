@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_images.shots import GAUSSIAN, MOTION
+from zoo_images.capture.parameters import GAUSSIAN, MOTION
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from cv2.typing import MatLike
 
     from zoo_core.api import UInt8Image
-    from zoo_images.shots import Blur, Glare, Light, Shadow
+    from zoo_images.capture.parameters import Blur, Glare, Light, Shadow
 
 GRID = 16  # glare and shadows vary slowly: they are worked out on this grid and enlarged
 _CENTRES = (np.arange(GRID, dtype=np.float32) + np.float32(0.5)) / GRID - np.float32(0.5)

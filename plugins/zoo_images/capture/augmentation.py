@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zoo_images import effects
-from zoo_images.bank import MARGIN, NOISE_SCALE, noise_bank, texture_bank
-from zoo_images.geometry import frame_to_image
-from zoo_images.packing import pack
-from zoo_images.shots import PLAIN, Chances, aspect_of, draw_shot
+from zoo_images.capture import effects
+from zoo_images.capture.geometry import frame_to_image
+from zoo_images.capture.noise_textures import MARGIN, NOISE_SCALE, noise_bank, texture_bank
+from zoo_images.capture.packing import pack
+from zoo_images.capture.parameters import PLAIN, Chances, aspect_of, draw_shot
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cv2.typing import MatLike
 
     from zoo_core.api import Sample, UInt8Image
-    from zoo_images.shots import Finger, Neighbour, Noise, Shot, Surface
+    from zoo_images.capture.parameters import Finger, Neighbour, Noise, Shot, Surface
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -95,7 +95,7 @@ class Capture:
 
     def executor(self) -> torch.nn.Module:
         """Return the module that takes the pictures of a whole batch on its device."""
-        from zoo_images.device import CaptureExecutor  # noqa: PLC0415 - without torch the loader's executor works
+        from zoo_images.capture.device_executor import CaptureExecutor  # noqa: PLC0415 - without torch the loader's executor works
 
         return CaptureExecutor((self._height, self._width))
 

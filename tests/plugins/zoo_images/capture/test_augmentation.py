@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo_core.api import Augmentation, Sample
-from zoo_images.capture import Capture
+from zoo_images.capture.augmentation import Capture
 from zoo_images.datasets.views import views
 
 
@@ -107,7 +107,7 @@ def test_same_in_another_process():
     script = """
 import hashlib, numpy as np
 from zoo_core.api import Sample
-from zoo_images.capture import Capture
+from zoo_images.capture.augmentation import Capture
 image = np.arange(120 * 190 * 3, dtype=np.int64).reshape(120, 190, 3).astype(np.uint8)
 capture = Capture((96, 96))
 print(hashlib.sha256(b"".join(capture(Sample(image, 0), np.random.Generator(np.random.PCG64([1, 2, i]))).tobytes()

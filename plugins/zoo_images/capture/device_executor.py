@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_images.bank import MARGIN, NOISE_SCALE, noise_bank, texture_bank
-from zoo_images.effects import GRID
-from zoo_images.jpeg import through_jpeg
-from zoo_images.packing import PARTS
-from zoo_images.shots import GAUSSIAN, MOTION
+from zoo_images.capture.device_jpeg import through_jpeg
+from zoo_images.capture.effects import GRID
+from zoo_images.capture.noise_textures import MARGIN, NOISE_SCALE, noise_bank, texture_bank
+from zoo_images.capture.packing import PARTS
+from zoo_images.capture.parameters import GAUSSIAN, MOTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 from zoo_core.api import DeviceAugmentation, Sample
-from zoo_images.capture import Capture
-from zoo_images.datasets.views import views
-from zoo_images.shots import (
+from zoo_images.capture.augmentation import Capture
+from zoo_images.capture.parameters import (
     DEFOCUS,
     GAUSSIAN,
     MOTION,
@@ -29,6 +28,7 @@ from zoo_images.shots import (
     Shadow,
     Surface,
 )
+from zoo_images.datasets.views import views
 
 PARTS = ("colour", "light", "blur", "noise", "reduction", "jpeg", "occlusion")
 SIZE = (48, 64)
