@@ -1,4 +1,4 @@
-"""Decoded images, each decoded once: kept in a file that all processes share, or in memory where that cannot be."""
+"""Cache decoded images: in a file that all processes share, or in memory if the file cannot be written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_images.datasets.decoding import read_image
-from zoo_images.datasets.image_store import ImageStore, digest, identify
+from zoo_images.datasets.image_store import ImageStore
+from zoo_images.datasets.image_store_format import source_digests, text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,101 +22,101 @@ _log = logging.getLogger(__name__)
 
 
 class DecodedImages:
-    """Images by number, decoded once and read from the cache as long as their files stay as they are.
+    """Images by index, decoded on first access and then read from the cache while their files stay unchanged.
 
     Args:
-        paths: the files.
-        origin: what the files belong to; data sets of one origin share what they keep.
-        max_side: images are kept reduced to this longest side, in pixels.
+        paths: the image files.
+        origin: folder or list that the files come from; datasets with the same origin and ``max_side`` share a cache.
+        max_side: longest side of a decoded image, in pixels; larger images are reduced.
         cache: ``auto`` (``$XDG_CACHE_HOME/zoo/images``), a folder, or ``none``.
-        cache_mb: size limit in MB. Nothing is evicted, what does not fit is decoded each time: an epoch reads every
-            image once in random order, where evicting only costs. A file that is larger already stays so.
+        cache_mb: size limit of the cache, in MB. Nothing is evicted and an image that does not fit is decoded on every
+            access, because an epoch reads every image once in random order. A file that is already larger stays so.
 
-    Where the folder cannot be written, each process keeps images in its own memory, with a warning.
+    If the folder cannot be written, each process caches images in its own memory and logs a warning.
     """
 
     def __init__(self, paths: Sequence[Path], origin: Path, *, max_side: int, cache: str, cache_mb: int) -> None:
         self._paths = paths
         self._max_side = max_side
         self._cache_mb = cache_mb
-        # (file, its state), filled when an image is first read: a run does not follow changes.
-        self._keys = np.zeros((len(paths), 2), np.uint64)
+        # Path digest and state digest of each file, filled on first access: later changes of a file are not noticed.
+        self._digests = np.zeros((len(paths), 2), np.uint64)
         self._store: ImageStore | None = None
-        self._memory: _Memory | None = None
+        self._memory: _MemoryCache | None = None
         if cache == "none":
             return
-        folder = default_folder() if cache == "auto" else Path(cache).expanduser()
-        name = f"{digest(f'{origin.absolute()}:{max_side}'):016x}.cache"
+        folder = default_cache_folder() if cache == "auto" else Path(cache).expanduser()
+        name = f"{text_digest(f'{origin.absolute()}:{max_side}'):016x}.cache"
         try:
             self._store = ImageStore(folder / name, cache_mb * 2**20)
         except OSError as error:
-            self._keep_in_memory(folder, error)
+            self._fall_back_to_memory(folder, error)
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def read(self, number: int) -> UInt8Image:
-        """Read image ``number``: ``uint8 [H, W, 3]``, not to be written to.
+    def read(self, index: int) -> UInt8Image:
+        """Return image ``index``: ``uint8 [H, W, 3]``, read-only.
 
         Raises:
             UnreadableSample: it cannot be decoded.
         """
-        if self._memory is not None and number in self._memory.kept:
-            return self._memory.kept[number]
+        if self._memory is not None and index in self._memory.images:
+            return self._memory.images[index]
         if self._store is None:
-            return self._decode(number)
-        file, state = self._key(number)
+            return self._decode(index)
+        path_digest, state_digest = self._digests_of(index)
         try:
-            image = self._store.find(file, state)
+            image = self._store.get(path_digest, state_digest)
         except OSError as error:
-            self._keep_in_memory(self._store.path, error)
+            self._fall_back_to_memory(self._store.path, error)
             image = None
-        return self._decode(number, file, state) if image is None else image
+        return self._decode(index, path_digest, state_digest) if image is None else image
 
-    def _decode(self, number: int, file: int = 0, state: int = 0) -> UInt8Image:
-        image = read_image(self._paths[number], self._max_side)
+    def _decode(self, index: int, path_digest: int = 0, state_digest: int = 0) -> UInt8Image:
+        image = read_image(self._paths[index], self._max_side)
         image.setflags(write=False)
-        if self._store is not None and file:
+        if self._store is not None and path_digest:
             try:
-                self._store.keep(file, state, image, self._paths[number])
+                self._store.put(path_digest, state_digest, image, self._paths[index])
             except OSError as error:
-                self._keep_in_memory(self._store.path, error)
+                self._fall_back_to_memory(self._store.path, error)
         if self._memory is not None:
-            self._memory.keep(number, image)
+            self._memory.add(index, image)
         return image
 
-    def _key(self, number: int) -> tuple[int, int]:
-        file, state = (int(part) for part in self._keys[number])
-        if not file:
+    def _digests_of(self, index: int) -> tuple[int, int]:
+        path_digest, state_digest = (int(digest) for digest in self._digests[index])
+        if not path_digest:
             try:
-                file, state = identify(self._paths[number])
+                path_digest, state_digest = source_digests(self._paths[index])
             except OSError:
-                return 0, 0  # nothing is kept; reading it says what is wrong
-            self._keys[number] = file, state
-        return file, state
+                return 0, 0  # not cached; reading the file raises the error that names the cause
+            self._digests[index] = path_digest, state_digest
+        return path_digest, state_digest
 
-    def _keep_in_memory(self, place: Path, error: OSError) -> None:
-        """Go on without the store for what it does not hold yet."""
+    def _fall_back_to_memory(self, path: Path, error: OSError) -> None:
+        """Cache in memory what the store does not hold yet."""
         if self._memory is None:
-            self._memory = _Memory(self._cache_mb * 2**20)
-        if self._store is None or self._store.give_up():
-            _log.warning("%s: decoded images are kept in memory (%s)", place, error.strerror or error)
+            self._memory = _MemoryCache(self._cache_mb * 2**20)
+        if self._store is None or self._store.disable_writing():
+            _log.warning("%s: decoded images are kept in memory (%s)", path, error.strerror or error)
 
 
-class _Memory:
-    """Images of this process, until no more fit."""
+class _MemoryCache:
+    """Images in the memory of this process, as many as fit into ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
-        self.kept: dict[int, UInt8Image] = {}
+        self.images: dict[int, UInt8Image] = {}
         self._free = limit
 
-    def keep(self, number: int, image: UInt8Image) -> None:
+    def add(self, index: int, image: UInt8Image) -> None:
         if image.nbytes <= self._free:
             self._free -= image.nbytes
-            self.kept[number] = image
+            self.images[index] = image
 
 
-def default_folder() -> Path:
-    """Where decoded images are kept, as the XDG specification has it."""
+def default_cache_folder() -> Path:
+    """Return the user's folder of decoded images, which the XDG base directory specification defines."""
     root = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (root if root.is_absolute() else Path.home() / ".cache") / "zoo" / "images"

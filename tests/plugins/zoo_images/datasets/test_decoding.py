@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 from zoo_core.errors import RunError, UnreadableSample
 from zoo_images.datasets.decoding import read_image
 
-# A picture whose corners differ, so that turning, flipping and swapping channels show.
+# Four different corners reveal rotations, flips and swapped channels.
 CORNERS = np.zeros((40, 60, 3), np.uint8)
 CORNERS[:20, :30] = (250, 10, 10)
 CORNERS[:20, 30:] = (10, 250, 10)
@@ -21,7 +21,7 @@ CORNERS[20:, 30:] = (240, 240, 240)
 def close(image, expected, tolerance=6):
     assert image.shape == expected.shape
     assert image.dtype == np.uint8
-    # JPEG and palettes smear the edges.
+    # JPEG and palettes blur the edges.
     inner = np.s_[4:-4:4, 4:-4:4]
     assert np.median(np.abs(image[inner].astype(int) - expected[inner].astype(int))) <= tolerance
     for y, x in ((8, 8), (8, -8), (-8, 8), (-8, -8)):
@@ -64,7 +64,7 @@ def test_deep_tiff_is_read_by_the_range_of_its_values(tmp_path, pixels, expected
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", 192), expected[..., None].repeat(3, axis=2))
 
 
-def test_deep_pgm_stays_as_dark_as_it_is(tmp_path):
+def test_deep_pgm_keeps_its_brightness(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 2 2 65535\n" + np.array([0, 100, 200, 255], ">u2").tobytes())
     assert not read_image(tmp_path / "a.pgm", 192).any()
 
@@ -153,7 +153,7 @@ def test_broken_files_are_named(tmp_path, content):
 
 
 def test_broken_file_of_another_format_is_named(tmp_path):
-    # What a web site sends as a .jpg may be anything; a DDS file of an unknown pixel format is no OSError.
+    # A .jpg from a web site may have any format; a DDS file with an unknown pixel format does not raise OSError.
     path = tmp_path / "other.jpg"
     header = np.array([124, 0x1007, 8, 8, 0, 0, 0, *[0] * 11, 32, 0xFF00, *[0] * 11], "<u4")
     path.write_bytes(b"DDS " + header.tobytes() + bytes(999))
@@ -162,7 +162,7 @@ def test_broken_file_of_another_format_is_named(tmp_path):
 
 
 def test_a_broken_tag_is_named(tmp_path):
-    # The offset of the pixels is a fraction: Pillow fails by a TypeError.
+    # The offset of the pixels is a fraction, for which Pillow raises TypeError.
     path = tmp_path / "tag.tif"
     Image.fromarray(CORNERS).save(path)
     content = path.read_bytes()
@@ -183,7 +183,7 @@ def test_a_broken_tag_is_named(tmp_path):
         (ValueError("cannot decode"), "cannot decode"),
     ],
 )
-def test_whatever_a_decoder_raises_is_a_reason(tmp_path, monkeypatch, error, reason):
+def test_any_exception_of_a_decoder_becomes_the_reason(tmp_path, monkeypatch, error, reason):
     def load(*_):
         raise error
 
