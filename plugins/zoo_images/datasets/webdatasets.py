@@ -1,4 +1,4 @@
-"""WebDataset shards: tar archives, each sample some files with one stem."""
+"""WebDataset shards: tar archives in which a sample is the files with one stem."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from braceexpand import braceexpand
 from webdataset import tariterators
 
 from zoo_core.api import ComponentError, UnreadableSample
+from zoo_images.datasets.class_names import read_class_names, scan_class_names
 from zoo_images.datasets.options import PositiveInt  # noqa: TC001 - read to check options
-from zoo_images.datasets.shard_reader import Encoded, ShardReader, broken_off, listed_classes, scanned_classes
+from zoo_images.datasets.shard_reader import EncodedSample, ShardReader, truncated_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
-# Nothing that runs a command of its own: a recipe may come from anybody.
+_IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
+# None that runs a command, because a recipe may come from an untrusted source.
 _SCHEMES = {"", "http", "https", "gs", "hf"}
-_BREAKS = (tarfile.TarError, zlib.error, OSError, EOFError, ValueError)
+_TRUNCATION_ERRORS = (tarfile.TarError, zlib.error, OSError, EOFError, ValueError)
 
 
 class WebDataset(ShardReader):
     """Tar shards as ``webdataset`` writes them: an image and its class, such as ``0001.jpg`` and ``0001.cls``.
 
     Args:
-        shards: path, with ``*`` or ``{000..123}``, or a list of such.
-        classes: file with the names of the classes, one a line, in the order of their numbers.
-        scan: without ``classes``, read all shards once before to find classes and length.
-        image: extension of the image; default: the first that is one.
-        label: extension of the file that holds the class, its name or its number.
-        label_key: key of the class, where that file is JSON.
-        length: samples of all shards, if known; else the recipe says ``data.samples_per_epoch``.
-        max_side: images are reduced to this longest side, in pixels.
-        shuffle_buffer: samples, still encoded, among which the next one is chosen.
+        shards: path, with ``*`` or ``{000..123}``, or a list of paths.
+        classes: file with the class names, one per line, in the order of their labels.
+        scan: without ``classes``, read all shards once before training to find classes and length.
+        image: extension of the image; default: the first known image extension.
+        label: extension of the file that holds the class, as its name or index.
+        label_key: key of the class, if that file is JSON.
+        length: number of samples in all shards, if known; otherwise the recipe sets ``data.samples_per_epoch``.
+        max_side: longest side of a decoded image, in pixels; larger images are reduced.
+        shuffle_buffer: size of the buffer of encoded samples that the next sample is drawn from.
 
     Raises:
-        ComponentError: a shard is missing, or the classes are not known.
+        ComponentError: a shard is missing, or the classes are unknown.
     """
 
     classes: Sequence[str]
@@ -57,47 +58,47 @@ class WebDataset(ShardReader):
         max_side: PositiveInt = 192,
         shuffle_buffer: PositiveInt = 2000,
     ) -> None:
-        self._paths = _paths([shards] if isinstance(shards, str) else shards)
+        self._paths = _expand([shards] if isinstance(shards, str) else shards)
         self._image = image
         self._label = label
         self._label_key = label_key
         self.length = length
         if classes:
-            self.classes = listed_classes(classes)
+            self.classes = read_class_names(classes)
         elif scan:
-            self.classes, self.length = scanned_classes(map(self._labels_of, range(len(self._paths))))
+            self.classes, self.length = scan_class_names(map(self._labels_of, range(len(self._paths))))
         else:
             msg = f"{self._paths[0]}: the names of the classes are not known"
             raise ComponentError(msg, hint="set `classes` to a file with one name a line, or `scan: true`")
         super().__init__(self._open, len(self._paths), self.classes, max_side=max_side, shuffle_buffer=shuffle_buffer)
 
-    def _open(self, number: int) -> Iterator[Encoded | UnreadableSample]:
-        for source, files in self._files_of(number):
+    def _open(self, shard: int) -> Iterator[EncodedSample | UnreadableSample]:
+        for source, files in self._samples_of(shard):
             if isinstance(files, UnreadableSample):
                 yield files
                 continue
             label = self._label_of(source, files)
-            names = (self._image,) if self._image else _IMAGES
-            content = next((files[name] for name in names if name in files), None)
+            extensions = (self._image,) if self._image else _IMAGE_EXTENSIONS
+            content = next((files[extension] for extension in extensions if extension in files), None)
             if isinstance(label, UnreadableSample):
                 yield label
             elif content is None:
                 yield UnreadableSample(source, f"no file *.{self._image or '(jpg|png|...)'} belongs to it")
             else:
-                yield Encoded(source, content, label)
+                yield EncodedSample(source, content, label)
 
-    def _labels_of(self, number: int) -> Iterator[str | UnreadableSample]:
-        for source, files in self._files_of(number):
+    def _labels_of(self, shard: int) -> Iterator[str | UnreadableSample]:
+        for source, files in self._samples_of(shard):
             yield files if isinstance(files, UnreadableSample) else self._label_of(source, files)
 
-    def _files_of(self, number: int) -> Iterator[tuple[str, dict[str, Any] | UnreadableSample]]:
-        """Yield where each sample of a shard stands, and its files by extension; where it breaks off, that."""
-        path, count = self._paths[number], 0
+    def _samples_of(self, shard: int) -> Iterator[tuple[str, dict[str, Any] | UnreadableSample]]:
+        """Yield the source of each sample of a shard and its files by extension, or the error that ends the shard."""
+        path, count = self._paths[shard], 0
         try:
-            for count, files in enumerate(tariterators.tarfile_samples([{"url": path}]), 1):  # noqa: B007 - told below
+            for count, files in enumerate(tariterators.tarfile_samples([{"url": path}]), 1):  # noqa: B007 - used below
                 yield f"{path}/{files['__key__']}", files
-        except _BREAKS as error:
-            yield path, broken_off(path, count, error, length=self.length, shards=len(self._paths))
+        except _TRUNCATION_ERRORS as error:
+            yield path, truncated_shard(path, count, error, length=self.length, shards=len(self._paths))
 
     def _label_of(self, source: str, files: dict[str, Any]) -> str | UnreadableSample:
         try:
@@ -111,8 +112,8 @@ class WebDataset(ShardReader):
             return UnreadableSample(source, f"*.{self._label} cannot be read: {error}")
 
 
-def _paths(patterns: list[str]) -> list[str]:
-    """Expand the patterns of ``shards``; what is on this machine has to be there."""
+def _expand(patterns: list[str]) -> list[str]:
+    """Expand the patterns of ``shards``; local files have to exist."""
     paths: list[str] = []
     for pattern in patterns:
         scheme = pattern.partition(":")[0] if "://" in pattern or pattern.startswith("pipe:") else ""
@@ -120,11 +121,11 @@ def _paths(patterns: list[str]) -> list[str]:
             msg = f"shards {pattern}: {scheme}: is not read from"
             raise ComponentError(msg, hint=f"a path, or one of {', '.join(sorted(filter(None, _SCHEMES)))}")
         expanded = list(braceexpand(pattern))
-        paths += expanded if scheme else [path for one in expanded for path in _local(one)]
+        paths += expanded if scheme else [path for one in expanded for path in _find_local(one)]
     return paths
 
 
-def _local(pattern: str) -> list[str]:
+def _find_local(pattern: str) -> list[str]:
     found = sorted(glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207 - it may be absolute
     if not found:
         msg = f"no shard {pattern} (looked from {Path.cwd()})"

@@ -66,8 +66,8 @@ def test_class_labels_name_the_classes(hub, files):
 @pytest.mark.parametrize(("world_size", "workers"), [(1, 1), (2, 2), (1, 3), (4, 2)])
 def test_all_readers_see_each_row_exactly_once(hub, files, world_size, workers):
     dataset = hub("parquet", data_files=files, shuffle_buffer=4)
-    parts = read(dataset, world_size=world_size, workers=workers)
-    assert sorted(shade for part in parts for shade in shades(part)) == list(range(21))
+    streams = read(dataset, world_size=world_size, workers=workers)
+    assert sorted(shade for stream in streams for shade in shades(stream)) == list(range(21))
 
 
 def test_a_loader_with_workers_on_two_ranks_sees_each_row_once(hub, files):
@@ -118,7 +118,7 @@ def test_a_folder_of_class_folders(hub, tmp_path):
     assert {int(s.image[0, 0, 0]): s.label for _, s in read(dataset)[0]} == {0: 1, 1: 0, 2: 1}
 
 
-def test_broken_rows_come_as_errors(hub, tmp_path):
+def test_broken_rows_are_yielded_as_errors(hub, tmp_path):
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -133,7 +133,7 @@ def test_broken_rows_come_as_errors(hub, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["pixels", "end"])
-def test_a_shard_that_breaks_off_loses_its_rest_alone(hub, files, tmp_path, damage):
+def test_a_truncated_shard_loses_only_its_rest(hub, files, tmp_path, damage):
     path = tmp_path / "train-00003.parquet"
     content = path.read_bytes()
     middle = len(content) // 2
@@ -149,7 +149,7 @@ def test_a_shard_that_breaks_off_loses_its_rest_alone(hub, files, tmp_path, dama
     assert {*range(10), 19, 20} <= set(shades([(0, item) for item in items if isinstance(item, Sample)]))
 
 
-def test_a_shard_that_cannot_be_opened_is_told_by_us_alone(hub, files, tmp_path, capfd):
+def test_a_shard_that_cannot_be_opened_is_reported_without_other_output(hub, files, tmp_path, capfd):
     path = tmp_path / "train-00003.parquet"
     path.write_bytes(path.read_bytes()[:500])
     scanned = hub("parquet", data_files=files, label="kind", scan=True)
@@ -168,7 +168,7 @@ def test_a_shard_that_cannot_be_opened_is_told_by_us_alone(hub, files, tmp_path,
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_hub_out_of_reach_is_one_error_and_no_other_line(tmp_path):
+def test_an_unreachable_hub_is_one_error_without_other_output(tmp_path):
     import os
     import subprocess
     import sys
@@ -190,7 +190,7 @@ except RemoteError as error:
     assert "somebody/nothing: http://127.0.0.1:9 cannot be reached" in done.stdout
 
 
-def test_what_is_wrong_is_said_at_once(hub, files, tmp_path):
+def test_wrong_options_are_errors_on_construction(hub, files, tmp_path):
     with pytest.raises(ComponentError, match=r"no column 'picture', but image, label, kind.*`image`"):
         hub("parquet", data_files=files, image="picture")
     with pytest.raises(ComponentError, match="part"):

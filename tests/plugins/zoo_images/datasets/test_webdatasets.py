@@ -61,7 +61,7 @@ def shades(pairs):
     return [int(sample.image[0, 0, 0]) for _, sample in pairs]
 
 
-def test_it_is_a_streaming_data_set(dataset):
+def test_fits_the_protocol(dataset):
     assert isinstance(dataset, StreamingDataset)
     assert list(dataset.classes) == NAMES
     assert dataset.length is None
@@ -69,17 +69,17 @@ def test_it_is_a_streaming_data_set(dataset):
 
 @pytest.mark.parametrize(("world_size", "workers"), [(1, 1), (2, 2), (1, 3), (4, 2), (3, 1)])
 def test_all_readers_see_each_sample_exactly_once(dataset, world_size, workers):
-    parts = read(dataset, world_size=world_size, workers=workers)
-    seen = sorted(shade for part in parts for shade in shades(part))
+    streams = read(dataset, world_size=world_size, workers=workers)
+    seen = sorted(shade for stream in streams for shade in shades(stream))
     assert seen == list(range(23))
-    for _, sample in (pair for part in parts for pair in part):
+    for _, sample in (pair for stream in streams for pair in stream):
         assert sample.label == sample.image[0, 0, 0] % 3
 
 
-def test_the_index_is_the_samples_own(dataset):
+def test_each_sample_has_a_fixed_index(dataset):
     index_of = [
-        {shade: index for part in parts for (index, _), shade in zip(part, shades(part), strict=True)}
-        for parts in (read(dataset), read(dataset, epoch=3, seed=9), read(dataset, world_size=2, workers=2))
+        {shade: index for stream in streams for (index, _), shade in zip(stream, shades(stream), strict=True)}
+        for streams in (read(dataset), read(dataset, epoch=3, seed=9), read(dataset, world_size=2, workers=2))
     ]
     assert index_of[0] == index_of[1] == index_of[2]
     assert len(set(index_of[0].values())) == 23
@@ -87,7 +87,7 @@ def test_the_index_is_the_samples_own(dataset):
 
 def test_the_order_depends_on_seed_and_epoch_alone(dataset):
     first = shades(read(dataset)[0])
-    copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - as a worker process gets it
+    copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - as a worker process receives it
     assert shades(read(copy)[0]) == first
     assert shades(read(dataset, epoch=1)[0]) != first
     assert shades(read(dataset, seed=1)[0]) != first
@@ -130,7 +130,7 @@ def test_a_scan_orders_numbers_as_numbers(tmp_path):
     assert WebDataset(str(tmp_path / "a.tar"), scan=True).classes == ["2", "9", "10"]
 
 
-def test_broken_samples_come_as_errors_and_the_others_come(tmp_path):
+def test_broken_samples_are_yielded_as_errors_among_the_others(tmp_path):
     good = {"png": png(7), "cls": b"0"}
     shard(
         tmp_path / "a.tar",
@@ -160,7 +160,7 @@ def test_broken_samples_come_as_errors_and_the_others_come(tmp_path):
     assert WebDataset(str(tmp_path / "a.tar"), scan=True).classes == ["0", "0" * 5000, "3"]
 
 
-def test_a_shard_that_breaks_off_loses_its_rest_alone(shards):
+def test_a_truncated_shard_loses_only_its_rest(shards):
     path = shards / "part-003.tar"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     dataset = WebDataset(str(shards / "part-*.tar"), classes=str(shards / "names.txt"), length=23)
@@ -171,7 +171,7 @@ def test_a_shard_that_breaks_off_loses_its_rest_alone(shards):
     assert set(shades([(0, item) for item in items if isinstance(item, Sample)])) >= {*range(9), *range(18, 23)}
 
 
-def test_without_a_length_a_lost_shard_counts_as_a_share_of_all_and_is_told_first(shards):
+def test_without_a_length_a_lost_shard_counts_as_a_share_of_all_and_is_yielded_first(shards):
     (shards / "part-003.tar").write_bytes(b"x" * 2000)
     dataset = WebDataset(str(shards / "part-*.tar"), classes=str(shards / "names.txt"), shuffle_buffer=1)
     broken = next(item for _, item in read(dataset)[0] if isinstance(item, UnreadableSample))
@@ -197,7 +197,7 @@ def test_patterns_and_lists(shards):
         ({"shards": "ftp://x/y.tar"}, "ftp: is not read from"),
     ],
 )
-def test_what_is_wrong_is_said_at_once(shards, monkeypatch, options, words):
+def test_wrong_options_are_errors_on_construction(shards, monkeypatch, options, words):
     monkeypatch.chdir(shards)
     with pytest.raises(ComponentError, match=words):
         WebDataset(**options)
