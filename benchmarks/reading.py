@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from zoo_images.datasets.decoded_images import DecodedImages
 from zoo_images.datasets.decoding import read_image
-from zoo_images.datasets.folders import InstancesDataset
+from zoo_images.datasets.instances import InstancesDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

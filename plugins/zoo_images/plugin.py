@@ -20,7 +20,7 @@ def zoo_components() -> list[ComponentSpec]:
         ComponentSpec(
             kind="dataset",
             name="instances",
-            factory="zoo_images.datasets.folders:InstancesDataset",
+            factory="zoo_images.datasets.instances:InstancesDataset",
             summary="each image its own class, optionally times 24 views",
         ),
         ComponentSpec(

@@ -1,4 +1,4 @@
-"""Find images that show the same, but for their encoding."""
+"""Group images that look the same except for their encoding."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-_SIDE = 32
+# What `near_duplicates` compares.
+_REDUCED_SIDE = 32
 
 
-def groups(images: DecodedImages) -> list[int]:
-    """Return for each image the number of the first image that shows the same: its own, where it is alone.
+def duplicate_groups(images: DecodedImages) -> list[int]:
+    """Return for each image the index of the first image that looks the same, its own index if none does.
 
-    Two images are the same if their sides' ratio is, and their 32x32 reductions nearly are. Groups grow by such pairs.
-    What cannot be read is alone.
+    Two images look the same if their aspect ratios and their 32 x 32 reductions nearly agree. Groups are the connected
+    components of such pairs. An unreadable image has no duplicates.
     """
-    first = list(range(len(images)))
+    parents = list(range(len(images)))
     for one, other in near_duplicates(*_reductions(images)):
-        low, high = sorted((_first(first, one), _first(first, other)))
-        first[high] = low
-    return [_first(first, number) for number in range(len(images))]
+        low, high = sorted((_root(parents, one), _root(parents, other)))
+        parents[high] = low
+    return [_root(parents, index) for index in range(len(images))]
 
 
 def _reductions(images: DecodedImages) -> tuple[Floats, Floats]:
-    # Of what cannot be read NaN remains, which is near nothing.
-    reductions = np.full((len(images), _SIDE, _SIDE, 3), np.nan, np.float32)
+    # Unreadable images stay NaN, which is near nothing.
+    reductions = np.full((len(images), _REDUCED_SIDE, _REDUCED_SIDE, 3), np.nan, np.float32)
     aspects = np.ones(len(images), np.float32)
-    for number in range(len(images)):
+    for index in range(len(images)):
         try:
-            image = images.read(number)
+            image = images.read(index)
         except UnreadableSample:
             continue
-        aspects[number] = image.shape[1] / image.shape[0]
-        reductions[number] = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        aspects[index] = image.shape[1] / image.shape[0]
+        reductions[index] = cv2.resize(image, (_REDUCED_SIDE, _REDUCED_SIDE), interpolation=cv2.INTER_AREA)
     return reductions, aspects
 
 
-def _first(first: list[int], number: int) -> int:
-    while first[number] != number:
-        number = first[number]
-    return number
+def _root(parents: list[int], index: int) -> int:
+    while parents[index] != index:
+        index = parents[index]
+    return index

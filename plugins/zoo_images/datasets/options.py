@@ -1,4 +1,4 @@
-"""Types of options that several data sets have."""
+"""Types of options that several datasets share."""
 
 from __future__ import annotations
 

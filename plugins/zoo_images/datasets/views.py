@@ -10,10 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from zoo_core.api import AffineMap
 
-# Each maps points of what is seen to points of what it was made from, both as unit squares with y down.
+# Each matrix maps points of the view to points of the image it is made from; both are unit squares with y down.
 _QUARTER_TURN = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # counter-clockwise, as np.rot90
-_FLIP = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 1.0], [0.0, 0.0, 1.0]])  # upside down, as np.flipud
-_PARTS = {
+_FLIP = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 1.0], [0.0, 0.0, 1.0]])  # vertical, as np.flipud
+_CROPS = {
     "whole": np.eye(3),
     "upper": np.diag([1.0, 0.5, 1.0]),
     "lower": np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]]),
@@ -21,15 +21,15 @@ _PARTS = {
 
 
 def views() -> tuple[tuple[str, AffineMap], ...]:
-    """Return name and map of each view, the plain one first; see ``Sample.view`` for the maps.
+    """Return the name and matrix of each view, the unchanged image first; see ``Sample.view`` for the matrices.
 
-    The image is first turned, then flipped, then cut in half: ``r90-flip-upper`` is the upper half of the
-    upside-down image of a quarter turn.
+    The image is rotated, then flipped, then cropped: ``r90-flip-upper`` is the upper half of the vertically flipped
+    quarter turn.
     """
     return tuple(
         (
-            f"r{90 * turns}" + ("-flip" if flipped else "") + ("" if part == "whole" else f"-{part}"),
-            np.linalg.matrix_power(_QUARTER_TURN, turns) @ (_FLIP if flipped else np.eye(3)) @ _PARTS[part],
+            f"r{90 * turns}" + ("-flip" if flipped else "") + ("" if crop == "whole" else f"-{crop}"),
+            np.linalg.matrix_power(_QUARTER_TURN, turns) @ (_FLIP if flipped else np.eye(3)) @ _CROPS[crop],
         )
-        for turns, flipped, part in product(range(4), (False, True), _PARTS)
+        for turns, flipped, crop in product(range(4), (False, True), _CROPS)
     )

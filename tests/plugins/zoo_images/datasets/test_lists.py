@@ -63,10 +63,10 @@ def test_a_column_says_the_split(folder):
 
 def test_without_a_column_classes_are_held_out_by_hash(folder):
     file = write(folder / "x.csv", [(ROWS[n % 3][0], f"class {n}") for n in range(60)], ("path", "label"))
-    parts = {split: set(ListDataset(file, split=split).classes) for split in ("all", "train", "unseen")}
-    assert parts["train"] | parts["unseen"] == parts["all"]
-    assert not parts["train"] & parts["unseen"]
-    assert parts["unseen"]
+    splits = {split: set(ListDataset(file, split=split).classes) for split in ("all", "train", "unseen")}
+    assert splits["train"] | splits["unseen"] == splits["all"]
+    assert not splits["train"] & splits["unseen"]
+    assert splits["unseen"]
     with pytest.raises(ComponentError, match="splits: all, train, unseen"):
         ListDataset(file, split="valid")
 
@@ -75,7 +75,7 @@ def test_paths_start_from_the_list_from_root_or_are_absolute(folder, tmp_path_fa
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     file = write(elsewhere / "x.csv")
     assert ListDataset(file, root=str(folder))[2].image[0, 0, 0] == 2
-    absolute = write(elsewhere / "y.csv", [(folder / path, label, part) for path, label, part in ROWS])
+    absolute = write(elsewhere / "y.csv", [(folder / path, label, split) for path, label, split in ROWS])
     assert ListDataset(absolute)[1].image[0, 0, 0] == 1
     with pytest.raises(ComponentError, match=r"x\.csv:2: .*1\.png does not exist.*`root`"):
         ListDataset(file)
@@ -128,12 +128,12 @@ def test_a_missing_list_is_an_error(tmp_path):
         ListDataset(str(tmp_path / "nowhere.csv"))
 
 
-def test_a_byte_order_mark_and_blank_lines_are_no_rows(folder):
+def test_a_byte_order_mark_and_blank_lines_are_ignored(folder):
     (folder / "x.csv").write_text("\ufeffpath,label\na/1.png,x\n\n", encoding="utf-8")
     assert len(ListDataset(str(folder / "x.csv"))) == 1
 
 
-def test_space_beside_commas_belongs_to_no_name(folder):
+def test_spaces_around_commas_are_ignored(folder):
     (folder / "x.csv").write_text("path, label\na/1.png, beta\na/2.png , alpha\n")
     dataset = ListDataset(str(folder / "x.csv"))
     assert list(dataset.classes) == ["alpha", "beta"]
