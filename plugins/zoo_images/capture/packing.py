@@ -1,4 +1,4 @@
-"""A shot as one row of numbers, so that a batch of them is a tensor."""
+"""Pack the parameters of a photo into a vector of fixed size, so that a batch of them is one tensor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from zoo_images.capture.parameters import Shot
+    from zoo_images.capture.parameters import CaptureParameters
 
 _LENGTHS = {
-    "matrix": 9,  # from the frame's pixels to the source's
-    "source": 2,  # its height and width
+    "matrix": 9,  # from pixels of the frame to pixels of the source
+    "source": 2,  # height and width of the source
     "surface": 9,
     "neighbour": 8,
     "finger": 8,
@@ -27,29 +27,31 @@ _LENGTHS = {
     "quality": 1,
 }
 _ENDS = list(accumulate(_LENGTHS.values()))
-# Where each part stands; a part that is left out is all zeros.
-PARTS = {name: slice(end - length, end) for (name, length), end in zip(_LENGTHS.items(), _ENDS, strict=True)}
-LENGTH = _ENDS[-1]
+# Where each field is in the vector; the field of an effect that is not applied is all zeros.
+FIELDS = {name: slice(end - length, end) for (name, length), end in zip(_LENGTHS.items(), _ENDS, strict=True)}
+PACKED_LENGTH = _ENDS[-1]
 
 
-def pack(shot: Shot, matrix: npt.NDArray[np.float64], source: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Return the shot as ``float32 [LENGTH]``, seen as bytes: floats would be rounded in true half precision."""
-    row = np.zeros(LENGTH, np.float32)
-    row[PARTS["matrix"]] = matrix.ravel()
-    row[PARTS["source"]] = source
-    if shot.surface is not None:
-        (low, high, *place) = shot.surface
-        row[PARTS["surface"]] = (*low, *high, *place)
-    if shot.neighbour is not None:
-        row[PARTS["neighbour"]] = (*shot.neighbour[:-1], *shot.neighbour.colour)
-    if shot.finger is not None:
-        row[PARTS["finger"]] = (*shot.finger[:-1], *shot.finger.colour)
-    if shot.light is not None:
-        row[PARTS["light"]] = (shot.light.x, shot.light.y, *shot.light.tint)
-    if shot.colour is not None:
-        row[PARTS["colour"]] = shot.colour.ravel()
+def pack(
+    parameters: CaptureParameters, matrix: npt.NDArray[np.float64], source_size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """Return the bytes of ``float32 [PACKED_LENGTH]``; floats would be rounded in true half precision."""
+    packed = np.zeros(PACKED_LENGTH, np.float32)
+    packed[FIELDS["matrix"]] = matrix.ravel()
+    packed[FIELDS["source"]] = source_size
+    if parameters.surface is not None:
+        (low, high, *crop) = parameters.surface
+        packed[FIELDS["surface"]] = (*low, *high, *crop)
+    if parameters.neighbour is not None:
+        packed[FIELDS["neighbour"]] = (*parameters.neighbour[:-1], *parameters.neighbour.colour)
+    if parameters.finger is not None:
+        packed[FIELDS["finger"]] = (*parameters.finger[:-1], *parameters.finger.colour)
+    if parameters.light is not None:
+        packed[FIELDS["light"]] = (parameters.light.x, parameters.light.y, *parameters.light.tint)
+    if parameters.colour is not None:
+        packed[FIELDS["colour"]] = parameters.colour.ravel()
     for name in ("shadow", "glare", "blur", "noise", "reduction", "quality"):
-        part = getattr(shot, name)
-        if part is not None:
-            row[PARTS[name]] = part
-    return row.view(np.uint8)
+        values = getattr(parameters, name)
+        if values is not None:
+            packed[FIELDS[name]] = values
+    return packed.view(np.uint8)

@@ -16,7 +16,7 @@ from zoo_images.datasets.views import views
 
 
 def picture(height=121, width=192):
-    """Smooth colours with a few edges: a document in small."""
+    """Smooth colours with a few edges: a small document."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     image = np.stack([255 * x, 255 * y, 127 + 120 * np.sin(9 * x + 5 * y)], axis=2)
     image[height // 8 : height // 4, width // 8 : width // 3] = (20, 30, 200)
@@ -28,7 +28,7 @@ def generator(number=0):
 
 
 def of_view(image, name):
-    """The view by numpy, independent of the maps."""
+    """Return the view by numpy, independent of its matrix."""
     image = np.rot90(image, int(name.split("-")[0][1:]) // 90)
     if "flip" in name:
         image = np.flipud(image)
@@ -52,7 +52,7 @@ def test_no_strength_is_a_plain_resize(size):
     assert np.abs(seen - reference).max() < 110  # at the edges of the rectangle a filter is a filter
 
 
-def test_no_strength_on_the_image_s_own_size_changes_nothing():
+def test_no_strength_at_the_size_of_the_image_changes_nothing():
     image = picture(50, 70)
     np.testing.assert_array_equal(Capture((50, 70), strength=0)(Sample(image, 0), generator()), image)
 
@@ -61,17 +61,17 @@ def test_no_strength_on_the_image_s_own_size_changes_nothing():
 def test_views_against_numpy(name, view):
     image = picture(120, 192)
     seen = Capture((96, 96), strength=0)(Sample(image, 0, view), generator())
-    part = np.ascontiguousarray(of_view(image, name))
-    reference = np.asarray(Image.fromarray(part).resize((96, 96), Image.Resampling.BILINEAR)).astype(int)
+    expected = np.ascontiguousarray(of_view(image, name))
+    reference = np.asarray(Image.fromarray(expected).resize((96, 96), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(seen - reference).mean() < 2.5
 
 
 def test_views_at_their_own_size_are_exact():
     image = picture(40, 40)
     for name, view in views():
-        part = of_view(image, name)
-        seen = Capture(part.shape[:2], strength=0)(Sample(image, 0, view), generator())
-        np.testing.assert_array_equal(seen, part)
+        expected = of_view(image, name)
+        seen = Capture(expected.shape[:2], strength=0)(Sample(image, 0, view), generator())
+        np.testing.assert_array_equal(seen, expected)
 
 
 def test_the_24_views_differ():
@@ -87,7 +87,7 @@ def test_reduction_does_not_alias():
     assert np.abs(seen.astype(int) - 127).max() <= 2
 
 
-def test_same_generator_same_picture_and_other_chance_another():
+def test_the_view_depends_on_the_generator_alone():
     capture, sample = Capture((96, 96)), Sample(picture(), 0)
     pictures = [capture(sample, generator(number)) for number in range(20)]
     for number, image in enumerate(pictures):
@@ -95,7 +95,7 @@ def test_same_generator_same_picture_and_other_chance_another():
     assert len({image.tobytes() for image in pictures}) == 20
 
 
-def test_the_sample_stays_as_it_is():
+def test_the_sample_is_not_modified():
     image = picture()
     before = image.copy()
     for number in range(20):
@@ -113,15 +113,15 @@ capture = Capture((96, 96))
 print(hashlib.sha256(b"".join(capture(Sample(image, 0), np.random.Generator(np.random.PCG64([1, 2, i]))).tobytes()
                               for i in range(40))).hexdigest())
 """
-    runs = {subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout for _ in range(2)}
-    assert len(runs) == 1
+    hashes = {subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(hashes) == 1
 
 
 @pytest.mark.parametrize(("options", "least"), [({}, 185), ({"colour": 0}, 200)])
-def test_captures_stay_recognisable(options, least):
-    """A capture is nearer to its own document than to another, by the correlation of what is left after blurring.
+def test_augmented_views_stay_recognisable(options, least):
+    """An augmented view correlates more with its own document than with another, after blurring.
 
-    Of the colours' effects an inverted picture or swapped channels are not, by this measure.
+    Colour effects such as inverted or swapped channels are exceptions by this measure.
     """
     first, second = picture(), np.rot90(picture(192, 121))[::-1].copy()
     first[60:100, 20:90] = (250, 240, 40)
@@ -134,11 +134,11 @@ def test_captures_stay_recognisable(options, least):
         return small / np.linalg.norm(small)
 
     own, other = (features(plain(Sample(image, 0), generator())) for image in (first, second))
-    nearer = 0
+    matches = 0
     for number in range(200):
         seen = features(capture(Sample(first, 0), generator(number)))
-        nearer += (seen * own).sum() > (seen * other).sum()
-    assert nearer >= least
+        matches += (seen * own).sum() > (seen * other).sum()
+    assert matches >= least
 
 
 @settings(max_examples=60, deadline=None)
