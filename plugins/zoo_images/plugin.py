@@ -1,4 +1,4 @@
-"""Describe the image datasets and the capture augmentation."""
+"""Manifest of the image datasets and the capture augmentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def zoo_components() -> list[ComponentSpec]:
             kind="dataset",
             name="instances",
             factory="zoo_images.datasets.instances:InstancesDataset",
-            summary="each image its own class, optionally times 24 views",
+            summary="each image its own class, optionally in 24 views",
         ),
         ComponentSpec(
             kind="dataset",
@@ -39,12 +39,12 @@ def zoo_components() -> list[ComponentSpec]:
             kind="dataset",
             name="hub",
             factory="zoo_images.datasets.hub:HubDataset",
-            summary="a data set of the Hugging Face Hub, streamed through datasets",
+            summary="a dataset of the Hugging Face Hub, streamed through datasets",
         ),
         ComponentSpec(
             kind="augmentation",
             name="capture",
             factory="zoo_images.capture.augmentation:Capture",
-            summary="how a phone sees a flat document: warp, light, colour, blur, noise, JPEG",
+            summary="simulates a phone photo of a flat document: warp, light, colour, blur, noise, JPEG",
         ),
     ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import UInt8Image
 
-# Part of the identity of a store of decoded images: increase it when decoded pixels change.
+# Identifies the pixels that an image store holds: increase it when decoding changes.
 DECODING_VERSION = 3
 
 _MODES_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")

@@ -168,7 +168,7 @@ def _encoded(source: str, image: Any, label: object) -> EncodedSample | Unreadab
 
 
 def _load(
-    path: str, name: str | None, part: str, data_files: str | list[str] | None, revision: str | None
+    path: str, name: str | None, split: str, data_files: str | list[str] | None, revision: str | None
 ) -> datasets.IterableDataset:
     local = Path(path).expanduser()
     location = str(local) if local.exists() else path
@@ -177,7 +177,7 @@ def _load(
             _require_reachable(path)
         with _quiet():
             return datasets.load_dataset(
-                location, name, split=part, data_files=data_files, revision=revision, streaming=True
+                location, name, split=split, data_files=data_files, revision=revision, streaming=True
             )
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError) as error:
         msg = f"data set {path}: {first_line(error)}"
