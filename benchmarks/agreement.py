@@ -15,9 +15,9 @@ import torch
 
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
-from zoo_images.capture import Capture
-from zoo_images.decoding import read_image
-from zoo_images.views import views
+from zoo_images.capture.augmentation import Capture
+from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.views import views
 
 IMAGES, LONGEST, SIDE = 128, 160, 96
 PARTS = ("colour", "light", "blur", "noise", "reduction", "jpeg", "occlusion")

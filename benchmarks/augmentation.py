@@ -25,8 +25,8 @@ import torch
 from zoo.training.data.items import generator_of
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
-from zoo_images.capture import Capture
-from zoo_images.decoding import read_image
+from zoo_images.capture.augmentation import Capture
+from zoo_images.datasets.decoding import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
-from zoo_images.partition import belongs
+from zoo_images.datasets.split import belongs
 
 if TYPE_CHECKING:
     import numpy.typing as npt

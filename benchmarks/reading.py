@@ -25,9 +25,9 @@ import PIL
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from zoo_images.cache import DecodedImages
-from zoo_images.datasets import InstancesDataset
-from zoo_images.decoding import read_image
+from zoo_images.datasets.decoded_images import DecodedImages
+from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.instances import InstancesDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Image datasets, and an augmentation that photographs flat documents."""
+"""Image datasets, and an augmentation that simulates phone photos of flat documents."""

@@ -4,7 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
-from zoo_images.capture import Capture
+from zoo_images.capture.augmentation import Capture
 
 PAGE = (Path(__file__).parents[3] / "docs" / "augmentation.md").read_text(encoding="utf-8")
 

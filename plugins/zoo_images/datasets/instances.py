@@ -1,0 +1,102 @@
+"""Dataset in which every image is its own class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+from zoo_core.api import ComponentError, Sample, UnreadableSample
+from zoo_images.datasets.decoded_images import DecodedImages
+from zoo_images.datasets.duplicates import duplicate_groups
+from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder, find_images
+from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
+from zoo_images.datasets.split import Split, belongs, require_nonempty_split
+from zoo_images.datasets.views import views as all_views
+
+
+class InstancesDataset:
+    """Each image is its own class, or with ``views`` 24 classes.
+
+    Args:
+        root: folder with images, at any depth.
+        views: make each of the image's 24 views a class (4 rotations, flipped or not, whole or half); class
+            ``index * 24 + view`` has a name like ``name@r90-flip-upper``.
+        merge_duplicates: make images that look the same, exactly or except for their encoding, one class, named after
+            the first of them. Reads all images when the dataset is built.
+        split: ``all`` images, or those that a hash of the file name assigns to ``train`` or ``unseen``.
+        unseen_share: share of the images that is unseen.
+        max_side: longest side of a decoded image, in pixels; larger images are reduced.
+        cache: where decoded images are cached: ``auto`` (the user's cache folder), a folder, or ``none``.
+        cache_mb: size limit of the cache, in MB.
+
+    Raises:
+        ComponentError: the root is missing, or it or the split has no images.
+    """
+
+    classes: Sequence[str]
+
+    def __init__(
+        self,
+        root: str,
+        views: bool = False,  # noqa: FBT001, FBT002 - options are passed by name
+        merge_duplicates: bool = False,  # noqa: FBT001, FBT002 - as above
+        split: Split = "all",
+        unseen_share: Share = 0.25,
+        max_side: PositiveInt = 192,
+        cache: str = "auto",
+        cache_mb: PositiveInt = 1024,
+    ) -> None:
+        folder = existing_folder(root)
+        paths = find_images(folder)
+        if not paths:
+            msg = f"{folder}: no images"
+            raise ComponentError(msg, hint=f"expected {EXPECTED_FILES}")
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        images = DecodedImages(paths, folder, max_side=max_side, cache=cache, cache_mb=cache_mb)
+        # The first image of each image's group: a group is in the split of its first image, never in both.
+        first_of = duplicate_groups(images) if merge_duplicates else range(len(paths))
+        selected = [index for index, first in enumerate(first_of) if belongs(names[first], split, unseen_share)]
+        require_nonempty_split(selected, folder, "image", split, unseen_share)
+        firsts = sorted({first_of[index] for index in selected})
+        label_of = {first: label for label, first in enumerate(firsts)}
+        self._images = images
+        self._selected = selected
+        self._labels = [label_of[first_of[index]] for index in selected]
+        self._views = all_views() if views else all_views()[:1]
+        classes = [names[first] for first in firsts]
+        self.classes = ViewNames(classes, [view for view, _ in self._views]) if views else classes
+
+    def __len__(self) -> int:
+        return len(self._selected) * len(self._views)
+
+    def __getitem__(self, index: int) -> Sample:
+        position, view = divmod(range(len(self))[index], len(self._views))
+        label = self._labels[position] * len(self._views) + view
+        try:
+            return Sample(self._images.read(self._selected[position]), label, self._views[view][1])
+        except UnreadableSample as error:
+            error.samples = len(self._views)
+            raise
+
+
+class ViewNames(Sequence[str]):
+    """The names ``image@view`` of all views of all images, built on access."""
+
+    def __init__(self, images: Sequence[str], views: Sequence[str]) -> None:
+        self._images = images
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._images) * len(self._views)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[label] for label in range(len(self))[index]]
+        image, view = divmod(range(len(self))[index], len(self._views))
+        return f"{self._images[image]}@{self._views[view]}"

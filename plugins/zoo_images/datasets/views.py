@@ -1,0 +1,35 @@
+"""The 24 views that make one image 24 classes: 4 rotations, flipped or not, whole or half."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from zoo_core.api import AffineMap
+
+# Each matrix maps points of the view to points of the image it is made from; both are unit squares with y down.
+_QUARTER_TURN = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # counter-clockwise, as np.rot90
+_FLIP = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 1.0], [0.0, 0.0, 1.0]])  # vertical, as np.flipud
+_CROPS = {
+    "whole": np.eye(3),
+    "upper": np.diag([1.0, 0.5, 1.0]),
+    "lower": np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]]),
+}
+
+
+def views() -> tuple[tuple[str, AffineMap], ...]:
+    """Return the name and matrix of each view, the unchanged image first; see ``Sample.view`` for the matrices.
+
+    The image is rotated, then flipped, then cropped: ``r90-flip-upper`` is the upper half of the vertically flipped
+    quarter turn.
+    """
+    return tuple(
+        (
+            f"r{90 * turns}" + ("-flip" if flipped else "") + ("" if crop == "whole" else f"-{crop}"),
+            np.linalg.matrix_power(_QUARTER_TURN, turns) @ (_FLIP if flipped else np.eye(3)) @ _CROPS[crop],
+        )
+        for turns, flipped, crop in product(range(4), (False, True), _CROPS)
+    )
