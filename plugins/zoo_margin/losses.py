@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import torch
 from torch import Tensor, nn
 
-from zoo_margin import exchange, pieces
+from zoo_margin import collectives, pieces
 from zoo_margin.class_names import ClassNames
 from zoo_margin.margin_softmax import MarginSoftmax, MarginSoftmaxArguments
 from zoo_margin.sampling import initial_rows
@@ -154,7 +154,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
         labels = self.checked(embeddings, labels, always=True)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-            embeddings, labels = exchange.batch_of_all(embeddings, labels)
+            embeddings, labels = collectives.all_gather_batch(embeddings, labels)
             return self.loss_over(embeddings, labels, self.table.select(labels), together=True)
 
     def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.api import RunError
-from zoo_margin import exchange
+from zoo_margin import collectives
 from zoo_margin.contrast import supervised_contrast
 from zoo_margin.softmax import failing_together, log_sum_exp_of_others, own_cosines
 
@@ -107,8 +107,8 @@ class MarginSoftmax(nn.Module):
             directions, rows, own_rows = failing_together(directions, rows, own_rows)
         cosines = own_cosines(directions, own_rows, selection.columns, self.centers)
         if together:
-            cosines = exchange.sum_of_all(cosines)
-            norms = exchange.counted_once(norms)
+            cosines = collectives.all_reduce_sum(cosines)
+            norms = collectives.divide_gradient_by_world_size(norms)
         # Rounding may carry a cosine past 1; only margins mind.
         cosines = cosines.clamp(-1, 1)
         strength = self._strength().to(rows)
@@ -126,14 +126,14 @@ class MarginSoftmax(nn.Module):
             modulation=self.margins.modulation(own.detach(), strength),
         )
         if together:
-            others = exchange.log_sum_exp_of_all(others)
+            others = collectives.all_reduce_log_sum_exp(others)
         # The cross entropy: -log(e^own / (e^own + e^others)).
         loss = torch.logaddexp(others - scale * own, torch.zeros_like(own)).mean()
         penalty = self.margins.penalty(norms)
         if penalty is not None:
             loss = loss + strength * penalty
         if self.contrast:
-            whole = exchange.counted_once(directions) if together else directions
+            whole = collectives.divide_gradient_by_world_size(directions) if together else directions
             loss = loss + self.contrast * supervised_contrast(whole, labels, self.contrast_s)
         return loss
 

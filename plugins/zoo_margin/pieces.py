@@ -19,7 +19,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, distributed
 
 from zoo_core.api import RunError
-from zoo_margin.exchange import shard, world
+from zoo_margin.collectives import classes_of_rank, rank_and_world_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    rank, ranks = world()
+    rank, ranks = rank_and_world_size()
     part = folder.with_name(f".{folder.name}.part")
 
     def prepare() -> None:
@@ -52,7 +52,7 @@ def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
 
     def write() -> None:
         tensors = table.tensors(_device())
-        for start, stop in _ranges(table, *shard(table.num_classes, rank, ranks)):
+        for start, stop in _ranges(table, *classes_of_rank(table.num_classes, rank, ranks)):
             rows = slice(start - table.start, stop - table.start)
             piece = {name: tensor[rows].cpu() for name, tensor in tensors.items()}
             # Not by save_file, whose files only their owner may read.
@@ -173,7 +173,7 @@ def _manifest(table: SparseTable, names: ClassNames, ranks: int) -> dict[str, An
         "pieces": [
             {"file": _file(start), "start": start, "stop": stop}
             for rank in range(ranks)
-            for start, stop in _ranges(table, *shard(table.num_classes, rank, ranks))
+            for start, stop in _ranges(table, *classes_of_rank(table.num_classes, rank, ranks))
         ],
     }
 
@@ -283,13 +283,13 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 def _device() -> torch.device:
     """Where a table is made that no step has used yet."""
-    if world()[1] > 1 and distributed.get_backend() == "nccl":
+    if rank_and_world_size()[1] > 1 and distributed.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")
 
 
 def _of_all_ranks(words: str) -> list[str]:
-    ranks = world()[1]
+    ranks = rank_and_world_size()[1]
     if ranks == 1:
         return [words]
     gathered: list[str] = [""] * ranks

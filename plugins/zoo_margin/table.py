@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, distributed, nn
 
-from zoo_margin.exchange import shard, world
+from zoo_margin.collectives import classes_of_rank, rank_and_world_size
 from zoo_margin.sampling import initial_rows, sampled_classes
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SparseTable(nn.Module):
         They are classes ``start..stop - 1``.
         """
         if not self._tensors:
-            self.start, self.stop = shard(self.num_classes, *world())
+            self.start, self.stop = classes_of_rank(self.num_classes, *rank_and_world_size())
             weight = initial_rows(self.start, self.stop, self.width, seed=self.seed, std=DEVIATION)
             state = self.optimizer.state(self.stop - self.start, self.width, device)
             self._tensors = {"weight": weight.to(device), **state}
@@ -156,7 +156,7 @@ class SparseTable(nn.Module):
         touched = [(ids, gradient) for ids, it in self._touched if (gradient := _gradient(it)) is not None]
         self.drop_gradients()
         finite = all(bool(gradient.sum().isfinite()) for _, gradient in touched)
-        if world()[1] > 1:
+        if rank_and_world_size()[1] > 1:
             flag = torch.tensor(float(finite), device=self._tensors["weight"].device)
             distributed.all_reduce(flag, distributed.ReduceOp.MIN)
             finite = bool(flag)
