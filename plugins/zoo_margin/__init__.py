@@ -13,7 +13,7 @@ _HOMES = {
     "margins": ("ArcFace", "Combined", "CosFace", "ElasticFace", "Margin", "NoMargin"),
     "adaptive": ("AdaFace", "CurricularFace", "MagFace"),
     "row_optimizers": ("SGD", "Adagrad", "AdamW", "RowOptimizer"),
-    "table": ("SparseTable",),
+    "sparse_table": ("SparseTable",),
     "contrast": ("supervised_contrast",),
 }
 __all__ = [name for names in _HOMES.values() for name in names]

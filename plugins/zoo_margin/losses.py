@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from zoo_margin import collectives, pieces
 from zoo_margin.class_names import ClassNames
 from zoo_margin.margin_softmax import MarginSoftmax, MarginSoftmaxArguments
-from zoo_margin.sampling import initial_rows
-from zoo_margin.table import DEVIATION, Selection, SparseTable
+from zoo_margin.sampling import INITIAL_STD, initial_rows
+from zoo_margin.selection import Selection
+from zoo_margin.sparse_table import SparseTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ class MarginSoftmaxLoss(MarginSoftmax):
         **others: Unpack[MarginSoftmaxArguments],
     ) -> None:
         super().__init__(margin, **others)
-        self.weight = nn.Parameter(initial_rows(0, self.num_classes, self.width, seed=seed, std=DEVIATION))
+        self.weight = nn.Parameter(initial_rows(0, self.num_classes, self.width, seed=seed, std=INITIAL_STD))
 
     @property
     def class_table_summary(self) -> str:

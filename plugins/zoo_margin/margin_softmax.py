@@ -15,7 +15,7 @@ from zoo_margin.softmax import failing_together, log_sum_exp_of_others, own_cosi
 
 if TYPE_CHECKING:
     from zoo_margin.margins import Margin
-    from zoo_margin.table import Selection
+    from zoo_margin.selection import Selection
 
 # Mean cosine of embeddings with their own classes at which the training classes count as learned.
 LEARNED = 0.6
@@ -102,7 +102,7 @@ class MarginSoftmax(nn.Module):
             return embeddings.sum()
         norms = torch.linalg.vector_norm(embeddings, dim=1)
         directions = embeddings / norms.clamp(min=1e-12)[:, None]
-        rows, own_rows = selection.rows.to(embeddings.dtype), selection.own.to(embeddings.dtype)
+        rows, own_rows = selection.rows.to(embeddings.dtype), selection.own_rows.to(embeddings.dtype)
         if together:
             directions, rows, own_rows = failing_together(directions, rows, own_rows)
         cosines = own_cosines(directions, own_rows, selection.columns, self.centers)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_margin.class_names import ClassNames
-    from zoo_margin.table import SparseTable
+    from zoo_margin.sparse_table import SparseTable
 
 FORMAT = 1
 PIECE_BYTES = 64 * 2**20
@@ -132,8 +132,8 @@ def load(table: SparseTable, names: ClassNames, folder: Path) -> str:
         for name, values in _read_piece(piece, tensors).items():
             device = tensors[name].device
             tensors[name].index_copy_(0, rows.to(device), values[plan.sources[rows] - piece.start].to(device))
-    table.renew(torch.nonzero(plan.sources < 0)[:, 0], manifest["drawn"] + plan.new_before)
-    table.step, table.drawn = manifest["step"], manifest["drawn"] + plan.new
+    table.reset_rows(torch.nonzero(plan.sources < 0)[:, 0], manifest["drawn"] + plan.new_before)
+    table.step, table.initialized = manifest["step"], manifest["drawn"] + plan.new
     return plan.words
 
 
@@ -168,7 +168,7 @@ def _manifest(table: SparseTable, names: ClassNames, ranks: int) -> dict[str, An
         "state": _state(table.tensors(_device())),
         "seed": table.seed,
         "step": table.step,
-        "drawn": table.drawn,
+        "drawn": table.initialized,
         "names": names.digest,
         "pieces": [
             {"file": _file(start), "start": start, "stop": stop}

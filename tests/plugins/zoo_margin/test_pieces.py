@@ -11,8 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from zoo_core.api import RunError
 from zoo_margin import SGD, Adagrad, AdamW, CosFace, SparseMarginSoftmaxLoss, pieces
-from zoo_margin.sampling import initial_rows
-from zoo_margin.table import DEVIATION
+from zoo_margin.sampling import INITIAL_STD, initial_rows
 
 CPU = torch.device("cpu")
 
@@ -91,7 +90,7 @@ def test_classes_find_their_rows_by_name(tmp_path):
     assert other.load_class_table(tmp_path / "rows") == "20 classes as they were, 2 new, 10 gone"
     for name, tensor in rows_of(other).items():
         assert torch.equal(tensor[1:21], rows_of(loss)[name][10:].flip(0))
-        new = initial_rows(30, 32, 4, seed=7, std=DEVIATION) if name == "weight" else torch.zeros_like(tensor[:2])
+        new = initial_rows(30, 32, 4, seed=7, std=INITIAL_STD) if name == "weight" else torch.zeros_like(tensor[:2])
         assert torch.equal(tensor[[0, 21]], new)
 
 
