@@ -1,4 +1,4 @@
-"""Collective operations of a step with a class table that is sharded over ranks, and their gradients.
+"""Collective operations for a class table that is sharded over ranks, and their gradients.
 
 Each rank keeps the rows of a contiguous range of classes. ``all_gather_batch`` gives every rank the batch of all ranks,
 for which it computes the terms of its own classes; the reductions combine these terms. All ranks thus compute the same
@@ -65,6 +65,16 @@ def divide_gradient_by_world_size(values: Tensor) -> Tensor:
     ``all_gather_batch`` adds up their gradients.
     """
     return cast("Tensor", _DivideGradientByWorldSize.apply(values)) if rank_and_world_size()[1] > 1 else values
+
+
+def all_gather_text(text: str) -> list[str]:
+    """Return the ``text`` of every rank, in the order of ranks."""
+    _, world_size = rank_and_world_size()
+    if world_size == 1:
+        return [text]
+    gathered = [""] * world_size
+    distributed.all_gather_object(gathered, text)
+    return gathered
 
 
 class _AllGather(torch.autograd.Function):

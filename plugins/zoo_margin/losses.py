@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import torch
 from torch import Tensor, nn
 
-from zoo_margin import collectives, pieces
+from zoo_margin import checkpoint, collectives
 from zoo_margin.class_names import ClassNames
 from zoo_margin.margin_softmax import MarginSoftmax, MarginSoftmaxArguments
 from zoo_margin.sampling import INITIAL_STD, initial_rows
@@ -172,7 +172,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
         Raises:
             RunError: it cannot be written.
         """
-        pieces.save(self.table, self.names, folder)
+        checkpoint.save(self.table, self.names, folder)
 
     def load_class_table(self, folder: Path) -> str:
         """Read what ``save_class_table`` wrote, on any number of ranks, and say what became of the classes.
@@ -180,7 +180,7 @@ class SparseMarginSoftmaxLoss(MarginSoftmax):
         Raises:
             RunError: it cannot be read, is not whole, or is of another table.
         """
-        return pieces.load(self.table, self.names, folder)
+        return checkpoint.load(self.table, self.names, folder)
 
     @property
     def class_table_summary(self) -> str:
