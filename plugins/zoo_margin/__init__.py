@@ -14,7 +14,7 @@ _HOMES = {
     "adaptive": ("AdaFace", "CurricularFace", "MagFace"),
     "row_optimizers": ("SGD", "Adagrad", "AdamW", "RowOptimizer"),
     "sparse_table": ("SparseTable",),
-    "contrast": ("supervised_contrast",),
+    "contrastive_loss": ("supervised_contrast",),
 }
 __all__ = [name for names in _HOMES.values() for name in names]
 

@@ -1,4 +1,4 @@
-"""The loss over a selection of classes: cosines, margin, scale and their warm-up, contrast within the batch."""
+"""The common base of both losses: cosines, margin, scale and their warm-up, contrast within the batch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from torch import Tensor, nn
 
 from zoo_core.api import RunError
 from zoo_margin import collectives
-from zoo_margin.contrast import supervised_contrast
-from zoo_margin.softmax import failing_together, log_sum_exp_of_others, own_cosines
+from zoo_margin.chunked_softmax import log_sum_exp_of_others, own_cosines
+from zoo_margin.contrastive_loss import supervised_contrast
+from zoo_margin.non_finite import propagate_non_finite_gradients
 
 if TYPE_CHECKING:
     from zoo_margin.margins import Margin
     from zoo_margin.selection import Selection
 
 # Mean cosine of embeddings with their own classes at which the training classes count as learned.
-LEARNED = 0.6
+LEARNED_COSINE = 0.6
+# Of the running mean of that cosine.
 MOMENTUM = 0.95
 
 
-class MarginSoftmaxArguments(TypedDict):
-    """What ``MarginSoftmax`` takes beside the margin."""
+class BaseLossArguments(TypedDict):
+    """The arguments of ``BaseMarginSoftmaxLoss`` beside the margin."""
 
     embedding_dim: int
     num_classes: int
@@ -35,12 +37,14 @@ class MarginSoftmaxArguments(TypedDict):
     centers: NotRequired[int]
 
 
-class MarginSoftmax(nn.Module):
-    """What the losses have in common: all but where the class table is. Arguments as for ``MarginSoftmaxLoss``.
+class BaseMarginSoftmaxLoss(nn.Module):
+    """Everything but the class table: a subclass holds it and selects the rows of a step.
+
+    The arguments are those of ``MarginSoftmaxLoss``.
 
     Attributes:
-        width: numbers a row of the class table has.
-        own_cosine: the running mean, a scalar.
+        width: length of a row of the class table.
+        own_cosine: running mean of the cosine with the own class, a scalar.
     """
 
     own_cosine: Tensor
@@ -60,7 +64,7 @@ class MarginSoftmax(nn.Module):
     ) -> None:
         super().__init__()
         if initial_s is None:
-            # Of three classes and fewer the logarithm is 0 or nothing.
+            # With three classes or fewer the logarithm is 0 or undefined.
             initial_s = min(s, math.sqrt(2) * math.log(max(num_classes - 1, 3)))
         sizes = {"embedding_dim": embedding_dim, "num_classes": num_classes, "s": s, "initial_s": initial_s}
         for name, value in {**sizes, "contrast_s": contrast_s, "centers": centers}.items():
@@ -69,7 +73,7 @@ class MarginSoftmax(nn.Module):
         if contrast < 0:
             raise ValueError(f"contrast is {contrast}, but has to be 0 or more")
         if not 0 <= warmup <= 1:
-            raise ValueError(f"warmup is {warmup}, but is a share of the run in 0..1")
+            raise ValueError(f"warmup is {warmup}, but has to be a fraction of the training, in 0..1")
         self.num_classes = num_classes
         self.centers = centers
         self.width = centers * embedding_dim
@@ -84,37 +88,53 @@ class MarginSoftmax(nn.Module):
 
     @property
     def scale(self) -> float:
-        """The scale of now; waits for the device."""
+        """The current scale; waits for the device."""
         return float(self._scale(self._strength()))
 
     @property
     def margin(self) -> float:
-        """The margin of now; waits for the device."""
+        """The current margin; waits for the device."""
         return float(self._strength()) * self.margins.m
 
     def set_progress(self, progress: float) -> None:
-        """Take how much of the run is done, 0..1; from now on there is a warm-up."""
+        """Set the fraction of the training that is done, 0..1, and turn on the warm-up."""
         self._progress = progress
 
-    def loss_over(self, embeddings: Tensor, labels: Tensor, selection: Selection, *, together: bool) -> Tensor:
-        """Return the mean loss of ``embeddings [N, D]``; ``together``: each rank has a share of the classes."""
+    def loss_over(self, embeddings: Tensor, labels: Tensor, selection: Selection, *, sharded: bool) -> Tensor:
+        """Return the mean loss of ``embeddings [N, D]`` over the selected classes.
+
+        ``sharded``: each rank selects among its own classes, for the batch of all ranks.
+        """
         if len(embeddings) == 0:
             return embeddings.sum()
         norms = torch.linalg.vector_norm(embeddings, dim=1)
         directions = embeddings / norms.clamp(min=1e-12)[:, None]
         rows, own_rows = selection.rows.to(embeddings.dtype), selection.own_rows.to(embeddings.dtype)
-        if together:
-            directions, rows, own_rows = failing_together(directions, rows, own_rows)
+        if sharded:
+            directions, rows, own_rows = propagate_non_finite_gradients(directions, rows, own_rows)
         cosines = own_cosines(directions, own_rows, selection.columns, self.centers)
-        if together:
+        if sharded:
             cosines = collectives.all_reduce_sum(cosines)
             norms = collectives.divide_gradient_by_world_size(norms)
-        # Rounding may carry a cosine past 1; only margins mind.
+        # Rounding may take a cosine past 1, which only the margins cannot handle.
         cosines = cosines.clamp(-1, 1)
         strength = self._strength().to(rows)
         if self.training:
             self._observe(cosines.detach(), norms.detach())
         own = self.margins(cosines, norms, strength)
+        loss = self._cross_entropy(directions, rows, own, strength, selection, sharded=sharded)
+        penalty = self.margins.penalty(norms)
+        if penalty is not None:
+            loss = loss + strength * penalty
+        if self.contrast:
+            batch = collectives.divide_gradient_by_world_size(directions) if sharded else directions
+            loss = loss + self.contrast * supervised_contrast(batch, labels, self.contrast_s)
+        return loss
+
+    def _cross_entropy(
+        self, directions: Tensor, rows: Tensor, own: Tensor, strength: Tensor, selection: Selection, *, sharded: bool
+    ) -> Tensor:
+        """Return the mean cross entropy, with ``own [N]`` for the cosines with the own classes."""
         scale = self._scale(strength)
         others = log_sum_exp_of_others(
             directions,
@@ -125,19 +145,13 @@ class MarginSoftmax(nn.Module):
             correction=selection.correction,
             modulation=self.margins.modulation(own.detach(), strength),
         )
-        if together:
+        if sharded:
             others = collectives.all_reduce_log_sum_exp(others)
-        # The cross entropy: -log(e^own / (e^own + e^others)).
-        loss = torch.logaddexp(others - scale * own, torch.zeros_like(own)).mean()
-        penalty = self.margins.penalty(norms)
-        if penalty is not None:
-            loss = loss + strength * penalty
-        if self.contrast:
-            whole = collectives.divide_gradient_by_world_size(directions) if together else directions
-            loss = loss + self.contrast * supervised_contrast(whole, labels, self.contrast_s)
-        return loss
+        # -log(e^own / (e^own + e^others)), with own times the scale.
+        return torch.logaddexp(others - scale * own, torch.zeros_like(own)).mean()
 
     def _observe(self, cosines: Tensor, norms: Tensor) -> None:
+        """Update the running statistics with a training batch."""
         self.margins.observe(cosines, norms)
         mean = cosines.mean().to(self.own_cosine)
         self.own_cosine.lerp_(torch.where(mean.isfinite(), mean, self.own_cosine), 1 - MOMENTUM)
@@ -147,30 +161,31 @@ class MarginSoftmax(nn.Module):
         return f"s={self.s}, warmup={self.warmup}, initial_s={self.initial_s:.3g}, contrast={self.contrast}"
 
     def _strength(self) -> Tensor:
-        # A tensor, so that no step has to wait for the device.
+        """Return how far the warm-up is, 0..1: a tensor, so that no step waits for the device."""
         if self._progress is None or self.warmup == 0:
             return torch.ones_like(self.own_cosine)
-        return (self.own_cosine / LEARNED).clamp(0, min(1.0, max(0.0, self._progress / self.warmup)))
+        return (self.own_cosine / LEARNED_COSINE).clamp(0, min(1.0, max(0.0, self._progress / self.warmup)))
 
     def _scale(self, strength: Tensor) -> Tensor:
         scale: Tensor = self.s * (self.initial_s / self.s) ** (1 - strength)
         return scale
 
-    def checked(self, embeddings: Tensor, labels: Tensor, *, always: bool = False) -> Tensor:
-        """Return ``labels int64 [N]``, looked through on the CPU or ``always``.
 
-        Raises:
-            RunError: one of them is out of range.
-            ValueError: they are no whole numbers, or not as many as the embeddings.
-        """
-        if labels.shape != embeddings.shape[:1] or labels.is_floating_point() or labels.dtype is torch.bool:
-            found = f"{labels.dtype} {[*labels.shape]}"
-            raise ValueError(f"{len(embeddings)} embeddings need as many labels, whole numbers, not {found}")
-        if always or labels.device.type == "cpu":
-            wrong = labels[(labels < 0) | (labels >= self.num_classes)]
-            if len(wrong):
-                raise RunError(
-                    f"label {int(wrong[0])} is out of range: {self.num_classes} classes are 0..{self.num_classes - 1}",
-                    hint="labels count from 0 and index the training dataset's 'classes'",
-                )
-        return labels.to(torch.int64)
+def check_labels(embeddings: Tensor, labels: Tensor, num_classes: int, *, wait_for_device: bool = False) -> Tensor:
+    """Return ``labels`` as ``int64 [N]``; check their range on the CPU, elsewhere only if ``wait_for_device``.
+
+    Raises:
+        RunError: a label is out of range.
+        ValueError: the labels are not integers, or not one for each embedding.
+    """
+    if labels.shape != embeddings.shape[:1] or labels.is_floating_point() or labels.dtype is torch.bool:
+        found = f"{labels.dtype} {[*labels.shape]}"
+        raise ValueError(f"{len(embeddings)} embeddings need {len(embeddings)} integer labels, not {found}")
+    if wait_for_device or labels.device.type == "cpu":
+        wrong = labels[(labels < 0) | (labels >= num_classes)]
+        if len(wrong):
+            raise RunError(
+                f"label {int(wrong[0])} is out of range: {num_classes} classes are 0..{num_classes - 1}",
+                hint="labels count from 0 and index the training dataset's 'classes'",
+            )
+    return labels.to(torch.int64)
