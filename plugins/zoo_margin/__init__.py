@@ -11,7 +11,7 @@ from importlib import import_module
 _HOMES = {
     "losses": ("MarginSoftmaxLoss", "SparseMarginSoftmaxLoss"),
     "margins": ("ArcFace", "Combined", "CosFace", "ElasticFace", "Margin", "NoMargin"),
-    "adaptive": ("AdaFace", "CurricularFace", "MagFace"),
+    "adaptive_margins": ("AdaFace", "CurricularFace", "MagFace"),
     "row_optimizers": ("SGD", "Adagrad", "AdamW", "RowOptimizer"),
     "sparse_table": ("SparseTable",),
     "contrastive_loss": ("supervised_contrast",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zoo_margin import adaptive, margins, row_optimizers
+from zoo_margin import adaptive_margins, margins, row_optimizers
 from zoo_margin.losses import MarginSoftmaxLoss, SparseMarginSoftmaxLoss
 from zoo_margin.options import SoftmaxOptions
 
@@ -70,6 +70,6 @@ arcface = _loss_with(margins.ArcFace)
 subcenter = arcface
 combined = _loss_with(margins.Combined)
 elasticface = _loss_with(margins.ElasticFace)
-adaface = _loss_with(adaptive.AdaFace)
-magface = _loss_with(adaptive.MagFace)
-curricularface = _loss_with(adaptive.CurricularFace)
+adaface = _loss_with(adaptive_margins.AdaFace)
+magface = _loss_with(adaptive_margins.MagFace)
+curricularface = _loss_with(adaptive_margins.CurricularFace)
