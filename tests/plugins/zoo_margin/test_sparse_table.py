@@ -256,9 +256,10 @@ class Counting(SGD):
 
     STATE = (((2, 3), torch.float32), ((6,), torch.bfloat16), ((10,), torch.int8), ((8,), torch.int8), ((), torch.bool))
 
-    def state(self, rows, _width, device):
+    def state(self, num_rows, _width, device):
         return {
-            str(n): torch.zeros(rows, *shape, dtype=dtype, device=device) for n, (shape, dtype) in enumerate(self.STATE)
+            str(n): torch.zeros(num_rows, *shape, dtype=dtype, device=device)
+            for n, (shape, dtype) in enumerate(self.STATE)
         }
 
     def update(self, rows, gradients, state, learning_rate):  # noqa: ARG002 - as RowOptimizer
