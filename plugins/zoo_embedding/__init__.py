@@ -1,1 +1,1 @@
-"""Heads from the last level of a feature pyramid to an embedding."""
+"""Heads from the last map of a feature pyramid to an embedding."""

@@ -13,19 +13,19 @@ from zoo_core.api import FeatureLevel, RunError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# What a recipe's options are checked against, before anything is built.
-Length = Annotated[int, Field(gt=0)]
+# The options of a recipe are validated against it, before anything is built.
+EmbeddingLength = Annotated[int, Field(gt=0)]
 
 
 class EmbeddingHead(nn.Module):
-    """A pooling of the last feature map, then linear, norm, linear, norm; the linear layers have no bias.
+    """A pooling of the last feature map, then linear, norm, linear, norm; linear layers have no bias.
 
     Args:
         pooling: from the map ``[N, C, h, w]`` to ``[N, F]``.
         in_features: F.
-        map_shape: the (C, h, w) that ``pooling`` takes; None for an h or w that may be any.
+        map_shape: the (C, h, w) that ``pooling`` takes; None where h or w is arbitrary.
         embed_dim: length of the embedding.
-        norm: makes a norm of vectors of the length it is given.
+        norm: makes a normalisation layer for vectors of a length.
 
     Attributes:
         embedding_dim: length of the embedding.
@@ -54,50 +54,50 @@ class EmbeddingHead(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return embeddings ``[N, embedding_dim]``, not normalised, of the last of ``features``.
+        """Return the embeddings ``[N, embedding_dim]`` of the last of ``features``, not normalised.
 
         Raises:
-            RunError: that map has not the channels or the size that the head was built for.
+            RunError: that map does not have the channels or the size that the head was built for.
         """
         last = features[-1]
-        # While tracing, sizes are values of the graph and prove nothing.
+        # While tracing, sizes are symbols of the graph and cannot be checked.
         if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call] # public, but not typed as such
             self._check(last)
         embeddings: Tensor = self.embed(self.pooling(last))
         return embeddings
 
     def _check(self, last: Tensor) -> None:
-        if any(want not in {None, got} for want, got in zip(self._map_shape, last.shape[1:], strict=True)):
-            want = "x".join("any" if size is None else str(size) for size in self._map_shape)
-            got = "x".join(map(str, last.shape[1:]))
+        if any(expected not in {None, found} for expected, found in zip(self._map_shape, last.shape[1:], strict=True)):
+            expected = "x".join("any" if size is None else str(size) for size in self._map_shape)
+            found = "x".join(map(str, last.shape[1:]))
             raise RunError(
-                f"the head was built for a last feature map of {want} (channels, height, width), but got {got}",
+                f"the head was built for a last feature map of {expected} (channels, height, width), but got {found}",
                 hint="give images of the recipe's data.image_size",
             )
 
 
 def flatten_ln(
-    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: EmbeddingLength = 256
 ) -> EmbeddingHead:
-    """Every position of the last map has weights of its own; LayerNorm.
+    """Build a head with separate weights for every position of the last map, and LayerNorm.
 
     Args:
         feature_levels: the backbone's; the last is used.
         image_size: height and width of the images.
         embed_dim: length of the embedding.
     """
-    return _flatten(feature_levels, image_size, embed_dim, nn.LayerNorm)
+    return _flatten_head(feature_levels, image_size, embed_dim, nn.LayerNorm)
 
 
 def flatten_bn(
-    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: EmbeddingLength = 256
 ) -> EmbeddingHead:
-    """As ``flatten_ln``, with BatchNorm."""
-    return _flatten(feature_levels, image_size, embed_dim, nn.BatchNorm1d)
+    """Build a head as ``flatten_ln``, with BatchNorm."""
+    return _flatten_head(feature_levels, image_size, embed_dim, nn.BatchNorm1d)
 
 
-def gap_ln(*, feature_levels: Sequence[FeatureLevel], embed_dim: Length = 256) -> EmbeddingHead:
-    """The mean over positions, whatever the image's size; LayerNorm.
+def gap_ln(*, feature_levels: Sequence[FeatureLevel], embed_dim: EmbeddingLength = 256) -> EmbeddingHead:
+    """Build a head on the mean over positions, for images of any size, with LayerNorm.
 
     Args:
         feature_levels: the backbone's; the last is used.
@@ -109,36 +109,36 @@ def gap_ln(*, feature_levels: Sequence[FeatureLevel], embed_dim: Length = 256) -
 
 
 def squeeze_ln(
-    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: EmbeddingLength = 256
 ) -> EmbeddingHead:
-    """As ``flatten_ln``, with a 1x1 convolution to a quarter of the channels before it."""
-    return _squeeze(feature_levels, image_size, embed_dim, nn.LayerNorm)
+    """Build a head as ``flatten_ln``, after a 1x1 convolution to a quarter of the channels."""
+    return _squeeze_head(feature_levels, image_size, embed_dim, nn.LayerNorm)
 
 
 def squeeze_lbn(
-    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: Length = 256
+    *, feature_levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: EmbeddingLength = 256
 ) -> EmbeddingHead:
-    """As ``squeeze_ln``, with a BatchNorm behind each LayerNorm."""
-    return _squeeze(feature_levels, image_size, embed_dim, _layer_then_batch_norm)
+    """Build a head as ``squeeze_ln``, with a BatchNorm after each LayerNorm."""
+    return _squeeze_head(feature_levels, image_size, embed_dim, _layer_then_batch_norm)
 
 
-def _flatten(
+def _flatten_head(
     levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: int, norm: Callable[[int], nn.Module]
 ) -> EmbeddingHead:
-    channels, height, width = shape = _last_map(levels, image_size)
+    channels, height, width = shape = _last_map_shape(levels, image_size)
     return EmbeddingHead(nn.Flatten(), channels * height * width, shape, embed_dim=embed_dim, norm=norm)
 
 
-def _squeeze(
+def _squeeze_head(
     levels: Sequence[FeatureLevel], image_size: tuple[int, int], embed_dim: int, norm: Callable[[int], nn.Module]
 ) -> EmbeddingHead:
-    channels, height, width = shape = _last_map(levels, image_size)
+    channels, height, width = shape = _last_map_shape(levels, image_size)
     squeezed = max(1, channels // 4)
     pooling = nn.Sequential(nn.Conv2d(channels, squeezed, kernel_size=1, bias=False), nn.Flatten())
     return EmbeddingHead(pooling, squeezed * height * width, shape, embed_dim=embed_dim, norm=norm)
 
 
-def _last_map(levels: Sequence[FeatureLevel], image_size: tuple[int, int]) -> tuple[int, int, int]:
+def _last_map_shape(levels: Sequence[FeatureLevel], image_size: tuple[int, int]) -> tuple[int, int, int]:
     height, width = image_size
     last = levels[-1]
     return last.channels, -(-height // last.stride), -(-width // last.stride)

@@ -1,26 +1,27 @@
-"""Losses with a margin over a table of classes, of any number: they work in any training loop.
+"""Margin softmax losses for any number of classes, which work in any training loop.
 
-``from zoo_margin import CosFace, MarginSoftmaxLoss`` and so on; a name is imported when it is asked for, so that the
-plugin's manifest stays light.
+Import them from here: ``from zoo_margin import CosFace, MarginSoftmaxLoss``. Names are imported on first access, so
+that the manifest of the plugin does not import torch.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
-_HOMES = {
+# The public names, by the module that defines them.
+_PUBLIC = {
     "losses": ("MarginSoftmaxLoss", "SparseMarginSoftmaxLoss"),
     "margins": ("ArcFace", "Combined", "CosFace", "ElasticFace", "Margin", "NoMargin"),
-    "adaptive": ("AdaFace", "CurricularFace", "MagFace"),
+    "adaptive_margins": ("AdaFace", "CurricularFace", "MagFace"),
     "row_optimizers": ("SGD", "Adagrad", "AdamW", "RowOptimizer"),
-    "table": ("SparseTable",),
-    "contrast": ("supervised_contrast",),
+    "sparse_table": ("SparseTable",),
+    "contrastive_loss": ("supervised_contrast",),
 }
-__all__ = [name for names in _HOMES.values() for name in names]
+__all__ = [name for names in _PUBLIC.values() for name in names]
 
 
 def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
+    for module, names in _PUBLIC.items():
         if name in names:
-            return getattr(import_module(f"zoo_margin.{home}"), name)
+            return getattr(import_module(f"zoo_margin.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

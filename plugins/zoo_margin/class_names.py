@@ -1,4 +1,4 @@
-"""The names of a table's classes."""
+"""The class names of a class table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class ClassNames:
-    """The names of a table's classes, which are read only when they are needed: there may be millions.
+    """The names of a table's classes, read only when they are needed, because there may be millions.
 
     Args:
-        names: one a class; default: their numbers.
-        count: how many classes there are.
+        names: a name for each class; default: the indices of the classes.
+        count: number of classes.
     """
 
     def __init__(self, names: Sequence[str] | None, count: int) -> None:
@@ -26,11 +26,11 @@ class ClassNames:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the names in their order."""
+        """SHA-256 of the names in order."""
         digest = hashlib.sha256()
         for name in self:
             encoded = name.encode("utf-8", "surrogatepass")
-            # With its length: a name may hold any character that could end it.
+            # With its length, because a name may contain any character that could separate names.
             digest.update(b"%d:%b" % (len(encoded), encoded))
         return digest.hexdigest()
 

@@ -1,11 +1,11 @@
-"""From a recipe's options to a loss."""
+"""Build a loss from the options of a recipe."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from zoo_margin import adaptive, margins, row_optimizers
+from zoo_margin import adaptive_margins, margins, row_optimizers
 from zoo_margin.losses import MarginSoftmaxLoss, SparseMarginSoftmaxLoss
 from zoo_margin.options import SoftmaxOptions
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from zoo_margin.options import TableOptions
     from zoo_margin.row_optimizers import RowOptimizer
 
-# With more classes the whole softmax takes longer than a sampled one and learns no better.
-MOST_DENSE = 65_536
-NEGATIVES = 8192
+# With more classes the softmax over all of them takes longer than a sampled one and learns no better.
+MAX_DENSE_CLASSES = 65_536
+DEFAULT_NEGATIVES = 8192
 
 ROW_OPTIMIZERS: dict[str, Callable[..., RowOptimizer]] = {
     "adamw": row_optimizers.AdamW,
@@ -27,10 +27,10 @@ ROW_OPTIMIZERS: dict[str, Callable[..., RowOptimizer]] = {
 }
 
 
-def _loss_with(margin: Callable[..., Margin]) -> Callable[..., MarginSoftmaxLoss | SparseMarginSoftmaxLoss]:
-    """Return the factory of the losses with ``margin``; of its options those that are no loss's are the margin's."""
+def _loss_factory(margin: Callable[..., Margin]) -> Callable[..., MarginSoftmaxLoss | SparseMarginSoftmaxLoss]:
+    """Return a factory of losses with ``margin``, which gets the options that the loss does not take."""
 
-    def loss(
+    def build_loss(
         *,
         embedding_dim: int,
         num_classes: int,
@@ -41,20 +41,20 @@ def _loss_with(margin: Callable[..., Margin]) -> Callable[..., MarginSoftmaxLoss
     ) -> MarginSoftmaxLoss | SparseMarginSoftmaxLoss:
         common = {name: options.pop(name) for name in SoftmaxOptions.model_fields if name in options}
         common |= {"embedding_dim": embedding_dim, "num_classes": num_classes, "seed": seed}
-        sparse = _sparse(class_table, num_classes)
+        sparse = _sparse_arguments(class_table, num_classes)
         if sparse is None:
             return MarginSoftmaxLoss(margin(**options), **common)
         return SparseMarginSoftmaxLoss(margin(**options), **common, **sparse, classes=classes)
 
-    return loss
+    return build_loss
 
 
-def _sparse(options: TableOptions, num_classes: int) -> dict[str, Any] | None:
-    """Return the options of a sparse table, or ``None`` for a dense one."""
+def _sparse_arguments(options: TableOptions, num_classes: int) -> dict[str, Any] | None:
+    """Return the further arguments of a loss with a sparse table, or ``None`` for a dense one."""
     given = options.model_fields_set - {"mode"}
-    if options.mode == "dense" or (options.mode == "auto" and not given and num_classes <= MOST_DENSE):
+    if options.mode == "dense" or (options.mode == "auto" and not given and num_classes <= MAX_DENSE_CLASSES):
         return None
-    negatives = options.negatives or (math.ceil(options.rate * num_classes) if options.rate else NEGATIVES)
+    negatives = options.negatives or (math.ceil(options.rate * num_classes) if options.rate else DEFAULT_NEGATIVES)
     row_optimizer = ROW_OPTIMIZERS[options.optimizer]
     return {
         "optimizer": row_optimizer(**options.optimizer_options.model_dump(exclude_unset=True)),
@@ -64,12 +64,12 @@ def _sparse(options: TableOptions, num_classes: int) -> dict[str, Any] | None:
     }
 
 
-softmax = _loss_with(margins.NoMargin)
-cosface = _loss_with(margins.CosFace)
-arcface = _loss_with(margins.ArcFace)
+softmax = _loss_factory(margins.NoMargin)
+cosface = _loss_factory(margins.CosFace)
+arcface = _loss_factory(margins.ArcFace)
 subcenter = arcface
-combined = _loss_with(margins.Combined)
-elasticface = _loss_with(margins.ElasticFace)
-adaface = _loss_with(adaptive.AdaFace)
-magface = _loss_with(adaptive.MagFace)
-curricularface = _loss_with(adaptive.CurricularFace)
+combined = _loss_factory(margins.Combined)
+elasticface = _loss_factory(margins.ElasticFace)
+adaface = _loss_factory(adaptive_margins.AdaFace)
+magface = _loss_factory(adaptive_margins.MagFace)
+curricularface = _loss_factory(adaptive_margins.CurricularFace)

@@ -1,4 +1,4 @@
-"""What a recipe may say of a loss: checked before anything is built. Defaults are those of the papers."""
+"""The options of the losses in a recipe, validated before anything is built. Defaults are those of the papers."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 Cosine = Annotated[float, Field(ge=0, le=2)]
 Radians = Annotated[float, Field(ge=0, lt=math.pi)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class RowOptimizerOptions(BaseModel):
-    """What the optimizers of rows take, each some of these; their own defaults stand in for the rest."""
+    """The options of all row optimizers. Each takes some of them, and has its own defaults for those not given."""
 
     model_config = ConfigDict(extra="forbid")
 
     momentum: Decay = 0.9
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     eps: Positive = 1e-8
-    weight_decay: Weight = 0.0
+    weight_decay: NonNegative = 0.0
 
 
-# Which of them is whose.
+# The options that each optimizer takes.
 _OPTIMIZER_OPTIONS = {
     "adamw": {"betas", "eps", "weight_decay"},
     "sgd": {"momentum", "weight_decay"},
@@ -35,7 +35,7 @@ _OPTIMIZER_OPTIONS = {
 
 
 class TableOptions(BaseModel):
-    """How the class table is kept; which mode is best depends on the number of classes."""
+    """The options of the class table; which mode is best depends on the number of classes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,7 +48,7 @@ class TableOptions(BaseModel):
     log_q: bool = False
 
     @model_validator(mode="after")
-    def _fits(self) -> TableOptions:
+    def _check_combination(self) -> TableOptions:
         sparse = sorted(self.model_fields_set - {"mode"})
         if self.mode == "dense" and sparse:
             raise ValueError(f"mode dense has no {sparse[0]}: there the recipe's optimizer moves all rows")
@@ -61,19 +61,19 @@ class TableOptions(BaseModel):
 
 
 class SoftmaxOptions(BaseModel):
-    """What all losses with a class table take."""
+    """The options of all losses."""
 
     s: Positive = 64.0
-    warmup: Share = 0.2
+    warmup: Fraction = 0.2
     initial_s: Positive | None = None
-    contrast: Weight = 0.0
+    contrast: NonNegative = 0.0
     contrast_s: Positive = 10.0
     centers: PositiveInt = 1
     class_table: TableOptions = TableOptions()
 
 
 class CosFaceOptions(SoftmaxOptions):
-    """The options of CosFace; the paper's margin is 0.35, that of ArcFace's authors for it 0.4."""
+    """The options of CosFace; its paper has a margin of 0.35, ArcFace's authors use 0.4 for it."""
 
     m: Cosine = 0.4
 
@@ -91,7 +91,7 @@ class SubCenterOptions(ArcFaceOptions):
 
 
 class CombinedOptions(SoftmaxOptions):
-    """The options of the combined margin; the paper's CM1, beside which is CM2: 0.9, 0.4, 0.15."""
+    """The options of the combined margin; the defaults are the paper's CM1, and its CM2 is 0.9, 0.4, 0.15."""
 
     m1: Positive = 1.0
     m2: Radians = 0.3
@@ -103,7 +103,7 @@ class AdaFaceOptions(SoftmaxOptions):
 
     m: Annotated[float, Field(ge=0, lt=math.pi / 2)] = 0.4
     h: Positive = 0.333
-    momentum: Share = 0.99
+    momentum: Fraction = 0.99
 
 
 class MagFaceOptions(SoftmaxOptions):
@@ -113,10 +113,10 @@ class MagFaceOptions(SoftmaxOptions):
     high_m: Radians = 0.8
     low_norm: Positive = 10.0
     high_norm: Positive = 110.0
-    weight: Weight = 35.0
+    weight: NonNegative = 35.0
 
     @model_validator(mode="after")
-    def _in_order(self) -> MagFaceOptions:
+    def _check_ranges(self) -> MagFaceOptions:
         if self.low_m > self.high_m:
             raise ValueError(f"low_m, {self.low_m:g}, is above high_m, {self.high_m:g}")
         if self.low_norm >= self.high_norm:
@@ -127,12 +127,12 @@ class MagFaceOptions(SoftmaxOptions):
 class CurricularFaceOptions(ArcFaceOptions):
     """The options of CurricularFace."""
 
-    momentum: Share = 0.99
+    momentum: Fraction = 0.99
 
 
 class ElasticFaceOptions(SoftmaxOptions):
-    """The options of ElasticFace; the deviation is that of the authors' configuration of both kinds."""
+    """The options of ElasticFace; ``sigma`` is that of the authors' configurations of both kinds."""
 
     m: Cosine | None = None
-    sigma: Weight = 0.05
+    sigma: NonNegative = 0.05
     angular: bool = True

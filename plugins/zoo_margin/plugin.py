@@ -12,16 +12,16 @@ _LOSSES = {
     "arcface": ("ArcFace", "additive angular margin: cos(theta + m), with its exact gradient"),
     "subcenter": ("SubCenter", "ArcFace with several centers a class: for noisy or varied classes"),
     "combined": ("Combined", "all three margins: cos(m1 theta + m2) - m3"),
-    "elasticface": ("ElasticFace", "a margin drawn anew for each image"),
-    "adaface": ("AdaFace", "hard images count by the quality that the embedding's length tells"),
+    "elasticface": ("ElasticFace", "a margin sampled at random for each image"),
+    "adaface": ("AdaFace", "weights hard images by their quality, measured by the length of the embedding"),
     "magface": ("MagFace", "the longer the embedding, the larger the margin"),
-    "curricularface": ("CurricularFace", "ArcFace that turns to hard classes as training succeeds"),
+    "curricularface": ("CurricularFace", "ArcFace that gives hard negatives more weight as training progresses"),
 }
 
 
 @hookimpl
 def zoo_components() -> list[ComponentSpec]:
-    """Return one component a loss."""
+    """Return a component for each loss."""
     return [
         ComponentSpec(
             kind="loss",

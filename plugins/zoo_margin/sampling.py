@@ -1,4 +1,7 @@
-"""Which classes take part in a step: chance keyed by (seed, step), so that there is nothing to store or to send."""
+"""Random numbers keyed by (seed, counter): the sampled classes of a step, the initial values of rows.
+
+They are the same in every process, so that nothing has to be stored or sent.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# Standard deviation of initial values. The length of a row only sets how far a step turns it.
+INITIAL_STD = 0.01
+# Rows that share a generator: making one for each row would take longer than sampling its values.
+_BLOCK_ROWS = 1024
+# Keeps the keys of blocks apart from those of steps.
+_FIRST_BLOCK_KEY = 2**62
+
 
 def sampled_classes(classes: int, count: int, *, seed: int, step: int) -> Tensor:
-    """Return ``count`` different classes of ``0..classes - 1``: ``int64 [count]`` on the CPU, in no order.
+    """Return ``count`` distinct classes of ``0..classes - 1``: ``int64 [count]`` on the CPU, in no particular order.
 
-    The same for the same arguments in every process, whatever the number of them; each class is as likely as any
-    other. Takes time and memory of order ``count``, or of order ``classes`` where that is at most 20 times as much.
+    The result depends on the arguments alone, and all classes are equally likely. Takes time and memory of order
+    ``count``, or of order ``classes`` where that is at most 20 times ``count``.
     """
     if count >= classes:
         return torch.arange(classes)
@@ -20,21 +30,15 @@ def sampled_classes(classes: int, count: int, *, seed: int, step: int) -> Tensor
 
 
 def initial_rows(start: int, stop: int, width: int, *, seed: int, std: float) -> Tensor:
-    """Return rows ``start..stop - 1`` of a table of normal chance: ``float32 [stop - start, width]`` on the CPU.
+    """Return rows ``start..stop - 1`` of a normally distributed table: ``float32 [stop - start, width]`` on the CPU.
 
-    A row's values depend on its number and the seed, not on which rows are asked for beside it.
+    The values of a row depend on its index and the seed, not on ``start`` and ``stop``.
     """
     rows = torch.empty(stop - start, width)
-    for block in range(start // _BLOCK, -(-stop // _BLOCK)):
-        first = block * _BLOCK
-        generator = np.random.Generator(np.random.Philox(key=[seed, _INITIAL + block]))
-        normal = generator.standard_normal((_BLOCK, width), np.float32)
-        below, above = max(start, first), min(stop, first + _BLOCK)
+    for block in range(start // _BLOCK_ROWS, -(-stop // _BLOCK_ROWS)):
+        first = block * _BLOCK_ROWS
+        generator = np.random.Generator(np.random.Philox(key=[seed, _FIRST_BLOCK_KEY + block]))
+        normal = generator.standard_normal((_BLOCK_ROWS, width), np.float32)
+        below, above = max(start, first), min(stop, first + _BLOCK_ROWS)
         rows[below - start : above - start] = torch.from_numpy(normal[below - first : above - first])
     return rows.mul_(std)
-
-
-# Rows that share a generator: making one for each would take longer than their numbers.
-_BLOCK = 1024
-# Keeps the keys of blocks apart from those of steps.
-_INITIAL = 2**62

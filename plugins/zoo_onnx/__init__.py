@@ -1,1 +1,1 @@
-"""First-party zoo plugin."""
+"""Wrappers that turn a trained model into the graph to export."""

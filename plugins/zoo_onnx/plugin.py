@@ -1,4 +1,4 @@
-"""The manifest of zoo's export wrappers."""
+"""What zoo_onnx provides: the wrappers that zoo exports a trained model with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_components() -> list[ComponentSpec]:
-    """Return the export wrappers."""
+    """Return a component for each export wrapper."""
     return [
         ComponentSpec(
             kind="export_wrapper",

@@ -1,4 +1,4 @@
-"""What is exported: the branch of a trained model that inference needs, with plain pixels at its door."""
+"""The modules to export: a trained model without its loss, which takes pixels that are not normalised."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from zoo_core.api import TrainedModel
 
+# Pillow's fixed point numbers have 22 bits after the point.
 _PIL_PRECISION = 2.0**22
 
 
 class WarpFeatureLearning(nn.Module):
-    """Backbone, head, and embeddings of length one.
+    """Backbone and head, with normalised embeddings.
 
     ``forward`` takes ``float32 [N, 3, H, W]``, RGB in 0..1 at the model's image size, and returns ``float32 [N, D]``.
     """
@@ -25,20 +26,19 @@ class WarpFeatureLearning(nn.Module):
         self.head = model.head
 
     def forward(self, img: Tensor) -> Tensor:
-        """Return embeddings of length one."""
+        """Return embeddings of unit length."""
         return nn.functional.normalize(self.head(self.backbone(img)))
 
 
 class WarpFeatureLearningPixels(WarpFeatureLearning):
-    """The same from the bytes that an image decoder gives, of any size: no preprocessing is left to the caller.
+    """The same for the bytes of decoded images of any size: the caller needs no preprocessing.
 
     ``forward`` takes ``uint8 [N, H, W, 3]`` RGB and returns ``float32 [N, D]``. The graph resizes as
-    ``PIL.Image.resize(size, BILINEAR)`` does (see ``resize_bilinear``). It holds the batch as float64 while it
-    resizes: 24 bytes a pixel.
+    ``PIL.Image.resize(size, BILINEAR)`` does (see ``resize_bilinear``), with the batch in float64: 24 bytes a pixel.
 
     Args:
         model: the trained model.
-        image_size: height and width that the model sees.
+        image_size: height and width that the model takes.
     """
 
     def __init__(self, model: TrainedModel, image_size: tuple[int, int]) -> None:
@@ -46,19 +46,19 @@ class WarpFeatureLearningPixels(WarpFeatureLearning):
         self.image_size = image_size
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return embeddings of length one."""
+        """Return embeddings of unit length."""
         images = resize_bilinear(pixels.permute(0, 3, 1, 2), self.image_size)
         return super().forward(images.to(torch.float32) / 255)
 
 
 def resize_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize with antialiasing as Pillow does, which ONNX's own Resize offers from opset 18 only, and differently.
+    """Resize with antialiasing as Pillow does; ONNX's Resize has antialiasing from opset 18 only, and a different one.
 
-    Pillow convolves with a triangle as wide as the reduction factor (but at least one pixel), first along rows, then
-    along columns, in fixed point with 22 bits, and rounds to bytes after each. Here each direction is a matrix product
-    in float64, which holds these integers exactly: the result does not depend on the order of summation, so that every
-    runtime gives the same pixels. They are Pillow's, bit for bit, except where Pillow 13 takes columns first (some
-    tall images, and some that shrink in height alone): there pixels differ by one level at most.
+    Pillow convolves with a triangle filter whose half width is the reduction factor (at least one pixel), first
+    horizontally, then vertically, in fixed point with 22 bits, and rounds to bytes after each pass. Here each pass is a
+    matrix product in float64, which holds these integers exactly: the result does not depend on the order of summation,
+    so that every runtime gives the same pixels. They equal Pillow's bit for bit, except where Pillow 13 starts with the
+    vertical pass (some tall images, and some that shrink in height alone): there they differ by one level at most.
 
     Args:
         images: ``uint8 [..., H, W]``; H and W may be symbolic.
@@ -68,21 +68,21 @@ def resize_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
         Whole numbers in 0..255, ``float64 [..., size[0], size[1]]``.
     """
     height, width = size
-    rows = _rounded(images.to(torch.float64) @ _triangle(images.shape[-1], width, images.device).T)
-    return _rounded(_triangle(images.shape[-2], height, images.device) @ rows)
+    horizontal = _round_to_bytes(images.to(torch.float64) @ _filter_weights(images.shape[-1], width, images.device).T)
+    return _round_to_bytes(_filter_weights(images.shape[-2], height, images.device) @ horizontal)
 
 
-def _triangle(length: int, size: int, device: torch.device) -> Tensor:
+def _filter_weights(length: int, size: int, device: torch.device) -> Tensor:
     """Return Pillow's integer weights ``float64 [size, length]`` (``precompute_coeffs`` in its Resample.c)."""
-    places = torch.arange(length, dtype=torch.float64, device=device)
-    # From a tensor, because a traced length would divide in float32.
-    scale = (places[-1:] + 1) / size
-    reach = scale.clamp(min=1)
+    positions = torch.arange(length, dtype=torch.float64, device=device)
+    # From a tensor, because the division of a traced length is in float32.
+    scale = (positions[-1:] + 1) / size
+    half_width = scale.clamp(min=1)
     centres = (torch.arange(size, dtype=torch.float64, device=device) + 0.5) * scale
-    weights = (1 - ((places - centres[:, None] + 0.5) / reach).abs()).clamp(min=0)
+    weights = (1 - ((positions - centres[:, None] + 0.5) / half_width).abs()).clamp(min=0)
     weights = weights / weights.sum(dim=1, keepdim=True)
     return torch.floor(weights * _PIL_PRECISION + 0.5)
 
 
-def _rounded(sums: Tensor) -> Tensor:
+def _round_to_bytes(sums: Tensor) -> Tensor:
     return torch.floor(sums / _PIL_PRECISION + 0.5).clamp(0, 255)

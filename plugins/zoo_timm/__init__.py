@@ -1,1 +1,1 @@
-"""Every timm model as a feature pyramid."""
+"""Every timm model as a backbone or a teacher."""

@@ -1,31 +1,33 @@
-"""timm models as feature pyramids that take plain pixels."""
+"""timm models as feature pyramids, from pixels that are not normalised."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import timm
 import torch
 from pydantic import Field
-from timm.models import PretrainedCfg, get_arch_pretrained_cfgs, get_pretrained_cfg
 from torch import Tensor, nn
 
 from zoo_core.api import ComponentError, FeatureLevel, Preprocessing, ZooError
-from zoo_timm.weights import PretrainedWeightsWarning, Weights, from_file, from_hub
+from zoo_timm.models import create_model, one_line, preprocessing_of, resolve
+from zoo_timm.weights import PretrainedWeightsWarning, WeightsFile, weights_from_file, weights_from_hub
+
+if TYPE_CHECKING:
+    from timm.models import PretrainedCfg
 
 
 class TimmBackbone(nn.Module):
-    """A timm model's feature maps, from RGB pixels in 0..1.
+    """The feature maps of a timm model, from RGB pixels in 0..1.
 
-    Pixels are normalised by the mean and standard deviation that the model's weights were trained with. Both are
-    persistent buffers: a checkpoint carries its own normalisation, whatever a later timm says of the model.
+    Pixels are normalised by the mean and standard deviation that the weights were trained with. Both are persistent
+    buffers, so that the normalisation of a checkpoint does not depend on the version of timm that loads it.
 
     Args:
-        features: a model made with ``features_only=True``.
+        features: a timm model made with ``features_only=True``.
         preprocessing: the normalisation.
-        provenance: where the weights come from.
+        provenance: where the weights come from, see ``HasProvenance``.
 
     Attributes:
         feature_levels: channels and stride of each map, finest first.
@@ -46,7 +48,7 @@ class TimmBackbone(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return a map ``[N, channels, ceil(H / stride), ceil(W / stride)]`` a level, of ``float32 [N, 3, H, W]``."""
+        """Return the maps ``[N, channels, ceil(H / stride), ceil(W / stride)]`` of ``float32 [N, 3, H, W]``."""
         maps: list[Tensor] = self.features((images - self.mean) / self.std)
         return [level.permute(0, 3, 1, 2) for level in maps] if self._channels_last else maps
 
@@ -63,12 +65,12 @@ def build(
 
     Args:
         name: an architecture, such as ``lcnet_050``.
-        image_size: height and width of the images. Sets the size of models that are built for one, such as vision
-            transformers, and has the shapes of the maps checked here and not in training.
-        pretrained: ``True`` for timm's weights or an error, ``False`` for random ones, a path for those in a file,
-            ``"auto"`` for timm's weights where the Hub or its cache has them, else random ones and a warning.
-        tag: which of timm's weights, such as ``a1_in1k`` of ``resnet18.a1_in1k``; default: timm's first choice.
-        drop_path_rate: stochastic depth, in models that know it.
+        image_size: height and width of the images. Sets the size of models that are built for a fixed size, such as
+            vision transformers, and checks the shapes of the maps now instead of in training.
+        pretrained: ``True`` for timm's weights or an error, ``False`` for random weights, a path for weights in a file,
+            ``"auto"`` for timm's weights if the Hub or its cache has them, else random weights and a warning.
+        tag: which of timm's weights, such as ``a1_in1k`` of ``resnet18.a1_in1k``; default: timm's default.
+        drop_path_rate: stochastic depth, in models that support it.
 
     Raises:
         ComponentError: there is no such model, tag or file of weights; the model is no feature pyramid, or not at
@@ -76,60 +78,35 @@ def build(
         RemoteError: ``pretrained`` is true, and the weights can neither be found nor downloaded.
 
     Warns:
-        PretrainedWeightsWarning: ``pretrained`` is ``"auto"``, and the weights cannot be had.
+        PretrainedWeightsWarning: ``pretrained`` is ``"auto"``, and the weights are not available.
     """
     full_name, config = resolve(name, tag)
-    weights, provenance = _weights(full_name, config, pretrained=pretrained)
-    options: dict[str, Any] = {
-        "drop_path_rate": drop_path_rate,
-        "img_size": image_size if config.fixed_input_size else None,
-    }
-    overlay = {"file": str(weights.path), "custom_load": False} if weights else None
-    try:
-        features = timm.create_model(
-            full_name, features_only=True, pretrained=weights is not None, pretrained_cfg_overlay=overlay, **options
-        )
-    except Exception as error:  # each of timm's models refuses in its own way
-        raise ComponentError(f"timm's {full_name} cannot be built as a feature pyramid: {one_line(error)}") from error
+    weights, provenance = _find_weights(full_name, config, pretrained=pretrained)
+    features = create_model(
+        full_name,
+        weights,
+        purpose="a feature pyramid",
+        features_only=True,
+        drop_path_rate=drop_path_rate,
+        img_size=image_size if config.fixed_input_size else None,
+    )
     backbone = TimmBackbone(features, preprocessing_of(config), provenance)
     if image_size is not None:
         _check_maps(backbone, full_name, image_size)
     return backbone
 
 
-def resolve(name: str, tag: str | None) -> tuple[str, PretrainedCfg]:
-    """Return timm's full name of a model and the configuration of its weights.
-
-    Raises:
-        ComponentError: there is no such model or tag.
-    """
-    if not timm.is_model(name):
-        raise ComponentError(f"timm {timm.__version__} has no model {name!r}", hint="see 'zoo list backbone'")
-    if tag is None:
-        # An architecture without weights has no configuration; it is then normalised as most of timm's models are.
-        return name, get_pretrained_cfg(name) or PretrainedCfg(architecture=name)
-    full_name = f"{name}.{tag}"
-    known = get_arch_pretrained_cfgs(name)
-    if full_name not in known:
-        tags = ", ".join(key.partition(".")[2] for key in known if "." in key)
-        raise ComponentError(f"timm's {name} has no weights {tag!r}", hint=f"it has {tags}" if tags else None)
-    return full_name, known[full_name]
-
-
-def preprocessing_of(config: PretrainedCfg) -> Preprocessing:
-    """Return the normalisation that the weights were trained with."""
-    red, green, blue = zip(config.mean, config.std, strict=True)
-    return Preprocessing(mean=(red[0], green[0], blue[0]), std=(red[1], green[1], blue[1]))
-
-
-def _weights(name: str, config: PretrainedCfg, *, pretrained: bool | str) -> tuple[Weights | None, dict[str, str]]:
+def _find_weights(
+    name: str, config: PretrainedCfg, *, pretrained: bool | str
+) -> tuple[WeightsFile | None, dict[str, str]]:
+    """Return the file of the weights, ``None`` for random weights, and their provenance."""
     if pretrained is False:
         return None, {"weights": "random", "reason": "pretrained is false"}
     if isinstance(pretrained, str) and pretrained != "auto":
-        weights = from_file(Path(pretrained).expanduser(), name, config)
+        weights = weights_from_file(Path(pretrained).expanduser(), name, config)
         return weights, weights.provenance
     try:
-        weights = from_hub(config)
+        weights = weights_from_hub(config)
     except ZooError as error:
         if pretrained is True:
             raise
@@ -144,28 +121,28 @@ def _weights(name: str, config: PretrainedCfg, *, pretrained: bool | str) -> tup
 
 
 def _check_maps(backbone: TimmBackbone, name: str, image_size: tuple[int, int]) -> None:
+    """Refuse a model whose maps do not have the shapes that ``feature_levels`` says.
+
+    Raises:
+        ComponentError: it does not take this size, or a map has another shape.
+    """
     height, width = image_size
     backbone.eval()
     try:
         with torch.no_grad():
             maps = backbone(torch.zeros(1, 3, height, width))
-    except Exception as error:  # as in build
+    except Exception as error:  # timm's models raise errors of many types
         raise ComponentError(f"timm's {name} does not take images of {height}x{width}: {one_line(error)}") from error
     finally:
         backbone.train()
     for level, found in zip(backbone.feature_levels, maps, strict=True):
-        promised = (level.channels, -(-height // level.stride), -(-width // level.stride))
-        if tuple(found.shape[1:]) != promised:
+        expected = (level.channels, -(-height // level.stride), -(-width // level.stride))
+        if tuple(found.shape[1:]) != expected:
             raise ComponentError(
-                f"timm's {name} is no regular feature pyramid at {height}x{width}: a map of {_shape(found.shape[1:])} "
-                f"stands where its stride of {level.stride} promises {_shape(promised)}"
+                f"timm's {name} is no regular feature pyramid at {height}x{width}: its map of stride {level.stride} "
+                f"has the shape {_shape(found.shape[1:])}, not {_shape(expected)}"
             )
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
-
-
-def one_line(error: Exception) -> str:
-    """Return what ``error`` says, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

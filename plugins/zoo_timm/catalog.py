@@ -12,8 +12,8 @@ _REGISTERED = re.compile(r"^@register_model\ndef (\w+)\(", re.MULTILINE)
 def names() -> list[str]:
     """Return the architectures of the installed timm, sorted.
 
-    They are read from its source, where each stands under ``@register_model``: importing timm and torch takes
-    seconds, too long for a listing or the completion of a command line.
+    They are the functions under ``@register_model`` in its source: importing timm and torch takes seconds, too long
+    for a listing or for command-line completion.
 
     Raises:
         ModuleNotFoundError: timm is not installed.

@@ -9,7 +9,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_components() -> list[ComponentFamily]:
-    """Return the families of timm backbones and of timm teachers."""
+    """Return the families of timm backbones and teachers."""
     return [
         ComponentFamily(
             kind="backbone",

@@ -5,29 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from zoo_core.api import ComponentError, RemoteError
-from zoo_timm.backbones import one_line, preprocessing_of, resolve
-from zoo_timm.weights import from_file, from_hub
+from zoo_timm.models import create_model, preprocessing_of, resolve
+from zoo_timm.weights import weights_from_file, weights_from_hub
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
 
-    from zoo_timm.weights import Weights
+    from zoo_timm.weights import WeightsFile
 
-_WITHOUT = "give pretrained: PATH for a file of its weights, or leave the distillation out: model.distillation=null"
+_HINT = "give pretrained: PATH for a file of its weights, or leave the distillation out: model.distillation=null"
 
 
 class TimmTeacher(nn.Module):
-    """The pooled features of a timm model, the input of its classifier or projection.
+    """The pooled features of a timm model, which are the input of its classifier or projection.
 
     Args:
         model: a timm model made with ``num_classes=0``.
         config: of its weights.
-        provenance: where the weights come from.
+        provenance: where the weights come from, see ``HasProvenance``.
 
     Attributes:
         image_size: height and width of the images that it was trained with.
@@ -47,7 +46,7 @@ class TimmTeacher(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features ``[N, D]`` of ``float32 [N, 3, H, W]`` in 0..1, of the size that ``image_size`` says."""
+        """Return features ``[N, D]`` of ``float32 [N, 3, H, W]`` in 0..1, of the size ``image_size``."""
         return cast("Tensor", self.model((images - self.mean) / self.std))
 
 
@@ -56,32 +55,26 @@ def build(name: str, *, pretrained: bool | str = True, tag: str | None = None) -
 
     Args:
         name: an architecture, such as ``vit_base_patch32_clip_224``.
-        pretrained: ``True`` for timm's weights, a path for those in a file, ``False`` for random ones (for tests:
-            they know little).
-        tag: which of timm's weights, such as ``openai``; default: timm's first choice.
+        pretrained: ``True`` for timm's weights, a path for weights in a file, ``False`` for random weights, which are
+            of use in tests only.
+        tag: which of timm's weights, such as ``openai``; default: timm's default.
 
     Raises:
-        ComponentError: there is no such model or tag, or its weights cannot be had.
+        ComponentError: there is no such model or tag, or its weights are not available.
     """
     full_name, config = resolve(name, tag)
-    weights = _weights(full_name, config, pretrained=pretrained)
+    weights = _find_weights(full_name, config, pretrained=pretrained)
     provenance = weights.provenance if weights else {"weights": "random", "reason": "pretrained is false"}
-    overlay = {"file": str(weights.path), "custom_load": False} if weights else None
-    try:
-        model = timm.create_model(
-            full_name, num_classes=0, pretrained=weights is not None, pretrained_cfg_overlay=overlay
-        )
-    except Exception as error:  # each of timm's models refuses in its own way
-        raise ComponentError(f"timm's {full_name} cannot be built as a teacher: {one_line(error)}") from error
+    model = create_model(full_name, weights, purpose="a teacher", num_classes=0)
     return TimmTeacher(model, config, provenance).eval().requires_grad_(requires_grad=False)
 
 
-def _weights(name: str, config: PretrainedCfg, *, pretrained: bool | str) -> Weights | None:
+def _find_weights(name: str, config: PretrainedCfg, *, pretrained: bool | str) -> WeightsFile | None:
     if pretrained is False:
         return None
     if pretrained is not True:
-        return from_file(Path(pretrained).expanduser(), name, config)
+        return weights_from_file(Path(pretrained).expanduser(), name, config)
     try:
-        return from_hub(config)
+        return weights_from_hub(config)
     except RemoteError as error:
-        raise ComponentError(f"the teacher has no weights: {error.problems[0].message}", hint=_WITHOUT) from error
+        raise ComponentError(f"the teacher has no weights: {error.problems[0].message}", hint=_HINT) from error

@@ -20,52 +20,52 @@ if TYPE_CHECKING:
     from timm.models import PretrainedCfg
 
 _FILENAME = "model.safetensors"
-# Enough for a Hub on the other side of the world, little enough to wait for where there is no network.
-_SECONDS_TO_ANSWER = 5.0
-_WITHOUT_HUB = "give pretrained: PATH for a file of these weights, or pretrained: false for random ones"
+# Seconds: enough for a Hub on another continent, and a short wait where there is no network.
+_HUB_TIMEOUT = 5.0
+_HINT = "give pretrained: PATH for a file of these weights, or pretrained: false for random ones"
 
 
 class PretrainedWeightsWarning(UserWarning):
-    """A model starts from random weights because its pretrained ones could not be had."""
+    """A model starts from random weights, because its pretrained weights are not available."""
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A file of weights, in timm's names, and what is known of where it comes from."""
+class WeightsFile:
+    """A file of weights whose parameters have timm's names, and its provenance."""
 
     path: Path
     provenance: dict[str, str]
 
 
-def from_file(path: Path, name: str, config: PretrainedCfg) -> Weights:
-    """Return the weights in ``path`` if they are those of the timm model ``name``.
+def weights_from_file(path: Path, name: str, config: PretrainedCfg) -> WeightsFile:
+    """Return the file ``path`` if it holds the weights of the timm model ``name``.
 
-    ``path`` is a safetensors file, or a checkpoint of torch that holds nothing but tensors and plain values. Its names
-    have to be the model's; only the classifier's may be more, less or of another shape, as it is not used.
+    ``path`` is a safetensors file, or a torch checkpoint with nothing but tensors and plain values. Its parameters need
+    the names of the model's. Those of the classifier may be missing, additional or of another shape: it is not used.
 
     Raises:
-        ComponentError: there is no such file, it cannot be read, or names are missing or unknown.
+        ComponentError: there is no such file, it cannot be read, or parameters are missing or unknown.
     """
     if not path.is_file():
         raise ComponentError(
             f"pretrained: there is no file {str(path)!r}",
             hint="give true, false, auto or the path of a file of weights",
         )
-    _check_names(path, name, config)
+    _check_parameter_names(path, name, config)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Weights(
+    return WeightsFile(
         path, {"weights": str(path), "sha256": sha256, "license": "unknown", "reason": "the recipe names this file"}
     )
 
 
-def from_hub(config: PretrainedCfg) -> Weights:
-    """Return timm's own weights, from the Hub's cache if they are there, else from the Hub.
+def weights_from_hub(config: PretrainedCfg) -> WeightsFile:
+    """Return timm's weights from the cache of the Hub or, if it does not have them, from the Hub.
 
-    A Hub that does not answer within five seconds counts as out of reach.
+    A Hub that does not answer within five seconds counts as unreachable.
 
     Raises:
         ComponentError: the Hub has no weights of this model.
-        RemoteError: they are not in the cache, and the Hub cannot be reached or refuses.
+        RemoteError: they are not in the cache, and the Hub is unreachable or refuses.
     """
     repo_id = config.hf_hub_id
     if not repo_id:
@@ -79,25 +79,23 @@ def from_hub(config: PretrainedCfg) -> Weights:
     if isinstance(cached, str):
         return _hub_weights(repo_id, cached, "found in the cache of the Hub", config)
     if constants.HF_HUB_OFFLINE:
-        raise RemoteError(
-            f"{repo_id} is not in the cache, and HF_HUB_OFFLINE forbids to download it", hint=_WITHOUT_HUB
-        )
+        raise RemoteError(f"{repo_id} is not in the cache, and HF_HUB_OFFLINE forbids to download it", hint=_HINT)
     url = huggingface_hub.hf_hub_url(repo_id, _FILENAME)
     try:
-        _within(_SECONDS_TO_ANSWER, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=_SECONDS_TO_ANSWER))
+        _call_within(_HUB_TIMEOUT, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=_HUB_TIMEOUT))
         path = huggingface_hub.hf_hub_download(repo_id, _FILENAME)
-    except Exception as error:  # of the Hub's client, and of whichever HTTP library it uses
+    except Exception as error:  # of the Hub's client, or of the HTTP library that it uses
         raise RemoteError(
             f"{repo_id} is not in the cache, and {constants.ENDPOINT} did not give it: {_first_line(error)}",
-            hint=_WITHOUT_HUB,
+            hint=_HINT,
         ) from error
     return _hub_weights(repo_id, path, f"downloaded from {constants.ENDPOINT}", config)
 
 
-def _check_names(path: Path, name: str, config: PretrainedCfg) -> None:
+def _check_parameter_names(path: Path, name: str, config: PretrainedCfg) -> None:
     try:
         found = set(timm.models.load_state_dict(str(path), weights_only=True))
-    except Exception as error:  # pickle, zip and safetensors each have their own kinds of broken
+    except Exception as error:  # pickle, zip and safetensors raise errors of different types
         raise ComponentError(
             f"pretrained: {path} cannot be read: {_first_line(error)}",
             hint="give a .safetensors file, or a checkpoint of torch with nothing but tensors in it",
@@ -107,7 +105,7 @@ def _check_names(path: Path, name: str, config: PretrainedCfg) -> None:
     expected = set(timm.create_model(name).state_dict())
     differing = {"missing": expected - found, "unknown": found - expected}
     problems = [
-        f"{len(names)} {what} ({_some(names)})"
+        f"{len(names)} {what} ({_abbreviated(names)})"
         for what, keys in differing.items()
         if (names := sorted(key for key in keys if not key.startswith(unused)))
     ]
@@ -118,26 +116,26 @@ def _check_names(path: Path, name: str, config: PretrainedCfg) -> None:
         )
 
 
-def _hub_weights(repo_id: str, path: str, reason: str, config: PretrainedCfg) -> Weights:
+def _hub_weights(repo_id: str, path: str, reason: str, config: PretrainedCfg) -> WeightsFile:
     # The cache keeps a file as snapshots/COMMIT/FILENAME.
     revision = Path(path).parent.name
-    return Weights(
+    return WeightsFile(
         Path(path),
         {"weights": repo_id, "revision": revision, "license": config.license or "unknown", "reason": reason},
     )
 
 
-def _within(seconds: float, call: Callable[[], Any]) -> None:
-    """Wait for ``call``, but no longer than ``seconds``: no timeout of an HTTP client bounds the look-up of a name."""
+def _call_within(seconds: float, call: Callable[[], Any]) -> None:
+    """Call ``call``, but wait no longer than ``seconds``: the timeout of an HTTP client does not limit DNS look-ups."""
     errors: list[BaseException] = []
 
-    def run() -> None:
+    def call_and_keep_error() -> None:
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=call_and_keep_error, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
@@ -151,5 +149,5 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _some(names: list[str]) -> str:
+def _abbreviated(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")  # noqa: PLR2004 - three show the pattern

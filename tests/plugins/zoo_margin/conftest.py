@@ -20,7 +20,7 @@ from zoo_margin import (
 
 CLASSES, DIM = 7, 5
 MAGFACE = {"low_m": 0.1, "high_m": 0.5, "low_norm": 1.0, "high_norm": 8.0, "weight": 2.0}
-# Each margin, and the directions a class has.
+# Each margin, and the number of centers of a class.
 MARGINS = {
     "softmax": (NoMargin, 1),
     "cosface": (lambda: CosFace(0.4), 1),
@@ -47,7 +47,7 @@ def kind(request):
 
 
 def _made(name="cosface", kind=MarginSoftmaxLoss, classes=CLASSES, dim=DIM, negatives=10**6, **options):
-    """A loss whose margin has seen a few batches: its state is not that of the first step."""
+    """Make a loss whose margin has the state of later steps, not of the first."""
     margin, centers = MARGINS[name]
     if kind is SparseMarginSoftmaxLoss:
         options = {"optimizer": SGD(momentum=0.0), "negatives": negatives, **options}
@@ -63,15 +63,15 @@ def _table(loss):
 
 
 def _batch(images=6, seed=0, dtype=torch.float64):
-    chance = torch.Generator().manual_seed(seed)
-    embeddings = torch.randn(images, DIM, generator=chance, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randn(images, DIM, generator=generator, dtype=torch.float64)
     lengths = torch.linspace(1.5, 6.5, images, dtype=torch.float64)
     embeddings = functional.normalize(embeddings) * lengths[:, None]
     return embeddings.to(dtype).requires_grad_(), torch.tensor([0, 6, 2, 2, 4, 1])[:images]
 
 
 def _backward(loss, embeddings, labels):
-    """Value of the loss, gradient of the embeddings, and the table after a step of SGD with rate 1."""
+    """Return the loss, the gradient of the embeddings, and the table after a step of SGD with rate 1."""
     value = loss(embeddings, labels)
     value.backward()
     if isinstance(loss, SparseMarginSoftmaxLoss):
@@ -88,7 +88,7 @@ def made():
 
 @pytest.fixture
 def table():
-    """The class table of a loss, ``[C, width]``."""
+    """Get the class table of a loss, ``[C, width]``."""
     return _table
 
 
@@ -100,5 +100,5 @@ def batch():
 
 @pytest.fixture
 def backward():
-    """Run a loss backward: its value, the embeddings' gradient, the table after a step of SGD with rate 1."""
+    """Do a backward pass: the loss, the gradient of the embeddings, the table after a step of SGD with rate 1."""
     return _backward

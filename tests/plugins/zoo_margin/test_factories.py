@@ -51,7 +51,7 @@ def attributes(module, names):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_recipe_that_says_nothing_gets_the_margin_of_the_paper(name):
+def test_without_options_a_loss_has_the_margin_of_the_paper(name):
     margin, defaults, _ = LOSSES[name]
     loss = made(name)
     assert isinstance(loss, MarginSoftmaxLoss)
@@ -74,12 +74,12 @@ def test_options_reach_the_margin_and_the_loss(name):
     assert attributes(loss, common) == common
 
 
-def test_the_mean_of_elasticface_goes_by_where_it_is_added():
+def test_the_default_margin_of_elasticface_depends_on_angular():
     assert made("elasticface", angular=False).margins.m == 0.35
     assert made("elasticface", angular=False, m=0.2).margins.m == 0.2
 
 
-def test_the_seed_decides_the_table():
+def test_the_table_depends_on_the_seed():
     assert torch.equal(made().weight, made().weight)
     assert not torch.equal(made().weight, made(wired={**WIRED, "seed": 4}).weight)
 
@@ -101,7 +101,7 @@ def test_the_seed_decides_the_table():
         (100_000, {"mode": "sparse", "rate": 0.5}, 50_000),
     ],
 )
-def test_the_mode_of_the_table_goes_by_what_is_said_and_by_the_number_of_classes(classes, class_table, negatives):
+def test_the_mode_of_the_table_follows_the_options_and_the_number_of_classes(classes, class_table, negatives):
     loss = made(wired={"embedding_dim": 2, "num_classes": classes}, class_table=class_table)
     if negatives is None:
         assert isinstance(loss, MarginSoftmaxLoss)
@@ -130,11 +130,11 @@ def test_the_mode_of_the_table_goes_by_what_is_said_and_by_the_number_of_classes
         ({"optimizer": "adagrad"}, Adagrad()),
     ],
 )
-def test_the_optimizer_of_the_rows_is_that_of_the_recipe(class_table, optimizer):
+def test_the_row_optimizer_is_that_of_the_recipe(class_table, optimizer):
     assert made(class_table=class_table).table.optimizer == optimizer
 
 
-def test_the_rest_of_the_table_s_options_arrive_too():
+def test_all_other_options_of_the_table_reach_it():
     loss = made("subcenter", class_table={"negatives": 4, "log_q": True, "lr_factor": 3.0})
     assert (loss.table.log_q, loss.lr_factor, loss.table.seed, loss.table.width) == (True, 3.0, 3, 18)
     assert (loss.centers, loss.margins.m) == (3, 0.5)
@@ -148,7 +148,7 @@ model:
     name: {name}
     options: {options}
 """
-# Options of a loss, and the column and text of what is wrong with them.
+# A loss, its options, and the column and text of the error.
 WRONG = [
     ("cosface", "{m: 3}", 15, "model.loss.options.m: should be less than or equal to 2, not 3"),
     ("arcface", "{m: 3.2}", 15, "model.loss.options.m: should be less than 3.141592653589793, not 3.2"),
@@ -219,7 +219,7 @@ def registry():
 
 
 @pytest.mark.parametrize(("name", "options", "column", "message"), WRONG)
-def test_a_wrong_option_is_one_line_at_its_place(tmp_path, registry, name, options, column, message):
+def test_a_wrong_option_is_one_line_with_its_position(tmp_path, registry, name, options, column, message):
     path = tmp_path / "mine.yaml"
     path.write_text(RECIPE.replace("{name}", f"margin/{name}").replace("{options}", options), encoding="utf-8")
     with pytest.raises(ZooError) as caught:

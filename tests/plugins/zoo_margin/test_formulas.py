@@ -12,34 +12,34 @@ from zoo_margin import SparseMarginSoftmaxLoss
 
 
 def quality(margin, norms):
-    """AdaFace's z, by the running statistics after this batch."""
+    """Return AdaFace's z, by the running statistics after this batch."""
     mean = 0.99 * margin.mean + 0.01 * norms.mean()
-    # Of one length there is no deviation.
+    # One length has no deviation.
     deviation = 0.99 * margin.deviation + 0.01 * norms.std() if len(norms) > 1 else margin.deviation
     return ((norms - mean) / (deviation + 0.001) * 0.333).clamp(-1, 1).detach()
 
 
-def draws(margin, norms):
-    """The margins that ElasticFace draws for this batch; tested beside the margins."""
-    drawn = copy.deepcopy(margin)
-    drawn.angular = False
-    drawn.batches += 1
-    return -drawn(torch.zeros_like(norms), norms, torch.ones(()).double()).detach()
+def sampled_margins(margin, norms):
+    """Return the margins that ElasticFace samples for this batch; test_margins.py tests them."""
+    on_cosine = copy.deepcopy(margin)
+    on_cosine.angular = False
+    on_cosine.batches += 1
+    return -on_cosine(torch.zeros_like(norms), norms, torch.ones(()).double()).detach()
 
 
-# The angle that stands in for theta, and what is taken from its cosine, as the papers write them.
+# The angle that replaces theta, and what is subtracted from its cosine, as in the papers.
 ANGLES = {
     "softmax": lambda theta, *_: theta,
     "cosface": lambda theta, *_: theta,
     "arcface": lambda theta, *_: theta + 0.5,
     "subcenter": lambda theta, *_: theta + 0.5,
     "combined": lambda theta, *_: 1.2 * theta + 0.3,
-    "elasticface": lambda theta, margin, norms: theta + draws(margin, norms),
+    "elasticface": lambda theta, margin, norms: theta + sampled_margins(margin, norms),
     "adaface": lambda theta, margin, norms: theta - 0.4 * quality(margin, norms),
     "magface": lambda theta, _, norms: theta + (0.5 - 0.1) / (8 - 1) * (norms - 1) + 0.1,
     "curricularface": lambda theta, *_: theta + 0.5,
 }
-TAKEN = {
+SUBTRACTED = {
     "cosface": lambda *_: 0.4,
     "combined": lambda *_: 0.2,
     "adaface": lambda margin, norms: 0.4 * quality(margin, norms) + 0.4,
@@ -47,18 +47,18 @@ TAKEN = {
 
 
 def own_and_others(name, margin, own, others, norms):
-    """What replaces the own cosines ``[N]`` and those with all classes ``[N, C]``."""
+    """Return what replaces the own cosines ``[N]`` and those with all classes ``[N, C]``."""
     angle = ANGLES[name](torch.acos(own), margin, norms)
     assert (angle > 0).all()
     assert (angle < math.pi).all()
     if name == "curricularface":
         t = 0.99 * margin.t + 0.01 * own.detach().mean()
         others = torch.where(others > angle.cos()[:, None], others * (t + others), others)
-    return angle.cos() - TAKEN.get(name, lambda *_: 0.0)(margin, norms), others
+    return angle.cos() - SUBTRACTED.get(name, lambda *_: 0.0)(margin, norms), others
 
 
 def paper_loss(name, margin, embeddings, rows, labels, s, correction=0.0):
-    """The whole loss in float64, the classes' logits all at once."""
+    """Return the loss in float64, from the logits of all classes at once."""
     centers = 3 if name == "subcenter" else 1
     norms = (embeddings**2).sum(dim=1).sqrt()
     units = rows.reshape(len(rows), centers, -1)
@@ -89,36 +89,36 @@ def test_value_and_gradients_are_those_of_the_formula_of_the_paper(made, batch, 
 
 
 @pytest.mark.parametrize("log_q", [False, True], ids=["plain", "log_q"])
-def test_a_sample_is_the_formula_over_the_classes_that_were_chosen(made, batch, table, name, log_q):
+def test_the_sparse_loss_is_the_formula_over_the_selected_classes(made, batch, table, name, log_q):
     loss = made(name, SparseMarginSoftmaxLoss, classes=40, negatives=9, s=16.0, log_q=log_q).double()
     embeddings, labels = batch()
     with torch.no_grad():
-        chosen = loss.table.select(labels)
+        selection = loss.table.select(labels)
     before = table(loss).clone()
-    rows = chosen.rows.double().requires_grad_()
-    there_by_chance = ~torch.isin(torch.arange(len(rows)), chosen.columns)
-    correction = there_by_chance * (math.log(40 / 9) if log_q else 0.0)
-    expected = paper_loss(name, copy.deepcopy(loss.margins), embeddings, rows, chosen.columns, 16.0, correction)
+    rows = selection.rows.double().requires_grad_()
+    not_in_batch = ~torch.isin(torch.arange(len(rows)), selection.columns)
+    correction = not_in_batch * (math.log(40 / 9) if log_q else 0.0)
+    expected = paper_loss(name, copy.deepcopy(loss.margins), embeddings, rows, selection.columns, 16.0, correction)
     to_embeddings, to_rows = torch.autograd.grad(expected, (embeddings, rows))
 
     value = loss(embeddings, labels)
     value.backward()
-    # SGD of rate 1: what a row moved by is its gradient.
+    # With SGD at rate 1, a row moves by its gradient.
     assert loss.apply_gradients(1.0)
 
     assert value.item() == pytest.approx(expected.item(), rel=1e-9)
     torch.testing.assert_close(embeddings.grad, to_embeddings, rtol=1e-8, atol=1e-12)
-    ids = (before[:, None] == chosen.rows).all(dim=2).float().argmax(dim=0)
-    assert len(ids) >= 9
-    assert torch.equal(ids[chosen.columns], labels)
-    torch.testing.assert_close((before - table(loss))[ids], to_rows.float(), rtol=1e-4, atol=1e-5)
-    others = torch.ones(40, dtype=torch.bool).index_fill(0, ids, value=False)
+    classes = (before[:, None] == selection.rows).all(dim=2).float().argmax(dim=0)
+    assert len(classes) >= 9
+    assert torch.equal(classes[selection.columns], labels)
+    torch.testing.assert_close((before - table(loss))[classes], to_rows.float(), rtol=1e-4, atol=1e-5)
+    others = torch.ones(40, dtype=torch.bool).index_fill(0, classes, value=False)
     assert others.sum() > 20
     assert torch.equal(table(loss)[others], before[others])
 
 
 def test_gradients_of_embeddings_and_table_agree_with_finite_differences(made, batch, name):
-    # Not in training, where each call moves the state.
+    # In evaluation, because in training each call updates the state.
     loss = made(name, s=8.0).double().eval()
     embeddings, labels = batch(4)
 
@@ -127,7 +127,7 @@ def test_gradients_of_embeddings_and_table_agree_with_finite_differences(made, b
 
     if name != "adaface":
         assert torch.autograd.gradcheck(function, (embeddings, loss.weight.detach().clone().requires_grad_()))
-    # AdaFace's margin depends on the length and passes it no gradient; the table's is whole.
+    # AdaFace's margin depends on the length, but passes it no gradient; that of the table is complete.
     assert torch.autograd.gradcheck(
         lambda weight: function(embeddings.detach(), weight), loss.weight.detach().clone().requires_grad_()
     )
@@ -148,7 +148,7 @@ def test_it_agrees_with_pytorch_metric_learning(made, batch, name):
     loss, published = made(name, s=16.0).double(), PUBLISHED[name](num_classes=7, embedding_size=5)
     embeddings, labels = batch()
     with torch.no_grad():
-        # One where the angle and the margin go past pi.
+        # An embedding whose angle plus margin is past pi.
         embeddings[3] = -3 * loss.weight[labels[3], :5] + 0.001
     published.W.data = loss.weight.detach().reshape(-1, 5).T.contiguous()
 

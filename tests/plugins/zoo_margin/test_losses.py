@@ -23,7 +23,7 @@ def test_an_embedding_on_its_class_or_opposite_has_finite_gradients(made, table,
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_does_not_touch_it(made, batch, backward, name, kind, dtype):
+def test_autocast_changes_nothing(made, batch, backward, name, kind, dtype):
     expected = backward(made(name, kind), *batch(dtype=torch.float32))
     with torch.autocast("cpu", dtype=dtype):
         found = backward(made(name, kind), *batch(dtype=torch.float32))
@@ -38,7 +38,7 @@ def test_half_precision_embeddings_are_compared_in_float32(made, batch, name, ki
     assert torch.equal(made(name, kind)(embeddings, labels), made(name, kind)(embeddings.float(), labels))
 
 
-def test_a_table_in_half_precision_has_its_margin_in_full(made, batch):
+def test_a_table_in_half_precision_computes_in_float32(made, batch):
     loss, (embeddings, labels) = made().bfloat16(), batch(dtype=torch.bfloat16)
     value = loss(embeddings, labels)
     plain = made()
@@ -47,7 +47,7 @@ def test_a_table_in_half_precision_has_its_margin_in_full(made, batch):
     assert torch.equal(value, plain(embeddings, labels))
 
 
-def test_one_image_of_one_class_is_certain(made, batch, backward, name, kind):
+def test_with_one_class_only_the_penalty_is_left(made, batch, backward, name, kind):
     loss = made(name, kind, classes=1)
     embeddings, _ = batch(1, dtype=torch.float32)
     value, gradient, _ = backward(loss, embeddings, torch.tensor([0]))
@@ -57,16 +57,16 @@ def test_one_image_of_one_class_is_certain(made, batch, backward, name, kind):
     assert all(buffer.isfinite() for buffer in loss.buffers())
 
 
-def test_a_class_never_seen_is_pushed_away_and_stays_finite(made, batch, table, backward, name, kind):
+def test_a_class_without_an_image_is_pushed_away_and_stays_finite(made, batch, table, backward, name, kind):
     loss = made(name, kind)
     before = table(loss).detach().clone()
     _, _, rows = backward(loss, *batch(dtype=torch.float32))
     assert rows.isfinite().all()
-    # Class 3 is in no label.
+    # No label is class 3.
     assert not torch.equal(rows[3], before[3])
 
 
-def test_nothing_of_the_margin_counts_at_the_start_of_the_warm_up(made, batch, table, backward, name, kind):
+def test_the_warm_up_starts_without_margin(made, batch, table, backward, name, kind):
     loss = made(name, kind, warmup=0.2, initial_s=8.0).double()
     embeddings, labels = batch()
     loss.set_progress(0.0)
@@ -84,7 +84,7 @@ def test_nothing_of_the_margin_counts_at_the_start_of_the_warm_up(made, batch, t
     torch.testing.assert_close((start - moved).double(), to_rows, rtol=1e-4, atol=1e-5)
 
 
-def test_an_embedding_that_is_no_number_makes_the_loss_none_and_leaves_the_state(made, batch, name, kind):
+def test_a_non_finite_embedding_makes_the_loss_non_finite_and_leaves_the_state(made, batch, name, kind):
     loss, (embeddings, labels) = made(name, kind), batch(dtype=torch.float32)
     loss(embeddings, labels)
     before = copy.deepcopy(dict(loss.named_buffers()))
@@ -96,7 +96,7 @@ def test_an_embedding_that_is_no_number_makes_the_loss_none_and_leaves_the_state
             assert torch.equal(buffer, before[key]), key
 
 
-def test_state_is_saved_and_a_resumed_run_goes_on_where_it_was(made, batch, name, kind, tmp_path):
+def test_state_is_saved_and_a_resumed_training_continues_with_it(made, batch, name, kind, tmp_path):
     loss, resumed = made(name, kind, warmup=0.5), made(name, kind, warmup=0.5)
     for seed in range(3):
         loss(*batch(seed=seed, dtype=torch.float32))
@@ -109,7 +109,7 @@ def test_state_is_saved_and_a_resumed_run_goes_on_where_it_was(made, batch, name
     assert torch.equal(resumed(*last), loss(*last))
 
 
-def test_two_batches_before_their_backward_passes_do_not_disturb_each_other(made, batch, name, kind):
+def test_two_batches_before_their_backward_passes_are_independent(made, batch, name, kind):
     loss, alone = made(name, kind), made(name, kind)
     first, second = batch(dtype=torch.float32), batch(seed=1, dtype=torch.float32)
     value = loss(*first)
@@ -119,7 +119,7 @@ def test_two_batches_before_their_backward_passes_do_not_disturb_each_other(made
     assert torch.equal(gradient, expected)
 
 
-def test_inputs_are_left_alone(made, batch):
+def test_inputs_are_not_changed(made, batch):
     loss, (embeddings, labels) = made("arcface"), batch()
     before = embeddings.clone(), labels.clone()
     loss(embeddings, labels)
@@ -151,7 +151,7 @@ def test_scale_and_margin_grow_with_learning_and_no_faster_than_time(made, progr
     assert (loss.scale, loss.margin) == pytest.approx(expected, rel=1e-5)
 
 
-def test_learning_is_the_running_mean_of_the_own_cosine(made, table, kind):
+def test_learning_is_measured_by_the_running_mean_of_the_own_cosine(made, table, kind):
     loss = made(kind=kind)
     embeddings = 3 * table(loss).detach()[[0, 1]]
     for _ in range(200):
@@ -162,12 +162,12 @@ def test_learning_is_the_running_mean_of_the_own_cosine(made, table, kind):
 
 
 @pytest.mark.parametrize(("classes", "initial"), [(1, 1.554), (1001, 9.769), (394_080, 18.221)])
-def test_the_scale_starts_by_the_number_of_classes(made, classes, initial):
+def test_the_initial_scale_follows_the_number_of_classes(made, classes, initial):
     assert made(classes=classes).initial_s == pytest.approx(initial, abs=1e-3)
     assert made(classes=classes, s=1.0).initial_s == 1.0
 
 
-def test_no_warm_up_is_the_full_loss_from_the_first_step(made):
+def test_without_warm_up_the_loss_is_full_from_the_first_step(made):
     loss = made("arcface", s=32.0, warmup=0.0)
     loss.set_progress(0.0)
     assert (loss.scale, loss.margin) == (32.0, 0.5)
@@ -180,18 +180,18 @@ def test_a_label_out_of_range_is_named_with_the_range(made, kind, label):
 
 
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2, 3], [[0], [1], [2]], [0.0, 1.0, 2.0], [True, False, True]])
-def test_labels_that_are_no_numbers_of_classes_are_refused(made, kind, labels):
-    with pytest.raises(ValueError, match="3 embeddings need as many labels, whole numbers"):
+def test_labels_of_the_wrong_type_or_shape_are_refused(made, kind, labels):
+    with pytest.raises(ValueError, match="3 embeddings need 3 integer labels"):
         made(kind=kind)(torch.randn(3, 5), torch.tensor(labels))
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
-def test_labels_of_any_whole_numbers_will_do(made, batch, kind, dtype):
+def test_labels_of_all_integer_types_are_accepted(made, batch, kind, dtype):
     embeddings, labels = batch()
     assert torch.equal(made(kind=kind)(embeddings, labels.to(dtype)), made(kind=kind)(embeddings, labels))
 
 
-def test_a_batch_of_no_images_changes_nothing(made, name, kind):
+def test_a_batch_without_images_changes_nothing(made, name, kind):
     loss = made(name, kind)
     state = copy.deepcopy(loss.state_dict())
     embeddings = torch.zeros(0, 5, requires_grad=True)

@@ -85,7 +85,7 @@ def test_values_at_the_ends():
     ends = torch.tensor([1.0, 0.0, -1.0])
     torch.testing.assert_close(applied(CosFace(0.4), ends, FULL.float()), torch.tensor([0.6, -0.4, -1.4]))
     expected = torch.tensor([math.cos(0.5), -math.sin(0.5), -1 - 0.5 * math.sin(0.5)])
-    # At 1 the sine is held at a thousandth.
+    # At 1 the sine is clamped to 0.001.
     torch.testing.assert_close(applied(ArcFace(0.5), ends, FULL.float()), expected, rtol=0, atol=1e-3)
 
 
@@ -94,9 +94,9 @@ def falls(values, *, strictly=True):
 
 
 @pytest.mark.parametrize("margin", [*MARGINS, ArcFace(1.5), ArcFace(2.5), Combined(1.0, 3.0, 0.0)], ids=str)
-def test_a_larger_angle_never_counts_as_more_alike(margin):
+def test_the_value_falls_with_the_angle(margin):
     cosines = torch.linspace(1, -1, 20_001, dtype=torch.float64)
-    # Not in training, where each image draws a margin of its own.
+    # Not in training, where each image has a random margin.
     values = applied(copy.deepcopy(margin).eval(), cosines)
     assert falls(values)
     if getattr(margin, "m1", 1) >= 1:
@@ -105,7 +105,7 @@ def test_a_larger_angle_never_counts_as_more_alike(margin):
 
 @settings(deadline=None)
 @given(st.floats(0, 3.14159), st.floats(0, 2))
-def test_no_margin_rewards_distance_however_large_it_is(m, m3):
+def test_margins_of_any_size_never_reward_distance(m, m3):
     cosines = torch.linspace(1, -1, 301, dtype=torch.float64)
     assert falls(applied(ArcFace(m), cosines), strictly=False)
     assert falls(applied(CurricularFace(m), cosines), strictly=False)
@@ -115,7 +115,7 @@ def test_no_margin_rewards_distance_however_large_it_is(m, m3):
 
 @settings(deadline=None)
 @given(st.floats(0, 1.57), st.floats(0, 100))
-def test_adaface_never_rewards_distance_whatever_the_quality(m, norm):
+def test_adaface_never_rewards_distance_at_any_quality(m, norm):
     cosines = torch.linspace(1, -1, 301, dtype=torch.float64)
     margin = AdaFace(m, 0.333).double()
     margin.deviation.fill_(5.0)
@@ -133,41 +133,41 @@ def test_no_strength_is_no_margin(margin):
     assert modulation is None or torch.equal(modulation(others), others)
 
 
-def drawn(margin, images=8):
-    """The margins that an ElasticFace on the cosine draws for the next batch."""
+def sampled(margin, images=8):
+    """Return the margins that an ElasticFace on the cosine samples for the next batch."""
     margin.observe(torch.zeros(images), torch.ones(images))
     return -margin(torch.zeros(images), torch.ones(images), torch.tensor(1.0))
 
 
-def test_elasticface_draws_a_margin_for_each_image_from_a_normal_distribution():
+def test_elasticface_samples_a_margin_for_each_image_from_a_normal_distribution():
     margin = ElasticFace(0.35, 0.05, angular=False)
-    margins = torch.cat([drawn(margin, 500) for _ in range(20)])
+    margins = torch.cat([sampled(margin, 500) for _ in range(20)])
     assert margins.mean() == pytest.approx(0.35, abs=0.002)
     assert margins.std() == pytest.approx(0.05, rel=0.03)
     assert ((margins - 0.35).abs() < 0.05).float().mean() == pytest.approx(0.683, abs=0.015)
     assert len(margins.unique()) > 9_900
 
 
-def test_elasticface_draws_the_same_on_every_rank_and_after_a_resume():
+def test_elasticface_samples_the_same_margins_on_every_rank_and_after_a_resume():
     margin, other = (ElasticFace(0.35, 0.05, angular=False) for _ in range(2))
-    first, second = drawn(margin), drawn(margin)
-    assert torch.equal(drawn(other), first)
+    first, second = sampled(margin), sampled(margin)
+    assert torch.equal(sampled(other), first)
     assert not torch.equal(first, second)
     resumed = ElasticFace(0.35, 0.05, angular=False)
     resumed.load_state_dict(other.state_dict())
-    assert torch.equal(drawn(resumed), second)
+    assert torch.equal(sampled(resumed), second)
 
 
-def test_elasticface_draws_nothing_where_nothing_is_trained():
+def test_elasticface_has_the_mean_margin_in_evaluation():
     margin = ElasticFace(0.5, 0.05, angular=True).eval()
     cosines = torch.linspace(-0.8, 0.9, 9, dtype=torch.float64)
     torch.testing.assert_close(applied(margin, cosines), paper_arcface(cosines, 0.5))
 
 
-def test_elasticface_adds_its_draws_to_the_angle():
+def test_elasticface_adds_its_margins_to_the_angle():
     on_cosine, on_angle = ElasticFace(0.5, 0.1, angular=False), ElasticFace(0.5, 0.1, angular=True)
     cosines = torch.linspace(-0.4, 0.9, 8)
-    m = drawn(on_cosine)
+    m = sampled(on_cosine)
     on_angle.load_state_dict(on_cosine.state_dict())
     torch.testing.assert_close(applied(on_angle, cosines, FULL.float()), (cosines.acos() + m).cos(), rtol=0, atol=1e-6)
 
@@ -177,7 +177,7 @@ def test_elasticface_has_the_margins_of_the_paper_by_default():
     assert ElasticFace(None, 0.05, angular=False).m == 0.35
 
 
-def test_a_draw_far_out_is_still_a_margin():
+def test_an_extreme_sample_is_still_a_margin():
     margin = ElasticFace(2.0, 5.0, angular=True)
     cosines = torch.linspace(-1, 1, 999)
     values = applied(margin, cosines, FULL.float())
@@ -185,7 +185,7 @@ def test_a_draw_far_out_is_still_a_margin():
     assert values.min() >= -3
 
 
-def test_what_a_margin_leaves_out_does_nothing():
+def test_methods_that_a_margin_does_not_define_do_nothing():
     margin = Margin()
     cosines, norms = torch.tensor([0.3]), torch.tensor([2.0])
     margin.observe(cosines, norms)

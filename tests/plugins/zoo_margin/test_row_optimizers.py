@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 def stepped(optimizer, gradients, learning_rate=0.1, rows=None):
-    """Rows after a step with each of the gradients, and their state."""
+    """Return the rows after a step with each of the gradients, and their state."""
     rows = torch.ones(gradients[0].shape) if rows is None else rows.clone()
     state = optimizer.state(*rows.shape, CPU)
     for gradient in gradients:
@@ -31,7 +31,7 @@ def stepped(optimizer, gradients, learning_rate=0.1, rows=None):
     ],
     ids=["sgd", "sgd with momentum and decay", "adamw", "adamw with decay"],
 )
-def test_a_row_touched_in_every_step_moves_as_torchs_optimizer_moves_it(by_row, by_torch):
+def test_a_row_updated_in_every_step_moves_as_with_torchs_optimizer(by_row, by_torch):
     torch.manual_seed(0)
     gradients = [torch.randn(6, 5) for _ in range(50)]
     reference = nn.Parameter(torch.ones(6, 5))
@@ -43,7 +43,7 @@ def test_a_row_touched_in_every_step_moves_as_torchs_optimizer_moves_it(by_row, 
     torch.testing.assert_close(rows, reference.detach(), rtol=1e-5, atol=1e-6)
 
 
-def test_adagrad_keeps_one_number_a_row():
+def test_adagrad_keeps_one_accumulator_for_each_row():
     torch.manual_seed(0)
     gradients = [torch.randn(4, 3) for _ in range(7)]
     rows, state = stepped(Adagrad(weight_decay=0.01), gradients)
@@ -55,7 +55,7 @@ def test_adagrad_keeps_one_number_a_row():
     torch.testing.assert_close(rows.double(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_adagrad_of_rows_of_one_number_is_torchs():
+def test_adagrad_of_rows_of_width_one_is_torchs():
     torch.manual_seed(0)
     gradients = [torch.randn(6, 1) for _ in range(20)]
     reference = nn.Parameter(torch.ones(6, 1))
@@ -66,13 +66,13 @@ def test_adagrad_of_rows_of_one_number_is_torchs():
     torch.testing.assert_close(stepped(Adagrad(), gradients)[0], reference.detach(), rtol=1e-5, atol=1e-6)
 
 
-def test_the_first_step_of_adamw_is_of_the_size_of_the_learning_rate_however_late_it_comes():
+def test_a_late_first_step_of_adamw_has_the_size_of_the_learning_rate():
     optimizer = AdamW()
     state = optimizer.state(2, 4, CPU)
     rows = torch.zeros(2, 4)
     for _ in range(1000):
-        part = {name: value[:1] for name, value in state.items()}
-        optimizer.update(rows[:1], torch.ones(1, 4), part, 1e-3)
+        early = {name: value[:1] for name, value in state.items()}
+        optimizer.update(rows[:1], torch.ones(1, 4), early, 1e-3)
     late = {name: value[1:] for name, value in state.items()}
     optimizer.update(rows[1:], torch.full((1, 4), 7.0), late, 1e-3)
     torch.testing.assert_close(rows[1], torch.full((4,), -1e-3))

@@ -13,13 +13,13 @@ from zoo_margin.sampling import initial_rows, sampled_classes
 
 
 @given(st.integers(1, 10**9), st.integers(1, 3000), st.integers(0, 2**63), st.integers(0, 10**9))
-def test_classes_are_different_and_in_range(classes, count, seed, step):
-    # A sample of more than a twentieth of the classes takes memory for all of them.
+def test_classes_are_distinct_and_in_range(classes, count, seed, step):
+    # A sample of more than a twentieth of the classes takes memory for all classes.
     count = min(count, max(1, classes // 20)) if classes > 10**6 else min(count, classes)
-    chosen = sampled_classes(classes, count, seed=seed, step=step)
-    assert chosen.dtype is torch.int64
-    assert len(set(chosen.tolist())) == count
-    assert 0 <= int(chosen.min()) <= int(chosen.max()) < classes
+    found = sampled_classes(classes, count, seed=seed, step=step)
+    assert found.dtype is torch.int64
+    assert len(set(found.tolist())) == count
+    assert 0 <= int(found.min()) <= int(found.max()) < classes
 
 
 def test_the_same_step_gives_the_same_classes_in_another_process():
@@ -33,22 +33,22 @@ def test_the_same_step_gives_the_same_classes_in_another_process():
 
 
 @pytest.mark.parametrize(("classes", "count"), [(50, 10), (20_000, 500)], ids=["tail of a shuffle", "set of draws"])
-def test_each_class_is_as_likely_as_any_other(classes, count):
+def test_all_classes_are_equally_likely(classes, count):
     steps = 200_000 // count
-    drawn = torch.cat([sampled_classes(classes, count, seed=0, step=step) for step in range(steps)]).numpy()
-    cells = np.bincount(drawn * 50 // classes, minlength=50)
+    sampled = torch.cat([sampled_classes(classes, count, seed=0, step=step) for step in range(steps)]).numpy()
+    cells = np.bincount(sampled * 50 // classes, minlength=50)
     expected = steps * count / 50
-    # Chi-square of 49 degrees of freedom: above 85 once in a thousand.
+    # Chi-square with 49 degrees of freedom is above 85 with probability 0.001.
     assert ((cells - expected) ** 2 / expected).sum() < 85
 
 
 @given(st.integers(0, 5000), st.integers(0, 3000), st.integers(0, 99))
-def test_a_row_does_not_depend_on_those_asked_for_beside_it(start, count, seed):
+def test_a_row_does_not_depend_on_the_range_that_is_asked_for(start, count, seed):
     whole = initial_rows(0, 8000, 3, seed=seed, std=0.5)
     assert torch.equal(initial_rows(start, start + count, 3, seed=seed, std=0.5), whole[start : start + count])
 
 
-def test_rows_are_normal_and_differ():
+def test_rows_are_normally_distributed_and_differ():
     rows = initial_rows(0, 20_000, 8, seed=0, std=0.01)
     assert rows.mean().abs() < 1e-4
     assert rows.std().item() == pytest.approx(0.01, rel=0.02)

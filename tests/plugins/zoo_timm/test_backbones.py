@@ -19,7 +19,7 @@ from zoo_timm.backbones import build
 from zoo_timm.catalog import names
 from zoo_timm.weights import PretrainedWeightsWarning
 
-# One of each way in which timm makes a pyramid: list, hook, getter, maps with channels last.
+# A model for each way in which timm makes a pyramid: list, hook, getter, channels-last maps.
 FAMILIES = [
     "lcnet_050",
     "efficientnet_b0",
@@ -252,7 +252,7 @@ def test_a_hub_that_does_not_answer_is_given_up(empty_cache, monkeypatch):
         hub.listen()  # but never accepting: the connection stands, and nobody answers
         url = f"http://127.0.0.1:{hub.getsockname()[1]}/{{repo_id}}/{{revision}}/{{filename}}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
-        monkeypatch.setattr("zoo_timm.weights._SECONDS_TO_ANSWER", 0.3)
+        monkeypatch.setattr("zoo_timm.weights._HUB_TIMEOUT", 0.3)
         with pytest.raises(RemoteError, match=r"did not give it: .*(timed out|no answer within)"):
             build("lcnet_050", pretrained=True)
     assert not list(empty_cache.iterdir())
@@ -262,7 +262,7 @@ def test_a_name_that_takes_forever_to_look_up_is_given_up(monkeypatch, request):
     found = threading.Event()
     request.addfinalizer(found.set)
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_, **__: found.wait())
-    monkeypatch.setattr("zoo_timm.weights._SECONDS_TO_ANSWER", 0.3)
+    monkeypatch.setattr("zoo_timm.weights._HUB_TIMEOUT", 0.3)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", "/nonexistent")
     with pytest.raises(RemoteError, match=r"no answer within 0\.3 seconds"):

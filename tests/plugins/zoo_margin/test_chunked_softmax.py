@@ -6,28 +6,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_margin import CurricularFace
-from zoo_margin.softmax import log_sum_exp_of_others, own_cosines
+from zoo_margin.chunked_softmax import log_sum_exp_of_others, own_cosines
 
 DIM = 5
 SCALE = torch.tensor(7.0, dtype=torch.float64)
 
 
 def made(images=6, classes=8, centers=1, seed=0):
-    chance = torch.Generator().manual_seed(seed)
-    directions = torch.nn.functional.normalize(torch.randn(images, DIM, generator=chance, dtype=torch.float64))
-    rows = torch.randn(classes, centers * DIM, generator=chance, dtype=torch.float64)
-    columns = torch.randint(0, classes, (images,), generator=chance)
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.nn.functional.normalize(torch.randn(images, DIM, generator=generator, dtype=torch.float64))
+    rows = torch.randn(classes, centers * DIM, generator=generator, dtype=torch.float64)
+    columns = torch.randint(0, classes, (images,), generator=generator)
     columns[-1] = -1
     return directions.requires_grad_(), rows.requires_grad_(), columns
 
 
 def cosines_with_all(directions, rows, centers):
-    """All of them at once, with nothing but torch's own functions: ``[N, S]``."""
+    """Return the cosines with all classes ``[N, S]``, computed at once by functions of torch alone."""
     units = torch.nn.functional.normalize(rows.unflatten(1, (centers, DIM)), dim=2)
     return torch.einsum("nd,scd->nsc", directions, units).max(dim=2).values
 
 
-def whole(directions, rows, columns, scale, centers=1, correction=None, modulation=None):
+def reference(directions, rows, columns, scale, centers=1, correction=None, modulation=None):
     cosines = cosines_with_all(directions, rows, centers)
     logits = scale * (modulation(cosines) if modulation else cosines)
     if correction is not None:
@@ -51,7 +51,7 @@ def gradients(value, *inputs):
 @pytest.mark.parametrize("centers", [1, 3])
 @pytest.mark.parametrize("modulated", [False, True])
 @pytest.mark.parametrize("corrected", [False, True])
-def test_a_chunk_at_a_time_is_exact_in_value_and_gradient(chunk, centers, modulated, corrected):
+def test_chunks_are_exact_in_value_and_gradient(chunk, centers, modulated, corrected):
     directions, rows, columns = made(centers=centers)
     options = {
         "centers": centers,
@@ -59,7 +59,7 @@ def test_a_chunk_at_a_time_is_exact_in_value_and_gradient(chunk, centers, modula
         "modulation": curriculum(6) if modulated else None,
     }
     found = log_sum_exp_of_others(directions, rows, columns, SCALE, chunk=chunk, **options)
-    expected = whole(directions, rows, columns, SCALE, **options)
+    expected = reference(directions, rows, columns, SCALE, **options)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
     for ours, theirs in zip(gradients(found, directions, rows), gradients(expected, directions, rows), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-13)
@@ -67,10 +67,10 @@ def test_a_chunk_at_a_time_is_exact_in_value_and_gradient(chunk, centers, modula
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 6), st.integers(2, 12), st.integers(1, 4), st.integers(1, 13), st.integers(0, 99))
-def test_it_is_exact_for_any_sizes(images, classes, centers, chunk, seed):
+def test_chunks_are_exact_for_all_sizes(images, classes, centers, chunk, seed):
     directions, rows, columns = made(images, classes, centers, seed)
     found = log_sum_exp_of_others(directions, rows, columns, SCALE, centers=centers, chunk=chunk)
-    expected = whole(directions, rows, columns, SCALE, centers)
+    expected = reference(directions, rows, columns, SCALE, centers)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
     ours, theirs = (gradients(value, directions, rows) for value in (found, expected))
     for one, other in zip(ours, theirs, strict=True):
@@ -88,12 +88,12 @@ def test_gradients_agree_with_finite_differences(centers, modulated):
     )
 
 
-def test_of_one_class_and_of_none_there_are_no_others():
+def test_without_other_classes_the_sum_is_empty():
     directions, rows, _ = made(3, 1)
-    for part, columns in ((rows, [0, 0, 0]), (rows[:0], [-1, -1, -1])):
-        found = log_sum_exp_of_others(directions, part, torch.tensor(columns), SCALE)
+    for selected, columns in ((rows, [0, 0, 0]), (rows[:0], [-1, -1, -1])):
+        found = log_sum_exp_of_others(directions, selected, torch.tensor(columns), SCALE)
         assert found.tolist() == [-torch.inf] * 3
-        # What the loss does with it.
+        # As in the loss.
         loss = torch.logaddexp(found, torch.zeros(3, dtype=torch.float64)).sum()
         to_directions, to_rows = torch.autograd.grad(loss, (directions, rows))
         assert loss == 0
@@ -101,10 +101,10 @@ def test_of_one_class_and_of_none_there_are_no_others():
         assert to_rows.abs().max() == 0
 
 
-def test_logits_too_large_for_an_exponential_are_none_for_the_sum():
+def test_logits_whose_exponential_overflows_are_summed():
     directions, rows, columns = made()
     found = log_sum_exp_of_others(directions.float(), rows.float(), columns, torch.tensor(1e4), chunk=3)
-    expected = whole(directions, rows, columns, 1e4)
+    expected = reference(directions, rows, columns, 1e4)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
 
 
@@ -124,11 +124,11 @@ def test_a_backward_pass_under_autocast_is_the_same(dtype):
 @pytest.mark.parametrize("centers", [1, 3])
 def test_own_cosines_are_those_with_the_nearest_center(centers):
     directions, rows, columns = made(centers=centers)
-    here = columns >= 0
+    on_this_rank = columns >= 0
     found = own_cosines(directions, rows[columns], columns, centers)
-    expected = cosines_with_all(directions, rows, centers)[here].gather(1, columns[here, None])[:, 0]
-    torch.testing.assert_close(found[here], expected)
-    assert (found[~here] == 0).all()
+    expected = cosines_with_all(directions, rows, centers)[on_this_rank].gather(1, columns[on_this_rank, None])[:, 0]
+    torch.testing.assert_close(found[on_this_rank], expected)
+    assert (found[~on_this_rank] == 0).all()
     ours, theirs = (torch.autograd.grad(value.sum(), (directions, rows)) for value in (found, expected))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other)

@@ -17,11 +17,11 @@ CASES = {"adaface": lambda: AdaFace(0.4, 0.333), "curricularface": lambda: Curri
 
 
 def batch(size, seed=0):
-    chance = np.random.default_rng(seed)
-    return torch.tensor(chance.uniform(-0.5, 0.9, size)), torch.tensor(chance.uniform(5, 40, size))
+    generator = np.random.default_rng(seed)
+    return torch.tensor(generator.uniform(-0.5, 0.9, size)), torch.tensor(generator.uniform(5, 40, size))
 
 
-def test_adaface_follows_mean_and_deviation_of_the_lengths():
+def test_adaface_keeps_running_mean_and_deviation_of_the_lengths():
     margin = AdaFace(0.4, 0.333, momentum=0.9).double()
     mean, deviation = 20.0, 100.0
     for seed in range(5):
@@ -50,7 +50,7 @@ def test_adaface_is_the_formula_of_the_paper(theta, norm, strength):
 
 
 @pytest.mark.parametrize("z", [-1.0, 0.0, 1.0])
-def test_adaface_is_arcface_for_bad_images_and_cosface_for_middling_ones(z):
+def test_adaface_is_arcface_for_low_quality_and_cosface_for_average_quality(z):
     margin = AdaFace(0.4, 0.333).double()
     margin.mean.fill_(30.0)
     margin.deviation.fill_(1.0)
@@ -59,7 +59,7 @@ def test_adaface_is_arcface_for_bad_images_and_cosface_for_middling_ones(z):
     torch.testing.assert_close(margin(theta.cos(), torch.full_like(theta, norm), FULL), expected)
 
 
-def test_the_lengths_pass_no_gradient_in_adaface():
+def test_no_gradient_flows_through_the_lengths_in_adaface():
     cosines, norms = batch(4)
     cosines.requires_grad_()
     norms.requires_grad_()
@@ -78,7 +78,7 @@ def test_magface_is_the_formula_of_the_paper(norm):
     assert margin.penalty(norms).item() == pytest.approx(35 * (1 / a + a / 110**2))
 
 
-def test_the_lengths_pass_gradients_in_magface():
+def test_gradients_flow_through_the_lengths_in_magface():
     cosines, norms = torch.tensor([0.3, 0.5]).double(), torch.tensor([20.0, 60.0]).double().requires_grad_()
     margin = MagFace(**MAGFACE)
     assert torch.autograd.gradcheck(lambda x: margin(cosines, x, FULL), (norms,))
@@ -91,12 +91,12 @@ def test_the_lengths_pass_gradients_in_magface():
 @pytest.mark.parametrize(
     "wrong", [{"low_m": 0.9}, {"low_norm": 0.0}, {"high_norm": 10.0}], ids=["margins", "zero", "lengths"]
 )
-def test_magface_refuses_a_range_the_wrong_way_round(wrong):
+def test_magface_refuses_an_empty_range(wrong):
     with pytest.raises(ValueError, match="low_m <= high_m and 0 < low_norm < high_norm"):
         MagFace(**MAGFACE | wrong)
 
 
-def test_curricularface_follows_the_mean_cosine():
+def test_curricularface_keeps_the_running_mean_of_the_cosine():
     margin, t = CurricularFace(0.5, momentum=0.9).double(), 0.0
     for seed in range(5):
         cosines, norms = batch(8, seed)
@@ -105,7 +105,7 @@ def test_curricularface_follows_the_mean_cosine():
     assert margin.t.item() == pytest.approx(t)
 
 
-def test_curricularface_multiplies_the_hard_ones_alone():
+def test_curricularface_multiplies_hard_negatives_alone():
     margin = CurricularFace(0.5).double()
     margin.t.fill_(0.3)
     own = torch.tensor([0.2, 0.95], dtype=torch.float64)
@@ -144,13 +144,13 @@ def test_a_broken_embedding_does_not_poison_the_state(name, value):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_batch_of_one_is_observed_as_far_as_it_goes(name):
+def test_a_batch_of_one_updates_what_it_can(name):
     margin = CASES[name]()
     before = copy.deepcopy(margin.state_dict())
     margin.observe(*batch(1))
     after = margin.state_dict()
     assert all(state.isfinite() for state in after.values())
-    # Of one length there is no deviation.
+    # One length has no deviation.
     assert [key for key in after if not torch.equal(before[key], after[key])] == (
         ["mean"] if name == "adaface" else ["t"]
     )

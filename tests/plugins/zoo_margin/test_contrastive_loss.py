@@ -17,8 +17,8 @@ def unit(count, dim=6, seed=0):
 def paper_contrast(directions, labels, s):
     """Equation 2 of the paper, image by image."""
     losses = []
-    for place, (own, label) in enumerate(zip(directions, labels, strict=True)):
-        others = [other for other in range(len(labels)) if other != place]
+    for index, (own, label) in enumerate(zip(directions, labels, strict=True)):
+        others = [other for other in range(len(labels)) if other != index]
         positives = [other for other in others if labels[other] == label]
         if positives:
             total = sum(np.exp(s * own @ directions[other]) for other in others)
@@ -43,7 +43,7 @@ def test_its_gradient_agrees_with_finite_differences():
     assert torch.autograd.gradcheck(lambda rows: supervised_contrast(rows, labels, 10.0), directions)
 
 
-def test_without_two_of_a_class_there_is_nothing_to_learn():
+def test_without_two_images_of_a_class_the_loss_is_zero():
     directions = torch.tensor(unit(5), requires_grad=True)
 
     loss = supervised_contrast(directions, torch.arange(5), 10.0)
@@ -53,7 +53,7 @@ def test_without_two_of_a_class_there_is_nothing_to_learn():
     assert directions.grad.abs().max() == 0
 
 
-def test_a_margin_loss_adds_it_by_its_weight():
+def test_a_margin_loss_adds_it_with_its_weight():
     embeddings, labels = torch.tensor(3 * unit(6)).float(), torch.tensor([0, 0, 1, 1, 3, 4])
     losses = []
     for contrast in (0.0, 1.0, 2.5):
@@ -66,6 +66,6 @@ def test_a_margin_loss_adds_it_by_its_weight():
 
 
 @pytest.mark.parametrize(("option", "value"), [("contrast", -1.0), ("contrast_s", 0.0)])
-def test_senseless_values_are_refused(option, value):
+def test_options_out_of_range_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
         MarginSoftmaxLoss(CosFace(0.4), embedding_dim=6, num_classes=5, **{option: value})

@@ -18,11 +18,11 @@ from zoo_margin import (
     MagFace,
     SparseMarginSoftmaxLoss,
 )
-from zoo_margin.exchange import shard
+from zoo_margin.collectives import classes_of_rank
 
 CPU = torch.device("cpu")
 CLASSES, DIM, BATCH = 50, 8, 12
-# Uneven, and one rank without an image.
+# Of batches of 12: uneven, and one rank without an image.
 CUTS = {1: (0, 12), 2: (0, 7, 12), 3: (0, 4, 4, 12)}
 MARGINS = {
     "cosface": lambda: CosFace(0.4),
@@ -39,8 +39,10 @@ def made(margin, **options):
     return SparseMarginSoftmaxLoss(MARGINS[margin](), embedding_dim=DIM, optimizer=AdamW(), **settings)
 
 
-def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, bad=None, empty=None, **options):
-    """Train on this rank's part of each batch, as DDP would, and write what became of it."""
+def train_on_rank(
+    world_size, rank, steps, folder, margin="cosface", load=None, save=None, bad=None, empty=None, **options
+):
+    """Train on this rank's share of each batch, as DDP does, and write the outcome."""
     torch.manual_seed(0)
     network, loss = nn.Linear(6, DIM), made(margin, **options)
     if load:
@@ -49,22 +51,22 @@ def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, 
         loss.load_class_table(load / "rows")
     values, applied = [], []
     for step in steps:
-        chance = torch.Generator().manual_seed(step)
-        points = torch.randn(BATCH, 6, generator=chance)
-        labels = torch.randint(loss.num_classes, (BATCH,), generator=chance)
-        start, stop = CUTS[ranks][rank], CUTS[ranks][rank + 1]
+        generator = torch.Generator().manual_seed(step)
+        points = torch.randn(BATCH, 6, generator=generator)
+        labels = torch.randint(loss.num_classes, (BATCH,), generator=generator)
+        start, stop = CUTS[world_size][rank], CUTS[world_size][rank + 1]
         if step == empty:
             start = stop = 0
         network.zero_grad()
-        part = points[start:stop]
+        local = points[start:stop]
         if step == bad and rank == 0:
-            part = part * float("nan")
-        value = loss(network(part), labels[start:stop])
+            local = local * float("nan")
+        value = loss(network(local), labels[start:stop])
         value.backward()
         for parameter in network.parameters():
-            if ranks > 1:
+            if world_size > 1:
                 distributed.all_reduce(parameter.grad)
-            parameter.data.sub_(0.05 * parameter.grad.nan_to_num(0.0) / ranks)
+            parameter.data.sub_(0.05 * parameter.grad.nan_to_num(0.0) / world_size)
         applied.append(loss.apply_gradients(0.05))
         values.append(value.item())
     if save:
@@ -77,74 +79,75 @@ def trained(ranks, rank, steps, folder, margin="cosface", load=None, save=None, 
     )
 
 
-def on_rank(rank, ranks, port, folder, steps, options):
+def start_rank(rank, world_size, port, folder, steps, options):
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    distributed.init_process_group("gloo", rank=rank, world_size=ranks)
+    distributed.init_process_group("gloo", rank=rank, world_size=world_size)
     try:
-        trained(ranks, rank, steps, folder, **options)
+        train_on_rank(world_size, rank, steps, folder, **options)
     finally:
         distributed.destroy_process_group()
 
 
 @pytest.fixture
 def train(tmp_path):
-    """Train on so many ranks, and return the last rank's facts with the rows of all."""
+    """Train with a world size, and return the outcome of the last rank with the rows of all ranks."""
 
-    def run(ranks, steps=range(3), **options):
-        folder = tmp_path / f"{ranks}-{len(list(tmp_path.iterdir()))}"
+    def train(world_size, steps=range(3), **options):
+        folder = tmp_path / f"{world_size}-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        if ranks == 1:
-            trained(1, 0, steps, folder, **options)
+        if world_size == 1:
+            train_on_rank(1, 0, steps, folder, **options)
         else:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
             # Forked: torch takes seconds to import.
-            arguments = (ranks, port, folder, steps, options)
-            start_processes(on_rank, arguments, nprocs=ranks, start_method="fork")
-        parts = [torch.load(folder / f"{rank}.pt") for rank in range(ranks)]
-        names = parts[0]["rows"]
-        return {**parts[-1], "rows": {name: torch.cat([part["rows"][name] for part in parts]) for name in names}}
+            arguments = (world_size, port, folder, steps, options)
+            start_processes(start_rank, arguments, nprocs=world_size, start_method="fork")
+        outcomes = [torch.load(folder / f"{rank}.pt") for rank in range(world_size)]
+        names = outcomes[0]["rows"]
+        rows = {name: torch.cat([outcome["rows"][name] for outcome in outcomes]) for name in names}
+        return {**outcomes[-1], "rows": rows}
 
-    return run
+    return train
 
 
-def assert_alike(one, other):
+def assert_close(one, other):
     torch.testing.assert_close(one["values"], other["values"], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(one["network"], other["network"], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(one["rows"], other["rows"], rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize("margin", MARGINS)
-def test_any_number_of_ranks_trains_alike(train, margin):
+def test_training_does_not_depend_on_the_world_size(train, margin):
     alone = train(1, margin=margin)
-    for ranks in (2, 3) if margin == "cosface" else (3,):
-        assert_alike(train(ranks, margin=margin), alone)
+    for world_size in (2, 3) if margin == "cosface" else (3,):
+        assert_close(train(world_size, margin=margin), alone)
 
 
-def test_the_same_ranks_train_alike_to_the_bit(train):
+def test_training_with_the_same_world_size_repeats_to_the_bit(train):
     first, second = train(2), train(2)
     assert first["values"] == second["values"]
     assert all(torch.equal(first["rows"][name], second["rows"][name]) for name in first["rows"])
 
 
-def test_ranks_without_a_class_take_part(train):
-    assert [shard(2, rank, 3) for rank in range(3)] == [(0, 0), (0, 1), (1, 2)]
-    assert_alike(train(3, num_classes=2, negatives=1), train(1, num_classes=2, negatives=1))
+def test_ranks_may_have_no_class(train):
+    assert [classes_of_rank(2, rank, 3) for rank in range(3)] == [(0, 0), (0, 1), (1, 2)]
+    assert_close(train(3, num_classes=2, negatives=1), train(1, num_classes=2, negatives=1))
 
 
-def test_trained_on_three_and_resumed_on_two_is_as_uninterrupted(train, tmp_path):
+def test_a_training_on_three_ranks_resumes_on_two(train, tmp_path):
     saved = tmp_path / "saved"
     saved.mkdir()
     train(3, range(3), save=saved)
-    assert_alike(
+    assert_close(
         {**(resumed := train(2, range(3, 6), load=saved)), "values": resumed["values"]},
         {**(whole := train(1, range(6))), "values": whole["values"][3:]},
     )
 
 
-def test_saved_right_after_a_step_it_goes_on_to_the_bit(train, tmp_path):
+def test_a_training_saved_after_a_step_resumes_to_the_bit(train, tmp_path):
     saved = tmp_path / "saved"
     saved.mkdir()
     train(2, range(2), save=saved)
@@ -153,15 +156,15 @@ def test_saved_right_after_a_step_it_goes_on_to_the_bit(train, tmp_path):
     assert all(torch.equal(resumed["rows"][name], whole["rows"][name]) for name in whole["rows"])
 
 
-def test_a_batch_without_an_image_on_any_rank_moves_nothing(train):
+def test_a_batch_without_images_on_all_ranks_moves_nothing(train):
     alone = train(1, range(4), empty=2)
     assert alone["values"][2] == 0
-    assert_alike(train(3, range(4), empty=2), alone)
+    assert_close(train(3, range(4), empty=2), alone)
 
 
-def test_what_is_no_number_on_one_rank_is_left_out_on_all(train):
-    with_accident, without = train(3, range(4), bad=2), train(3, range(2))
-    assert with_accident["applied"] == [True, True, False, True]
-    assert all(tensor.isfinite().all() for tensor in with_accident["rows"].values())
-    # What came before the accident is there: the third step alone is missing.
-    assert with_accident["values"][:2] == without["values"]
+def test_a_non_finite_step_of_one_rank_is_skipped_on_all(train):
+    with_skipped, without = train(3, range(4), bad=2), train(3, range(2))
+    assert with_skipped["applied"] == [True, True, False, True]
+    assert all(tensor.isfinite().all() for tensor in with_skipped["rows"].values())
+    # The steps before the skipped one are unaffected.
+    assert with_skipped["values"][:2] == without["values"]

@@ -10,9 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from zoo_core.api import RunError
-from zoo_margin import SGD, Adagrad, AdamW, CosFace, SparseMarginSoftmaxLoss, pieces
-from zoo_margin.sampling import initial_rows
-from zoo_margin.table import DEVIATION
+from zoo_margin import SGD, Adagrad, AdamW, CosFace, SparseMarginSoftmaxLoss, checkpoint
+from zoo_margin.sampling import INITIAL_STD, initial_rows
 
 CPU = torch.device("cpu")
 
@@ -45,7 +44,7 @@ def rows_of(loss):
 
 @contextmanager
 def unchanged(loss):
-    """Nothing of the table is another at the end."""
+    """Check that the table is the same at the end."""
     before = {name: tensor.clone() for name, tensor in rows_of(loss).items()}
     step = loss.table.step
     yield
@@ -63,16 +62,16 @@ def saved(tmp_path):
     return loss, tmp_path / "rows"
 
 
-@pytest.fixture(params=[1, 300, 10**6], ids=["one row a piece", "some", "one piece"])
-def piece_bytes(request, monkeypatch):
-    monkeypatch.setattr(pieces, "PIECE_BYTES", request.param)
+@pytest.fixture(params=[1, 300, 10**6], ids=["one row a shard", "some", "one shard"])
+def shard_bytes(request, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHARD_BYTES", request.param)
 
 
-@pytest.mark.usefixtures("piece_bytes")
+@pytest.mark.usefixtures("shard_bytes")
 @pytest.mark.parametrize(
     "optimizer", [SGD(), AdamW(), Adagrad(), SGD(momentum=0)], ids=["sgd", "adamw", "adagrad", "plain"]
 )
-def test_what_is_saved_is_loaded_to_the_byte(tmp_path, optimizer):
+def test_a_saved_table_is_loaded_to_the_byte(tmp_path, optimizer):
     loss = trained(NAMES, optimizer=optimizer)
     loss.save_class_table(tmp_path / "rows")
     other = made(NAMES, optimizer=optimizer, seed=7)
@@ -81,21 +80,21 @@ def test_what_is_saved_is_loaded_to_the_byte(tmp_path, optimizer):
     assert all(torch.equal(rows_of(other)[name], tensor) for name, tensor in rows_of(loss).items())
 
 
-@pytest.mark.usefixtures("piece_bytes")
+@pytest.mark.usefixtures("shard_bytes")
 def test_classes_find_their_rows_by_name(tmp_path):
     loss = trained(NAMES)
     loss.save_class_table(tmp_path / "rows")
     names = ["new one", *reversed(NAMES[10:]), "new two"]
-    # What was there before is no part of it.
+    # Its values from before are overwritten.
     other = trained(names, seed=7)
     assert other.load_class_table(tmp_path / "rows") == "20 classes as they were, 2 new, 10 gone"
     for name, tensor in rows_of(other).items():
         assert torch.equal(tensor[1:21], rows_of(loss)[name][10:].flip(0))
-        new = initial_rows(30, 32, 4, seed=7, std=DEVIATION) if name == "weight" else torch.zeros_like(tensor[:2])
+        new = initial_rows(30, 32, 4, seed=7, std=INITIAL_STD) if name == "weight" else torch.zeros_like(tensor[:2])
         assert torch.equal(tensor[[0, 21]], new)
 
 
-def test_a_new_class_is_never_like_another_one(tmp_path):
+def test_a_new_class_has_initial_values_that_no_other_class_had(tmp_path):
     first = made(NAMES)
     first.save_class_table(tmp_path / "1")
     second = made([*"abc", *NAMES[5:]])
@@ -125,13 +124,13 @@ def test_names_of_any_kind_survive(tmp_path):
     ],
     ids=["width", "centers", "optimizer", "no class in common", "two of one name"],
 )
-def test_another_table_is_refused_and_nothing_is_made_anew(saved, other, words):
+def test_a_different_table_is_refused_and_nothing_changes(saved, other, words):
     table = other()
     with unchanged(table), pytest.raises(RunError, match=words):
         table.load_class_table(saved[1])
 
 
-def test_another_state_is_refused(tmp_path):
+def test_a_different_optimizer_state_is_refused(tmp_path):
     trained(NAMES, optimizer=SGD()).save_class_table(tmp_path / "rows")
     with pytest.raises(RunError, match="state is momentum_buffer, but nothing"):
         made(NAMES, optimizer=SGD(momentum=0)).load_class_table(tmp_path / "rows")
@@ -153,13 +152,13 @@ def damage_other_json(folder):
     (folder / "table.json").write_text("[]", encoding="utf-8")
 
 
-def damage_a_piece_is_missing(folder):
+def damage_a_shard_is_missing(folder):
     next(folder.glob("rows-*")).unlink()
 
 
-def damage_half_a_piece(folder):
-    piece = next(folder.glob("rows-*"))
-    piece.write_bytes(piece.read_bytes()[:-10])
+def damage_half_a_shard(folder):
+    shard = next(folder.glob("rows-*"))
+    shard.write_bytes(shard.read_bytes()[:-10])
 
 
 def edit_manifest(folder, edit):
@@ -168,7 +167,7 @@ def edit_manifest(folder, edit):
     (folder / "table.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def damage_the_last_piece_is_unnamed(folder):
+def damage_the_last_shard_is_not_listed(folder):
     edit_manifest(folder, lambda manifest: manifest.update(classes=manifest["classes"] + 1))
 
 
@@ -180,7 +179,7 @@ def damage_no_names(folder):
     edit_manifest(folder, lambda manifest: manifest.pop("names"))
 
 
-def damage_two_pieces_in_each_others_place(folder):
+def damage_two_shards_are_swapped(folder):
     one, two, *_ = sorted(folder.glob("rows-*"))
     content = one.read_bytes()
     one.write_bytes(two.read_bytes())
@@ -188,36 +187,36 @@ def damage_two_pieces_in_each_others_place(folder):
 
 
 def damage_a_bit(folder):
-    piece = max(folder.glob("rows-*"))
-    content = bytearray(piece.read_bytes())
+    shard = max(folder.glob("rows-*"))
+    content = bytearray(shard.read_bytes())
     content[-3] ^= 4
-    piece.write_bytes(content)
+    shard.write_bytes(content)
 
 
-def edit_piece(folder, edit):
-    piece = max(folder.glob("rows-*"))
-    with safe_open(piece, framework="pt") as file:
-        facts = file.metadata()
-    save_file({name: edit(tensor) for name, tensor in load_file(piece).items()}, piece, facts)
+def edit_shard(folder, edit):
+    shard = max(folder.glob("rows-*"))
+    with safe_open(shard, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({name: edit(tensor) for name, tensor in load_file(shard).items()}, shard, metadata)
 
 
-def damage_a_row_too_few(folder):
-    edit_piece(folder, lambda tensor: tensor[1:].clone())
+def damage_one_row_too_few(folder):
+    edit_shard(folder, lambda tensor: tensor[1:].clone())
 
 
 def damage_one_number_for_a_row(folder):
-    edit_piece(folder, lambda tensor: tensor[..., :1].clone())
+    edit_shard(folder, lambda tensor: tensor[..., :1].clone())
 
 
 def damage_another_precision(folder):
-    edit_piece(folder, lambda tensor: tensor.half())
+    edit_shard(folder, lambda tensor: tensor.half())
 
 
 @pytest.mark.parametrize(
     "damage", [value for name, value in list(globals().items()) if name.startswith("damage_")], ids=lambda f: f.__name__
 )
-def test_a_damaged_folder_is_an_error_that_names_it_and_changes_nothing(tmp_path, monkeypatch, damage):
-    monkeypatch.setattr(pieces, "PIECE_BYTES", 600)
+def test_a_damaged_folder_is_refused_by_name_and_nothing_changes(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(checkpoint, "SHARD_BYTES", 600)
     trained(NAMES).save_class_table(tmp_path / "rows")
     damage(tmp_path / "rows")
     other = trained(NAMES, seed=3)
@@ -232,7 +231,7 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_saving_again_is_refused_and_leaves_what_was_there(saved):
+def test_saving_to_the_same_folder_is_refused_and_keeps_its_content(saved):
     loss, folder = saved
     loss.drop_gradients()
     with pytest.raises(RunError, match="it is there already"):
@@ -243,7 +242,7 @@ def test_saving_again_is_refused_and_leaves_what_was_there(saved):
     assert [path.name for path in folder.parent.iterdir()] == ["rows"]
 
 
-def test_as_many_names_as_classes():
+def test_names_have_to_match_the_number_of_classes():
     with pytest.raises(ValueError, match="30 names of 31 classes"):
         SparseMarginSoftmaxLoss(
             CosFace(0.4), embedding_dim=4, num_classes=31, classes=NAMES, optimizer=SGD(), negatives=5
