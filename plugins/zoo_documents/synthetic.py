@@ -8,8 +8,8 @@ from typing import Annotated, overload
 from pydantic import Field
 
 from zoo_core.api import Sample
-from zoo_documents.pages import Stock
-from zoo_documents.templates import Split, Template, compose, key, original_of
+from zoo_documents.drawing.pages import Stock
+from zoo_documents.templates.composing import Split, Template, compose, key, original_of
 
 # What a printed template takes, on average.
 TEMPLATE_BYTES = 53_000

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.api import Dataset
-from zoo_documents.lettering import write
-from zoo_documents.pages import LONG_SIDE, Stock
+from zoo_documents.drawing.fonts import write
+from zoo_documents.drawing.pages import LONG_SIDE, Stock
+from zoo_documents.drawing.words import Pattern
 from zoo_documents.synthetic import SyntheticDocuments
-from zoo_documents.templates import FAMILY, KINDS, compose, key
-from zoo_documents.words import Pattern
+from zoo_documents.templates.composing import FAMILY, KINDS, compose, key
 
 
 def small(image):

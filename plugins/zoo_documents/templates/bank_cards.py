@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_documents import artwork
-from zoo_documents.fields import Signature
-from zoo_documents.lettering import MONO, SANS, SERIF
-from zoo_documents.marks import scheme
-from zoo_documents.palettes import any_colour, luminance, mixed
-from zoo_documents.words import TITLES
+from zoo_documents.drawing import artwork
+from zoo_documents.drawing.fields import Signature
+from zoo_documents.drawing.fonts import MONO, SANS, SERIF
+from zoo_documents.drawing.palettes import any_colour, luminance, mixed
+from zoo_documents.drawing.scheme_marks import scheme
+from zoo_documents.drawing.words import TITLES
 
 if TYPE_CHECKING:
-    from zoo_documents.pages import Page
-    from zoo_documents.palettes import Colour
+    from zoo_documents.drawing.pages import Page
+    from zoo_documents.drawing.palettes import Colour
 
 _WHITE: Colour = (255, 255, 255)
 _METALS: tuple[Colour, ...] = ((206, 209, 214), (214, 190, 130), (236, 238, 240), (150, 152, 156))

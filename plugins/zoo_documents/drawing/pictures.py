@@ -9,35 +9,35 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from zoo_documents import tones, views
-from zoo_documents.palettes import any_colour, luminance, mixed
-from zoo_documents.tones import Floats, Frame
+from zoo_documents.drawing import subjects, textures
+from zoo_documents.drawing.palettes import any_colour, luminance, mixed
+from zoo_documents.drawing.textures import Floats, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cv2.typing import MatLike
 
-    from zoo_documents.palettes import Colour, Palette
+    from zoo_documents.drawing.palettes import Colour, Palette
 
 _KINDS: tuple[tuple[Callable[[np.random.Generator, Frame], tuple[Floats, Floats | None]], float], ...] = (
-    (views.hills, 0.08),
-    (views.town, 0.08),
-    (views.balls, 0.08),
-    (views.flowers, 0.08),
-    (tones.silk, 0.09),
-    (tones.relief, 0.06),
-    (tones.trails, 0.08),
-    (tones.lights, 0.06),
-    (tones.rays, 0.05),
-    (tones.metal, 0.04),
-    (tones.weave, 0.06),
-    (tones.chart, 0.05),
-    (views.leaves, 0.04),
-    (views.thing, 0.06),
-    (tones.swirls, 0.04),
-    (views.person, 0.03),
-    (views.crowd, 0.02),
+    (subjects.hills, 0.08),
+    (subjects.town, 0.08),
+    (subjects.balls, 0.08),
+    (subjects.flowers, 0.08),
+    (textures.silk, 0.09),
+    (textures.relief, 0.06),
+    (textures.trails, 0.08),
+    (textures.lights, 0.06),
+    (textures.rays, 0.05),
+    (textures.metal, 0.04),
+    (textures.weave, 0.06),
+    (textures.chart, 0.05),
+    (subjects.leaves, 0.04),
+    (subjects.thing, 0.06),
+    (textures.swirls, 0.04),
+    (subjects.person, 0.03),
+    (subjects.crowd, 0.02),
 )
 _GOLD: tuple[Colour, ...] = ((38, 24, 8), (140, 100, 40), (222, 184, 96), (252, 240, 200))
 _SILVER: tuple[Colour, ...] = ((30, 32, 36), (120, 124, 130), (196, 200, 206), (246, 247, 250))
@@ -63,7 +63,7 @@ def scene(generator: np.random.Generator, palette: Palette, height: int, width: 
     grey = _printed(generator, tone, manner)
     picture = cv2.applyColorMap(grey, ramp(generator, palette))
     if part is None and second < 0.4:
-        part = tones.noise(generator, frame, 1, 2)
+        part = textures.noise(generator, frame, 1, 2)
     if part is not None and second < 0.75:
         picture = _blended(picture, cv2.applyColorMap(grey, ramp(generator, palette)), part)
     return picture
@@ -88,7 +88,7 @@ def _printed(generator: np.random.Generator, tone: Floats, manner: float) -> Mat
         edges = _bytes((np.asarray(slope, np.float32) - 7) * np.float32(0.07))
         return cv2.bitwise_not(edges) if manner < 0.47 else edges
     if manner < 0.54:
-        return _bytes(tones.lit(np.asarray(tone, np.float32), manner * 25, 6))
+        return _bytes(textures.lit(np.asarray(tone, np.float32), manner * 25, 6))
     return _bytes(tone)
 
 

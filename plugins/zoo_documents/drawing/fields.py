@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from zoo_documents.faces import COUNT, HEIGHT, WIDTH, Faces
-from zoo_documents.lettering import Face, clipped, write
-from zoo_documents.palettes import Colour  # noqa: TC001 - fields' types
-from zoo_documents.words import Pattern  # noqa: TC001 - a field's type
+from zoo_documents.drawing.faces import COUNT, HEIGHT, WIDTH, Faces
+from zoo_documents.drawing.fonts import Face, clipped, write
+from zoo_documents.drawing.palettes import Colour  # noqa: TC001 - fields' types
+from zoo_documents.drawing.words import Pattern  # noqa: TC001 - a field's type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from zoo_documents import artwork
-from zoo_documents.fields import Code, Portrait, Signature
-from zoo_documents.lettering import MONO
-from zoo_documents.palettes import luminance, mixed
-from zoo_documents.words import LABELS, TITLES
+from zoo_documents.drawing import artwork
+from zoo_documents.drawing.fields import Code, Portrait, Signature
+from zoo_documents.drawing.fonts import MONO
+from zoo_documents.drawing.palettes import luminance, mixed
+from zoo_documents.drawing.words import LABELS, TITLES
 
 if TYPE_CHECKING:
-    from zoo_documents.pages import Page
+    from zoo_documents.drawing.pages import Page
 
 _DATES = ("{d}.{m}.{y}", "{y}-{m}-{d}", "{d}/{m}/{y}", "{d} {m} {y}")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_documents import artwork
-from zoo_documents.fields import Code, Lines, Signature
-from zoo_documents.palettes import any_colour, luminance, mixed
-from zoo_documents.words import LABELS, TITLES, Pattern
+from zoo_documents.drawing import artwork
+from zoo_documents.drawing.fields import Code, Lines, Signature
+from zoo_documents.drawing.palettes import any_colour, luminance, mixed
+from zoo_documents.drawing.words import LABELS, TITLES, Pattern
 
 if TYPE_CHECKING:
-    from zoo_documents.pages import Page
+    from zoo_documents.drawing.pages import Page
 
 _WHITE = (255, 255, 255)
 

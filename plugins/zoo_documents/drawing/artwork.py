@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_documents.palettes import any_colour, mixed
+from zoo_documents.drawing.palettes import any_colour, mixed
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
-    from zoo_documents.palettes import Colour, Palette
+    from zoo_documents.drawing.palettes import Colour, Palette
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (15, 15, 15)

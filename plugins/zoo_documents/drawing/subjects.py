@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_documents.faces import HEIGHT, WIDTH, draw
-from zoo_documents.tones import lit, noise, ridge, soft
+from zoo_documents.drawing.faces import HEIGHT, WIDTH, draw
+from zoo_documents.drawing.textures import lit, noise, ridge, soft
 
 if TYPE_CHECKING:
-    from zoo_documents.tones import Floats, Frame
+    from zoo_documents.drawing.textures import Floats, Frame
 
 
 def hills(generator: np.random.Generator, frame: Frame) -> tuple[Floats, Floats]:

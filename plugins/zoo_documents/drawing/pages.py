@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_documents import lettering as fonts
-from zoo_documents import scenes
-from zoo_documents.backgrounds import SUPER, paint
-from zoo_documents.faces import Faces
-from zoo_documents.fields import Field, Text
-from zoo_documents.lettering import Lettering, write
-from zoo_documents.palettes import Colour, draw_palette, mixed
-from zoo_documents.words import CASED, Pattern, Script, word
+from zoo_documents.drawing import fonts, pictures
+from zoo_documents.drawing.backgrounds import SUPER, paint
+from zoo_documents.drawing.faces import Faces
+from zoo_documents.drawing.fields import Field, Text
+from zoo_documents.drawing.fonts import Lettering, write
+from zoo_documents.drawing.palettes import Colour, draw_palette, mixed
+from zoo_documents.drawing.words import CASED, Pattern, Script, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +95,7 @@ class Page:
 
     def picture(self, part: str = "art", *, calm: bool = False) -> None:
         """Print a picture."""
-        scenes.lay(self.canvas, self.part(part), self.palette, calm=calm)
+        pictures.lay(self.canvas, self.part(part), self.palette, calm=calm)
 
     def pixels(self, x: float, y: float) -> tuple[int, int]:
         """Pixel of the canvas at parts of width and height."""

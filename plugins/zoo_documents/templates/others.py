@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_documents import artwork
-from zoo_documents.fields import Code, Portrait
-from zoo_documents.palettes import luminance, mixed
+from zoo_documents.drawing import artwork
+from zoo_documents.drawing.fields import Code, Portrait
+from zoo_documents.drawing.palettes import luminance, mixed
 
 if TYPE_CHECKING:
-    from zoo_documents.pages import Page
-    from zoo_documents.palettes import Colour
+    from zoo_documents.drawing.pages import Page
+    from zoo_documents.drawing.palettes import Colour
 
 _WHITE: Colour = (255, 255, 255)
 _BLACK: Colour = (20, 20, 22)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_documents import artwork
-from zoo_documents.palettes import Colour, any_colour
+from zoo_documents.drawing import artwork
+from zoo_documents.drawing.palettes import Colour, any_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo_documents.pages import Page
+    from zoo_documents.drawing.pages import Page
 
 _WHITE: Colour = (255, 255, 255)
 _FONT = "DejaVuSans-BoldOblique"

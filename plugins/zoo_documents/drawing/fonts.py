@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
-    from zoo_documents.palettes import Colour
+    from zoo_documents.drawing.palettes import Colour
 
 # matplotlib ships these; all of DejaVu also have Greek, Cyrillic, Armenian and Georgian or parts of them.
 SANS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")

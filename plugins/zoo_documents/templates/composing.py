@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from zoo_core.api import seeded_generator
-from zoo_documents import bank_cards, cards, others, sheets
-from zoo_documents.fields import Field, gathered, wear
-from zoo_documents.pages import Page
+from zoo_documents.drawing.fields import Field, gathered, wear
+from zoo_documents.drawing.pages import Page
+from zoo_documents.templates import bank_cards, identity_cards, others, sheets
 
 if TYPE_CHECKING:
     from zoo_core.api import UInt8Image
-    from zoo_documents.pages import Stock
+    from zoo_documents.drawing.pages import Stock
 
 Split = Literal["train", "unseen"]
 
@@ -44,9 +44,9 @@ KINDS = (
     Kind("bank_card_upright", bank_cards.bank_card, 0.06, 0.63, 0.63, calm=False, changes=(*_CARD, "mark")),
     Kind("card_back", bank_cards.card_back, 0.02, 1.585, 1.585, calm=False, changes=_CARD),
     Kind("member_card", others.member_card, 0.05, 1.4, 1.7, calm=False, changes=_CARD),
-    Kind("identity_card", cards.identity_card, 0.11, 1.42, 1.65, calm=True, changes=_CARD),
-    Kind("driving_licence", cards.driving_licence, 0.05, 1.5, 1.6, calm=True, changes=_CARD),
-    Kind("passport", cards.passport, 0.06, 1.3, 1.46, calm=True, changes=("colour", "title")),
+    Kind("identity_card", identity_cards.identity_card, 0.11, 1.42, 1.65, calm=True, changes=_CARD),
+    Kind("driving_licence", identity_cards.driving_licence, 0.05, 1.5, 1.6, calm=True, changes=_CARD),
+    Kind("passport", identity_cards.passport, 0.06, 1.3, 1.46, calm=True, changes=("colour", "title")),
     Kind("banknote", others.banknote, 0.02, 1.7, 2.4, calm=True, changes=("colour", "emblem")),
     Kind("business_card", others.business_card, 0.03, 1.5, 1.8, calm=False, changes=_CARD),
     Kind("letter", sheets.letter, 0.02, 0.707, 0.773, calm=True, changes=_CARD),
@@ -132,7 +132,7 @@ def _composed(seed: int, split: Split, number: int, stock: Stock, change: _Chang
     page = Page(aspect, part, stock, calm=sort.calm, hue_turn=change.hue_turn if change else 0.0)
     sort.compose(page)
     if (
-        sort.compose in {bank_cards.bank_card, bank_cards.card_back, others.member_card, cards.identity_card}
+        sort.compose in {bank_cards.bank_card, bank_cards.card_back, others.member_card, identity_cards.identity_card}
         and part("corners").random() < 0.5
     ):
         _round_corners(page)

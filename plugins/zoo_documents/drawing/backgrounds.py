@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from zoo_documents.palettes import any_colour, mixed
+from zoo_documents.drawing.palettes import any_colour, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cv2.typing import MatLike
 
-    from zoo_documents.palettes import Colour, Palette
+    from zoo_documents.drawing.palettes import Colour, Palette
 
 Floats = npt.NDArray[np.float32]
 
