@@ -8,7 +8,7 @@ from typing import Annotated, overload
 from pydantic import Field
 
 from zoo_core.api import Sample
-from zoo_documents.drawing.pages import Stock
+from zoo_documents.drawing.pages import Assets
 from zoo_documents.templates.composing import Split, Template, compose, key, original_of
 
 # What a printed template takes, on average.
@@ -46,7 +46,7 @@ class SyntheticDocuments:
         self._samples = samples_per_template
         self._split = split
         self._seed = seed
-        self._stock = Stock()
+        self._assets = Assets()
         self._kept: dict[int, Template] = {}
         self._limit = self._room = cache_mb * 2**20
         kept = max(1, self._limit // TEMPLATE_BYTES)
@@ -63,14 +63,14 @@ class SyntheticDocuments:
 
     def __getstate__(self) -> dict[str, object]:
         # Another process draws its own: templates are many, and know functions that cannot be sent.
-        return {**self.__dict__, "_stock": Stock(), "_kept": {}, "_room": self._limit}
+        return {**self.__dict__, "_assets": Assets(), "_kept": {}, "_room": self._limit}
 
     def _template(self, number: int) -> Template:
         template = self._kept.get(number)
         if template is None:
             base = original_of(number)
             original = None if base is None else self._template(base)
-            template = compose(self._seed, self._split, number, self._stock, original)
+            template = compose(self._seed, self._split, number, self._assets, original)
             self._room -= template.nbytes
             while self._room < 0 and self._kept:
                 # The oldest: samples come in random order, so any would do.

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from zoo_core.api import seeded_generator
-from zoo_documents.drawing.fields import Field, gathered, wear
+from zoo_documents.drawing.fields import Field, group_by_ink
 from zoo_documents.drawing.pages import Page
+from zoo_documents.drawing.wear import add_wear
 from zoo_documents.templates import bank_cards, identity_cards, others, sheets
 
 if TYPE_CHECKING:
     from zoo_core.api import UInt8Image
-    from zoo_documents.drawing.pages import Stock
+    from zoo_documents.drawing.pages import Assets
 
 Split = Literal["train", "unseen"]
 
@@ -80,7 +81,7 @@ class Template:
         image = self.layer.copy()
         for field in self.fields:
             field.fill(image, generator)
-        wear(image, generator)
+        add_wear(image, generator)
         return image
 
 
@@ -94,19 +95,19 @@ def original_of(number: int) -> int | None:
     return number - FAMILY + 1 if number % FAMILY == FAMILY - 1 else None
 
 
-def compose(seed: int, split: Split, number: int, stock: Stock, original: Template | None = None) -> Template:
+def compose(seed: int, split: Split, number: int, assets: Assets, original: Template | None = None) -> Template:
     """Compose template ``number`` of a split; its ``original`` is composed too if it is not at hand."""
     base = original_of(number)
     if base is None:
-        return _composed(seed, split, number, stock)
-    original = original or _composed(seed, split, base, stock)
+        return _composed(seed, split, number, assets)
+    original = original or _composed(seed, split, base, assets)
     draws = key(seed, split, number, 0)
     changes = _kind(key(seed, split, base, 0).random()).changes
     first = int(draws.integers(len(changes)))
     # Far enough round the circle to be another colour.
     turn = 0.25 + 0.5 * float(draws.random())
     for change in changes[first:] + changes[:first]:
-        variant = _composed(seed, split, base, stock, _Change(change, number, turn if change == "colour" else 0.0))
+        variant = _composed(seed, split, base, assets, _Change(change, number, turn if change == "colour" else 0.0))
         if _difference(*(each.sample(key(seed, split, base, 3)) for each in (original, variant))) >= _SHOWS:
             break
     return variant
@@ -121,7 +122,7 @@ class _Change:
     hue_turn: float
 
 
-def _composed(seed: int, split: Split, number: int, stock: Stock, change: _Change | None = None) -> Template:
+def _composed(seed: int, split: Split, number: int, assets: Assets, change: _Change | None = None) -> Template:
     sort = _kind(key(seed, split, number, 0).random())
 
     def part(name: str) -> np.random.Generator:
@@ -129,14 +130,14 @@ def _composed(seed: int, split: Split, number: int, stock: Stock, change: _Chang
         return key(seed, split, drawn_after, 1, name)
 
     aspect = sort.narrowest + (sort.widest - sort.narrowest) * float(part("aspect").random())
-    page = Page(aspect, part, stock, calm=sort.calm, hue_turn=change.hue_turn if change else 0.0)
+    page = Page(aspect, part, assets, calm=sort.calm, hue_turn=change.hue_turn if change else 0.0)
     sort.compose(page)
     if (
         sort.compose in {bank_cards.bank_card, bank_cards.card_back, others.member_card, identity_cards.identity_card}
         and part("corners").random() < 0.5
     ):
         _round_corners(page)
-    return Template(sort.name, page.finished(), gathered(page.fields, page.height))
+    return Template(sort.name, page.finished(), group_by_ink(page.fields, page.height))
 
 
 def _difference(first: UInt8Image, second: UInt8Image) -> int:
@@ -156,7 +157,7 @@ def _kind(draw: float) -> Kind:
 def _round_corners(page: Page) -> None:
     """Cut the corners as a scan on white shows them."""
     height, width = page.canvas.shape[:2]
-    radius = page.length(0.07)
+    radius = page.canvas_length(0.07)
     mask = np.zeros((height, width), np.uint8)
     cv2.rectangle(mask, (radius, 0), (width - radius, height), 255, -1)
     cv2.rectangle(mask, (0, radius), (width, height - radius), 255, -1)
@@ -164,4 +165,4 @@ def _round_corners(page: Page) -> None:
         for y in (radius, height - 1 - radius):
             cv2.circle(mask, (x, y), radius, 255, -1, cv2.LINE_AA)
     # Most scans are shown on white, some on black or grey.
-    page.canvas[mask < 128] = (255, 255, 255, 255, 255, 255, 0, 0, 128, 220)[int(page.part("beyond").integers(10))]
+    page.canvas[mask < 128] = (255, 255, 255, 255, 255, 255, 0, 0, 128, 220)[int(page.generator("beyond").integers(10))]

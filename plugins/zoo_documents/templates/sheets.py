@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_documents.drawing import artwork
-from zoo_documents.drawing.fields import Code, Lines, Signature
-from zoo_documents.drawing.palettes import any_colour, luminance, mixed
+from zoo_documents.drawing import emblems, figures
+from zoo_documents.drawing.fields import Barcode, Paragraph, Signature
+from zoo_documents.drawing.palettes import luminance, mix, random_colour
 from zoo_documents.drawing.words import LABELS, TITLES, Pattern
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _WHITE = (255, 255, 255)
 
 def letter(page: Page) -> None:
     """Letterhead, address, date, paragraphs, signature, footer."""
-    u = page.part("layout").random(16).tolist()
+    u = page.generator("layout").random(16).tolist()
     _paper(page, plain=u[0] < 0.75)
     palette = page.palette
     colour = palette.accent if luminance(palette.accent) < 190 else palette.ink
@@ -30,17 +30,25 @@ def letter(page: Page) -> None:
         page.box(0.06, 0.13, 0.94, 0.135, colour)
     align = (0.0, 0.5, 1.0)[int(3 * u[3])]
     x = {0.0: 0.12, 0.5: 0.5, 1.0: 0.9}[align]
-    spot = page.pixels({0.0: 0.85, 0.5: 0.12, 1.0: 0.14}[align], 0.065 + 0.02 * u[4])
-    artwork.emblem(page.canvas, page.part("emblem"), palette, spot, page.length(0.05 + 0.05 * u[5]))
+    spot = page.canvas_pixel({0.0: 0.85, 0.5: 0.12, 1.0: 0.14}[align], 0.065 + 0.02 * u[4])
+    emblems.draw_emblem(page.canvas, page.generator("emblem"), palette, spot, page.canvas_length(0.05 + 0.05 * u[5]))
     ink = _WHITE if u[1] < 0.3 else colour
     page.text(page.words("title", 2), x, 0.05, 9 + 6 * u[6], ink, page.title_font, align)
     page.text(page.words("slogan", 3), x, 0.09, 5, ink, align=align)
     left = 0.2 if 0.3 <= u[1] < 0.45 else 0.1
     start = 0.18 + 0.04 * u[7]
-    x0, y0 = page.place(left, start)
+    x0, y0 = page.layer_pixel(left, start)
     page.fields.append(
-        Lines(
-            page.face(6), Pattern("{w} {w} ##", page.script), x0, y0, page.width // 2, page.pitch(7), 3, 3, palette.ink
+        Paragraph(
+            page.font(6),
+            Pattern("{w} {w} ##", page.script),
+            x0,
+            y0,
+            page.width // 2,
+            page.line_pitch(7),
+            3,
+            3,
+            palette.ink,
         )
     )
     page.field("{d}.{m}.{y}", 0.92, start + 0.1 * u[8], 6, right=True)
@@ -48,37 +56,41 @@ def letter(page: Page) -> None:
     pattern = " ".join(["{w}"] * 9)
     y = start + 0.21
     for _ in range(1 + int(3 * u[10])):
-        x0, y0 = page.place(left, y)
+        x0, y0 = page.layer_pixel(left, y)
         most = 3 + int(4 * u[11])
         page.fields.append(
-            Lines(
-                page.face(5),
+            Paragraph(
+                page.font(5),
                 Pattern(pattern, page.script),
                 x0,
                 y0,
                 round(page.width * (0.92 - left)),
-                page.pitch(6),
+                page.line_pitch(6),
                 2,
                 most,
-                page.faint(0.2),
+                page.faint_ink(0.2),
             )
         )
-        y += (most + 1.2) * page.pitch(6) / page.height
+        y += (most + 1.2) * page.line_pitch(6) / page.height
         if y > 0.75:
             break
-    spot = page.place(left if u[12] < 0.6 else 0.6, min(y + 0.02, 0.82))
+    spot = page.layer_pixel(left if u[12] < 0.6 else 0.6, min(y + 0.02, 0.82))
     page.fields.append(Signature(*spot, page.width // 4, 12, (30, 40, 120)))
     if u[13] < 0.7:
         for column in range(1 + int(3 * u[14])):
             for row in range(2):
                 page.text(
-                    page.words(f"footer {column} {row}", 2), left + 0.28 * column, 0.94 + 0.025 * row, 4, page.faint()
+                    page.words(f"footer {column} {row}", 2),
+                    left + 0.28 * column,
+                    0.94 + 0.025 * row,
+                    4,
+                    page.faint_ink(),
                 )
 
 
 def form(page: Page) -> None:
     """A title over a grid of labelled boxes, some of them ticked."""
-    generator = page.part("layout")
+    generator = page.generator("layout")
     u = generator.random(12).tolist()
     _paper(page, plain=u[0] < 0.55)
     palette = page.palette
@@ -91,12 +103,12 @@ def form(page: Page) -> None:
     title = titles[int(u[3] * len(titles))] if page.script == "latin" else page.words("heading", 2)
     align = (0.0, 0.5)[u[4] < 0.5]
     x = 0.5 if align else 0.06
-    page.text(page.words("title", 2), x, depth * 0.25, 6 + 2 * u[8], ink, align=align, room=0.7)
-    page.text(title, x, depth * 0.65, 8 + 5 * u[5], ink, page.title_font, align, room=0.7)
-    spot = page.pixels(0.9, depth * 0.5)
-    artwork.emblem(page.canvas, page.part("emblem"), palette, spot, page.length(0.06 + 0.03 * u[6]))
+    page.text(page.words("title", 2), x, depth * 0.25, 6 + 2 * u[8], ink, align=align, max_width=0.7)
+    page.text(title, x, depth * 0.65, 8 + 5 * u[5], ink, page.title_font, align, max_width=0.7)
+    spot = page.canvas_pixel(0.9, depth * 0.5)
+    emblems.draw_emblem(page.canvas, page.generator("emblem"), palette, spot, page.canvas_length(0.06 + 0.03 * u[6]))
     y = depth + 0.03
-    shaded = mixed(palette.paper, palette.tint, 0.7)
+    shaded = mix(palette.paper, palette.tint, 0.7)
     hand = (25, 40, 130) if u[7] < 0.6 else palette.ink
     while y < 0.88:
         height = 0.045 + 0.05 * float(generator.random())
@@ -110,30 +122,30 @@ def form(page: Page) -> None:
             x, right = 0.05 + 0.9 * column / columns, 0.05 + 0.9 * (column + 1) / columns
             if generator.random() < 0.3:
                 page.box(x, y, right, y + height, shaded)
-            page.box(x, y, right, y + height, page.faint(0.4), 1)
+            page.box(x, y, right, y + height, page.faint_ink(0.4), 1)
             label = (
                 LABELS[int(generator.integers(len(LABELS)))]
                 if page.script == "latin"
                 else page.words(f"{y:.3f} {column}", 1)
             )
-            page.text(label, x + 0.01, y + 0.013, 3.5, page.faint(0.3))
+            page.text(label, x + 0.01, y + 0.013, 3.5, page.faint_ink(0.3))
             value = ("{w}", "{d}.{m}.{y}", "#####", "{w}", "##")[int(generator.integers(5))]
             if generator.random() < 0.75:
                 page.field(value, x + 0.02, y + height * 0.62, 6, hand)
         y += height
-    spot = page.place(0.6, 0.91)
+    spot = page.layer_pixel(0.6, 0.91)
     page.fields.append(Signature(*spot, page.width // 3, max(8, page.height // 16), hand))
 
 
 def receipt(page: Page) -> None:
     """A shop's head, items and prices, a total, often a barcode."""
-    u = page.part("layout").random(14).tolist()
+    u = page.generator("layout").random(14).tolist()
     _paper(page, plain=u[0] < 0.85)
-    ink = (40, 40, 45) if u[1] < 0.8 else mixed(page.palette.ink, page.palette.accent, 0.5)
+    ink = (40, 40, 45) if u[1] < 0.8 else mix(page.palette.ink, page.palette.accent, 0.5)
     y = 0.07
     if u[2] < 0.7:
-        radius = page.length(0.1 + 0.1 * u[3])
-        artwork.emblem(page.canvas, page.part("emblem"), page.palette, page.pixels(0.5, 0.08), radius)
+        radius = page.canvas_length(0.1 + 0.1 * u[3])
+        emblems.draw_emblem(page.canvas, page.generator("emblem"), page.palette, page.canvas_pixel(0.5, 0.08), radius)
         y = 0.17
     if u[4] < 0.3:
         page.box(0.05, y - 0.03, 0.95, y + 0.03, ink)
@@ -151,11 +163,11 @@ def receipt(page: Page) -> None:
     y += 0.14
     page.text("-" * 40 if u[8] < 0.5 else "=" * 40, 0.5, y, 5, ink, align=0.5)
     most = 5 + int(6 * u[9])
-    left, top = page.place(0.06, y + 0.02)
-    face = page.face(6 + u[10], page.number_font if page.script == "latin" else None, 0.9)
+    left, top = page.layer_pixel(0.06, y + 0.02)
+    face = page.font(6 + u[10], page.number_font if page.script == "latin" else None, 0.9)
     pitch = face.height
     page.fields.append(
-        Lines(
+        Paragraph(
             face,
             Pattern("{w}   #,##", page.script),
             left,
@@ -172,47 +184,51 @@ def receipt(page: Page) -> None:
     page.field("##,##", 0.94, y + 0.03, 8, ink, page.number_font, right=True)
     page.field("{d}.{m}.{y}", 0.06, y + 0.08, 6, ink)
     if u[11] < 0.6:
-        left, top = page.place(0.12, 0.9)
-        page.fields.append(Code(left, top, round(0.76 * page.width), max(8, page.height // 15), square=False))
+        left, top = page.layer_pixel(0.12, 0.9)
+        page.fields.append(Barcode(left, top, round(0.76 * page.width), max(8, page.height // 15), square=False))
     else:
         page.text(page.words("thanks", 3), 0.5, 0.94, 6, ink, align=0.5)
 
 
 def ticket(page: Page) -> None:
     """A vivid main part with a title, a stub behind a perforation, seat and code."""
-    u = page.part("layout").random(14).tolist()
+    u = page.generator("layout").random(14).tolist()
     page.paint(calm=u[0] < 0.35)
     palette = page.palette
     edge = 0.7 + 0.1 * u[1]
     if u[2] < 0.6:
-        page.box(edge, 0, 1, 1, mixed(palette.paper, _WHITE, 0.7) if u[3] < 0.6 else any_colour(page.part("stub")))
+        page.box(
+            edge, 0, 1, 1, mix(palette.paper, _WHITE, 0.7) if u[3] < 0.6 else random_colour(page.generator("stub"))
+        )
     for dash in range(12):
         page.box(edge, dash / 12, edge + 0.004, (dash + 0.5) / 12, palette.ink)
     if u[4] < 0.4:
         page.box(0, 0, edge, 0.22, palette.accent)
     panel = u[5] < 0.5
     if panel:
-        page.box(0.04, 0.55, edge - 0.04, 0.94, mixed(palette.paper, _WHITE if not palette.dark else (0, 0, 0), 0.75))
+        page.box(0.04, 0.55, edge - 0.04, 0.94, mix(palette.paper, _WHITE if not palette.dark else (0, 0, 0), 0.75))
     titles = TITLES["ticket"]
     title = titles[int(u[6] * len(titles))] if page.script == "latin" else page.words("heading", 1)
     if u[10] < 0.6:
-        spot = page.pixels(edge - 0.12, 0.3)
-        artwork.figure(page.canvas, page.part("art"), palette, spot, page.length(0.28))
-    page.text(page.words("title", 2), 0.05, 0.12, 8 + 5 * u[7], font=page.title_font, room=edge - 0.1)
-    colour = palette.second if u[9] < 0.4 else None
-    page.text(title, 0.05, 0.36, 12 + 12 * u[8], colour, page.title_font, room=edge - 0.1)
-    spot = page.pixels(edge + 0.1, 0.17)
-    artwork.emblem(page.canvas, page.part("emblem"), palette, spot, page.length(0.13))
+        spot = page.canvas_pixel(edge - 0.12, 0.3)
+        figures.draw_figure(page.canvas, page.generator("art"), palette, spot, page.canvas_length(0.28))
+    page.text(page.words("title", 2), 0.05, 0.12, 8 + 5 * u[7], font=page.title_font, max_width=edge - 0.1)
+    colour = palette.second_accent if u[9] < 0.4 else None
+    page.text(title, 0.05, 0.36, 12 + 12 * u[8], colour, page.title_font, max_width=edge - 0.1)
+    spot = page.canvas_pixel(edge + 0.1, 0.17)
+    emblems.draw_emblem(page.canvas, page.generator("emblem"), palette, spot, page.canvas_length(0.13))
     cells = (("DATE", "{d}.{m}.{s}", 0), ("ROW", "##", 0.36), ("SEAT", "##@", 0.52), ("NAME", "{w}", 0.72))
     for label, value, offset in cells:
         x = 0.06 + offset * (edge - 0.08)
-        page.text(label if page.script == "latin" else page.words(label, 1), x, 0.64, 5, page.faint(0.2), room=0.1)
-        page.field(value, x, 0.8, 7, font=page.number_font, stretch=0.9, room=edge - x)
+        page.text(
+            label if page.script == "latin" else page.words(label, 1), x, 0.64, 5, page.faint_ink(0.2), max_width=0.1
+        )
+        page.field(value, x, 0.8, 7, font=page.number_font, stretch=0.9, max_width=edge - x)
     square = u[11] < 0.5
-    left, top = page.place(edge + 0.05, 0.35)
+    left, top = page.layer_pixel(edge + 0.05, 0.35)
     side = round((0.9 - edge) * page.width)
     page.fields.append(
-        Code(left, top, side, min(side, page.height // 2) if square else page.height // 3, square=square)
+        Barcode(left, top, side, min(side, page.height // 2) if square else page.height // 3, square=square)
     )
     page.field("@@-#####", edge + 0.04, 0.92, 6, font=page.number_font, script="latin")
 
@@ -220,6 +236,6 @@ def ticket(page: Page) -> None:
 def _paper(page: Page, *, plain: bool) -> None:
     """Bare paper, or lightly printed."""
     if plain:
-        page.canvas[:] = mixed(page.palette.paper, _WHITE, 0.6)
+        page.canvas[:] = mix(page.palette.paper, _WHITE, 0.6)
     else:
         page.paint(calm=True)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core.api import Dataset
-from zoo_documents.drawing.fonts import write
-from zoo_documents.drawing.pages import LONG_SIDE, Stock
+from zoo_documents.drawing.fonts import blend_mask
+from zoo_documents.drawing.pages import LONG_SIDE, Assets
 from zoo_documents.drawing.words import Pattern
 from zoo_documents.synthetic import SyntheticDocuments
 from zoo_documents.templates.composing import FAMILY, KINDS, compose, key
@@ -25,13 +25,13 @@ def small(image):
 
 
 @pytest.fixture(scope="module")
-def stock():
-    return Stock()
+def assets():
+    return Assets()
 
 
 @pytest.fixture(scope="module")
-def layers(stock):
-    return [compose(0, "train", number, stock) for number in range(120)]
+def layers(assets):
+    return [compose(0, "train", number, assets) for number in range(120)]
 
 
 def test_fits_the_protocol_and_labels_fit_the_classes():
@@ -148,21 +148,21 @@ def test_hard_negatives_are_near_but_not_the_same(layers):
         (7, "train", range(FAMILY - 1, 800, FAMILY)),
     ],
 )
-def test_the_one_thing_by_which_a_hard_negative_differs_shows(stock, seed, split, numbers):
+def test_the_one_thing_by_which_a_hard_negative_differs_shows(assets, seed, split, numbers):
     for number in numbers:
-        pair = [compose(seed, split, each, stock).sample(key(1, split, number)) for each in (number - 3, number)]
+        pair = [compose(seed, split, each, assets).sample(key(1, split, number)) for each in (number - 3, number)]
         assert np.abs(small(pair[0]) - small(pair[1])).max() >= 40, number
 
 
-def test_a_hard_negative_is_the_same_whether_its_original_is_at_hand_or_not(stock):
+def test_a_hard_negative_is_the_same_whether_its_original_is_at_hand_or_not(assets):
     dataset = SyntheticDocuments(templates=720, samples_per_template=1)
     for number in (3, 535, 719):
-        alone = compose(0, "train", number, stock).sample(key(0, "train", number, 2, 0))
+        alone = compose(0, "train", number, assets).sample(key(0, "train", number, 2, 0))
         np.testing.assert_array_equal(dataset[number].image, alone)
 
 
-def test_all_kinds_occur(stock):
-    kinds = {compose(0, "train", number, stock).kind for number in range(400)}
+def test_all_kinds_occur(assets):
+    kinds = {compose(0, "train", number, assets).kind for number in range(400)}
     assert kinds == {kind.name for kind in KINDS}
     assert sum(kind.share for kind in KINDS) == pytest.approx(1)
 
@@ -180,7 +180,7 @@ def test_a_million_templates_cost_nothing_until_asked_for():
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**63), st.sampled_from(["train", "unseen"]), st.integers(0, 10**9))
 def test_any_template_can_be_drawn(seed, split, number):
-    template = compose(seed, split, number, STOCK)
+    template = compose(seed, split, number, ASSETS)
     image = template.sample(key(seed, split, number, 2, 0))
     assert image.shape == template.layer.shape
     # No kind is narrower than 2.7 to 1.
@@ -188,15 +188,15 @@ def test_any_template_can_be_drawn(seed, split, number):
     assert min(image.shape[:2]) >= LONG_SIDE / 2.75
 
 
-STOCK = Stock()
-LETTERING = STOCK.lettering
+ASSETS = Assets()
+FONTS = ASSETS.fonts
 
 
 @given(st.integers(-300, 300), st.integers(-300, 300), st.text("Aß#é\ue000\ue0ff", max_size=9), st.integers(4, 30))
 @settings(max_examples=100, deadline=None)
 def test_text_is_cut_at_the_edges(x, y, text, size):
     canvas = np.full((50, 80, 3), 9, np.uint8)
-    write(canvas, LETTERING.face("DejaVuSans", size).line(text), x, y, (255, 0, 0))
+    blend_mask(canvas, FONTS.font("DejaVuSans", size).draw_line(text), x, y, (255, 0, 0))
     assert (canvas[..., 1:] <= 9).all()
 
 
@@ -204,7 +204,7 @@ def test_full_ink_is_the_colour_and_none_leaves_the_paper():
     canvas = np.full((20, 20, 3), (200, 150, 100), np.uint8)
     mask = np.zeros((10, 10), np.uint8)
     mask[:, 5:] = 255
-    write(canvas, mask, 5, 5, (10, 20, 30))
+    blend_mask(canvas, mask, 5, 5, (10, 20, 30))
     assert (canvas[5:15, 10:15] == (10, 20, 30)).all()
     assert (canvas[5:15, 5:10] == (200, 150, 100)).all()
 
@@ -212,9 +212,9 @@ def test_full_ink_is_the_colour_and_none_leaves_the_paper():
 @pytest.mark.parametrize("script", ["latin", "cyrillic", "greek", "armenian", "georgian", "ideographs"])
 def test_every_letter_has_a_glyph(script):
     text = "".join(Pattern("{w}{U}", script).fill(key(0, "train", number)) for number in range(300))
-    unknown = LETTERING.typeface("DejaVuSans").glyph("\U000fffff")
+    unknown = FONTS.typeface("DejaVuSans").glyph("\U000fffff")
     for character in set(text):
-        glyph = LETTERING.typeface("DejaVuSans").glyph(character)
+        glyph = FONTS.typeface("DejaVuSans").glyph(character)
         assert glyph.any()
         assert glyph.shape != unknown.shape or (glyph != unknown).any()
 
