@@ -1,9 +1,8 @@
-"""Templates: what all samples of one class share, decided by seed, split and number alone."""
+"""Compose a template, which all samples of a class share, from seed, split and number alone."""
 # ruff: noqa: PLR2004 - a drawing is made of numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - a field's type
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +13,7 @@ from zoo_core.api import seeded_generator
 from zoo_documents.drawing.fields import Field, group_by_ink
 from zoo_documents.drawing.pages import Page
 from zoo_documents.drawing.wear import add_wear
-from zoo_documents.templates import bank_cards, identity_cards, others, sheets
+from zoo_documents.templates.kinds import choose_kind
 
 if TYPE_CHECKING:
     from zoo_core.api import UInt8Image
@@ -22,50 +21,16 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "unseen"]
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of document: its share of all templates, and width / height from ``narrowest`` to ``widest``.
-
-    ``changes`` are the parts of the design by which alone a variant may differ.
-    """
-
-    name: str
-    compose: Callable[[Page], None]
-    share: float
-    narrowest: float
-    widest: float
-    calm: bool
-    changes: tuple[str, ...]
-
-
-_CARD = ("colour", "emblem", "title")
-KINDS = (
-    Kind("bank_card", bank_cards.bank_card, 0.52, 1.585, 1.585, calm=False, changes=(*_CARD, "mark")),
-    Kind("bank_card_upright", bank_cards.bank_card, 0.06, 0.63, 0.63, calm=False, changes=(*_CARD, "mark")),
-    Kind("card_back", bank_cards.card_back, 0.02, 1.585, 1.585, calm=False, changes=_CARD),
-    Kind("member_card", others.member_card, 0.05, 1.4, 1.7, calm=False, changes=_CARD),
-    Kind("identity_card", identity_cards.identity_card, 0.11, 1.42, 1.65, calm=True, changes=_CARD),
-    Kind("driving_licence", identity_cards.driving_licence, 0.05, 1.5, 1.6, calm=True, changes=_CARD),
-    Kind("passport", identity_cards.passport, 0.06, 1.3, 1.46, calm=True, changes=("colour", "title")),
-    Kind("banknote", others.banknote, 0.02, 1.7, 2.4, calm=True, changes=("colour", "emblem")),
-    Kind("business_card", others.business_card, 0.03, 1.5, 1.8, calm=False, changes=_CARD),
-    Kind("letter", sheets.letter, 0.02, 0.707, 0.773, calm=True, changes=_CARD),
-    Kind("form", sheets.form, 0.02, 0.707, 1.414, calm=True, changes=("colour", "emblem")),
-    Kind("receipt", sheets.receipt, 0.02, 0.4, 0.6, calm=True, changes=("title",)),
-    Kind("ticket", sheets.ticket, 0.02, 1.9, 2.7, calm=False, changes=("colour", "emblem")),
-)
-
-# Every fourth template is the one three before it with one thing changed: documents that are hard to tell apart.
+# Every fourth template is a hard negative: the template three before it with one element changed.
 FAMILY = 4
-# But not impossible: filled in alike and as small as a network sees them, they differ by this much of 255 somewhere.
-_SHOWS = 40
-_SEEN = (96, 96)
+# The change is visible: with the same content and at a network's resolution, the largest difference is this or more.
+_LEAST_DIFFERENCE = 40  # of 255
+_NETWORK_SIZE = (96, 96)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A printed layer ``uint8 [H, W, 3]`` with longest side 160, and the fields to fill."""
+    """A printed layer ``uint8 [H, W, 3]`` whose longest side is 160, and the fields that samples fill."""
 
     kind: str
     layer: UInt8Image
@@ -73,11 +38,11 @@ class Template:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes: the layer's pixels, and as measured about 6 kB of fields."""
+        """Memory in use: the pixels of the layer, and about 6 kB of fields (measured)."""
         return self.layer.nbytes + 6144
 
     def sample(self, generator: np.random.Generator) -> UInt8Image:
-        """Fill in names, numbers, portraits: ``uint8 [H, W, 3]`` RGB."""
+        """Return a sample, with random names, numbers, portraits and wear: ``uint8 [H, W, 3]`` RGB."""
         image = self.layer.copy()
         for field in self.fields:
             field.fill(image, generator)
@@ -85,77 +50,72 @@ class Template:
         return image
 
 
-def key(seed: int, split: Split, *numbers: int | str) -> np.random.Generator:
-    """Return the generator of one thing: the same in every process, another for another split."""
-    return seeded_generator(repr((seed, split, *numbers)).encode())
+def generator_for(seed: int, split: Split, *path: int | str) -> np.random.Generator:
+    """Return the generator for ``path`` in a split: the same in every process, an independent one for another path.
+
+    The paths in use: ``(template, 0)`` for its kind and change, ``(template, 1, stream)`` for an element of its design,
+    ``(template, 2, sample)`` for a sample, ``(template, 3)`` for the comparison of a hard negative with its original.
+    """
+    return seeded_generator(repr((seed, split, *path)).encode())
 
 
 def original_of(number: int) -> int | None:
-    """The number of the template from which this one differs by one thing, or ``None``."""
+    """Return the number of the template of which this one is a variant, or ``None``."""
     return number - FAMILY + 1 if number % FAMILY == FAMILY - 1 else None
 
 
 def compose(seed: int, split: Split, number: int, assets: Assets, original: Template | None = None) -> Template:
-    """Compose template ``number`` of a split; its ``original`` is composed too if it is not at hand."""
+    """Compose template ``number`` of a split; for a variant, ``original`` saves the time of composing it again."""
     base = original_of(number)
     if base is None:
-        return _composed(seed, split, number, assets)
-    original = original or _composed(seed, split, base, assets)
-    draws = key(seed, split, number, 0)
-    changes = _kind(key(seed, split, base, 0).random()).changes
-    first = int(draws.integers(len(changes)))
-    # Far enough round the circle to be another colour.
-    turn = 0.25 + 0.5 * float(draws.random())
-    for change in changes[first:] + changes[:first]:
-        variant = _composed(seed, split, base, assets, _Change(change, number, turn if change == "colour" else 0.0))
-        if _difference(*(each.sample(key(seed, split, base, 3)) for each in (original, variant))) >= _SHOWS:
+        return _compose_design(seed, split, number, assets)
+    original = original or _compose_design(seed, split, base, assets)
+    generator = generator_for(seed, split, number, 0)
+    changes = choose_kind(generator_for(seed, split, base, 0).random()).changes
+    first = int(generator.integers(len(changes)))
+    # At least a quarter of the colour circle, so that the colour is another one.
+    turn = 0.25 + 0.5 * float(generator.random())
+    for element in changes[first:] + changes[:first]:
+        change = _Change(element, number, turn if element == "colour" else 0.0)
+        variant = _compose_design(seed, split, base, assets, change)
+        samples = (template.sample(generator_for(seed, split, base, 3)) for template in (original, variant))
+        if _largest_difference(*samples) >= _LEAST_DIFFERENCE:
             break
     return variant
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The part of a design that is drawn after ``number``, and by how many turns the hues are turned."""
+    """The element of a design that is drawn for ``number`` instead, and by how much the hues turn."""
 
-    part: str
+    element: str
     number: int
     hue_turn: float
 
 
-def _composed(seed: int, split: Split, number: int, assets: Assets, change: _Change | None = None) -> Template:
-    sort = _kind(key(seed, split, number, 0).random())
+def _compose_design(seed: int, split: Split, number: int, assets: Assets, change: _Change | None = None) -> Template:
+    kind = choose_kind(generator_for(seed, split, number, 0).random())
 
-    def part(name: str) -> np.random.Generator:
-        drawn_after = change.number if change is not None and name == change.part else number
-        return key(seed, split, drawn_after, 1, name)
+    def generator(stream: str) -> np.random.Generator:
+        drawn_for = change.number if change is not None and stream == change.element else number
+        return generator_for(seed, split, drawn_for, 1, stream)
 
-    aspect = sort.narrowest + (sort.widest - sort.narrowest) * float(part("aspect").random())
-    page = Page(aspect, part, assets, calm=sort.calm, hue_turn=change.hue_turn if change else 0.0)
-    sort.compose(page)
-    if (
-        sort.compose in {bank_cards.bank_card, bank_cards.card_back, others.member_card, identity_cards.identity_card}
-        and part("corners").random() < 0.5
-    ):
+    aspect = kind.narrowest + (kind.widest - kind.narrowest) * float(generator("aspect").random())
+    page = Page(aspect, generator, assets, calm=kind.calm, hue_turn=change.hue_turn if change else 0.0)
+    kind.compose(page)
+    if kind.rounded and generator("corners").random() < 0.5:
         _round_corners(page)
-    return Template(sort.name, page.finished(), group_by_ink(page.fields, page.height))
+    return Template(kind.name, page.finished(), group_by_ink(page.fields, page.height))
 
 
-def _difference(first: UInt8Image, second: UInt8Image) -> int:
-    """The largest difference of two images of one size, as a network sees them, in 0..255."""
-    seen = (cv2.resize(image, _SEEN, interpolation=cv2.INTER_AREA) for image in (first, second))
-    return int(cv2.absdiff(*seen).max())
-
-
-def _kind(draw: float) -> Kind:
-    for kind in KINDS[:-1]:
-        draw -= kind.share
-        if draw < 0:
-            return kind
-    return KINDS[-1]
+def _largest_difference(first: UInt8Image, second: UInt8Image) -> int:
+    """Return the largest difference of two images at a network's resolution, in 0..255."""
+    reduced = (cv2.resize(image, _NETWORK_SIZE, interpolation=cv2.INTER_AREA) for image in (first, second))
+    return int(cv2.absdiff(*reduced).max())
 
 
 def _round_corners(page: Page) -> None:
-    """Cut the corners as a scan on white shows them."""
+    """Paint what is beyond round corners in the colour on which the document was scanned."""
     height, width = page.canvas.shape[:2]
     radius = page.canvas_length(0.07)
     mask = np.zeros((height, width), np.uint8)
@@ -164,5 +124,6 @@ def _round_corners(page: Page) -> None:
     for x in (radius, width - 1 - radius):
         for y in (radius, height - 1 - radius):
             cv2.circle(mask, (x, y), radius, 255, -1, cv2.LINE_AA)
-    # Most scans are shown on white, some on black or grey.
-    page.canvas[mask < 128] = (255, 255, 255, 255, 255, 255, 0, 0, 128, 220)[int(page.generator("beyond").integers(10))]
+    # Most scans are on white, some on black or grey.
+    grey = (255, 255, 255, 255, 255, 255, 0, 0, 128, 220)[int(page.generator("beyond").integers(10))]
+    page.canvas[mask < 128] = grey
