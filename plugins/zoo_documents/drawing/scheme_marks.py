@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from zoo_documents.drawing.choices import choose
 from zoo_documents.drawing.emblems import draw_shape
 from zoo_documents.drawing.palettes import WHITE, Colour, mix, random_colour
 
@@ -53,10 +54,11 @@ def draw_scheme_mark(page: Page) -> None:
     if custom_colours < 0.12:
         colours = (random_colour(generator), random_colour(generator), random_colour(generator))
     ink = page.readable_ink((left + right) / 2, (top + bottom) / 2)
-    mark = _Mark(_NAMES[int(4 * name)], colours, 60 * height, size < 0.5, ink)
     for draw, share in _COMMON_MARKS:
         kind -= share
         if kind < 0:
+            detailed = generator.random() < 0.5
+            mark = _Mark(choose(name, _NAMES), colours, 60 * height, detailed, ink)
             draw(page, (left, top, right, bottom), mark)
             return
     _draw_rare_mark(page.canvas, generator, page.canvas_pixel(right, bottom), page.canvas_length(height))

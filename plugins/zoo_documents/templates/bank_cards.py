@@ -60,6 +60,22 @@ class _Layout(Decisions):
     hotline: float
     hotline_x: float
     hotline_lines: float
+    emblem_size: float
+    notice_capitals: float
+    embossing: float
+    metal: float
+    number_script: float
+    number_x: float
+    number_y: float
+    number_size: float
+    number_pattern: float
+    short_number: float
+    dates_x: float
+    dates_y: float
+    dates_caption: float
+    dates_pattern: float
+    holder_size: float
+    holder_font: float
 
 
 def compose_bank_card(page: Page) -> None:
@@ -123,7 +139,7 @@ def _print_issuer(page: Page, layout: _Layout, *, upright: bool) -> None:
     ink = page.readable_ink(0.3 if left else 0.75, y)
     if layout.issuer_colour < 0.25 and page.palette.accent != ink:
         ink = mix(page.palette.accent, ink, 0.35)
-    radius = 0.055 + 0.045 * layout.issuer_colour
+    radius = 0.055 + 0.045 * layout.emblem_size
     emblem_x = (0.11 if upright else 0.09) if left else 0.91
     page.emblem(emblem_x, y, radius)
     name = page.words("title", 1 + int(2 * layout.issuer_words)) + ("" if layout.issuer_suffix < 0.7 else " Bank")
@@ -134,7 +150,7 @@ def _print_issuer(page: Page, layout: _Layout, *, upright: bool) -> None:
         slogan = (page.words("slogan", 2), 0.045, 5 + 2 * layout.issuer_size)
         lines = [(name, -0.035, 9 + 5 * layout.issuer_size), slogan]
     for text, offset, size in lines:
-        page.text(text, x, y + offset, size, ink, page.title_font, 0 if left else 1, 0.6)
+        page.text(text, x, y + offset, size, ink, page.title_font, 0 if left else 1, max_width=0.6)
     if layout.tier < 0.6:
         _print_tier(page, layout, upper_right_free=left)
     if layout.partner < 0.2:
@@ -149,8 +165,8 @@ def _print_tier(page: Page, layout: _Layout, *, upper_right_free: bool) -> None:
         y = 0.72
     font = choose(layout.tier_font, (*SERIF, *SANS, "cmti10", "STIXGeneralItalic", page.title_font))
     align = 1 if x > 0.9 else 0.5 if x == 0.5 else 0
-    ink = page.readable_ink(x, y)
-    page.text(choose(layout.tier_title, TITLES["bank"]), x, y, 7 + 7 * layout.tier_size, ink, font, align, 0.5)
+    title, size, ink = choose(layout.tier_title, TITLES["bank"]), 7 + 7 * layout.tier_size, page.readable_ink(x, y)
+    page.text(title, x, y, size, ink, font, align, max_width=0.5)
 
 
 def _print_chip(page: Page, layout: _Layout, *, upright: bool) -> None:
@@ -169,7 +185,7 @@ def _print_small_text(page: Page, layout: _Layout) -> None:
     """Print where the card is valid, what it is not, and whom to call."""
     if layout.notice < 0.35:
         x, y = 0.07 + 0.5 * layout.notice_x, choose(layout.notice_y, (0.95, 0.24, 0.49, 0.7))
-        notice = page.words("print", 2 + int(2 * layout.notice_words), capitals=layout.notice_words < 0.6)
+        notice = page.words("print", 2 + int(2 * layout.notice_words), capitals=layout.notice_capitals < 0.6)
         page.text(notice, x, y, 4, page.readable_ink(x, y), max_width=0.4)
     if layout.hotline < 0.2:
         x = 0.62 + 0.3 * layout.hotline_x
@@ -181,36 +197,36 @@ def _print_small_text(page: Page, layout: _Layout) -> None:
 def _add_fields(page: Page, layout: _Layout, *, upright: bool) -> None:
     light = page.readable_ink(0.5, 0.62)
     # The number is embossed in metal or in plain ink, or printed flat.
-    ink = choose(layout.slogan, _METALS) if layout.contactless_y < 0.55 else light
-    embossed = layout.contactless_y < 0.75
+    ink = choose(layout.metal, _METALS) if layout.embossing < 0.55 else light
+    embossed = layout.embossing < 0.75
     dark = luminance(ink) > 128
     relief = mix(ink, BLACK if dark else WHITE, 0.75) if embossed else None
-    script = page.script if page.script in {"cyrillic", "greek"} and layout.tier_font < 0.3 else "latin"
+    script = page.script if page.script in {"cyrillic", "greek"} and layout.number_script < 0.3 else "latin"
     field = partial(page.field, script=script, relief=relief)
     font = MONO[1] if embossed else page.number_font
     if layout.number_arrangement < 0.06:  # a minimal design: the holder's name only
         field("{U} {U}", 0.08, 0.9, 6.5, light, page.body_font, max_width=0.6)
         return
     _add_number(page, layout, partial(field, colour=ink, font=font), light, upright=upright)
-    x, y = (0.08 + 0.32 * layout.issuer_side, 0.745 + 0.03 * layout.issuer_y) if not upright else (0.1, 0.84)
-    caption = choose(layout.issuer_colour, ("VALID THRU", "GOOD THRU", "MONTH/YEAR", ""))
+    x, y = (0.08 + 0.32 * layout.dates_x, 0.745 + 0.03 * layout.dates_y) if not upright else (0.1, 0.84)
+    caption = choose(layout.dates_caption, ("VALID THRU", "GOOD THRU", "MONTH/YEAR", ""))
     page.text(caption or " ", x, y, 3.5, light, max_width=0.12)
-    pattern = choose(layout.issuer_words, ("{m}/{s}", "{m}/{s}", "{m}/{s}-{m}/{s}", "{m} / {s}"))
+    pattern = choose(layout.dates_pattern, ("{m}/{s}", "{m}/{s}", "{m}/{s}-{m}/{s}", "{m} / {s}"))
     field(pattern, x + (0.13 if not upright else 0.2), y, 8, ink, font)
     if layout.holder < 0.85:
-        y, size = (0.88, 6.5 + 2 * layout.issuer_suffix) if not upright else (0.93, 7)
-        field("{U} {U}", 0.08, y, size, ink, font if layout.issuer_size < 0.6 else page.body_font, max_width=0.6)
+        y, size = (0.88, 6.5 + 2 * layout.holder_size) if not upright else (0.93, 7)
+        field("{U} {U}", 0.08, y, size, ink, font if layout.holder_font < 0.6 else page.body_font, max_width=0.6)
 
 
 def _add_number(page: Page, layout: _Layout, field: Callable[..., None], light: Colour, *, upright: bool) -> None:
     """Add the card's number: in four lines, or in one line with or without a short number below it."""
     if upright or layout.number_arrangement < 0.12:
-        x, y = (0.1, 0.3 + 0.2 * layout.tier) if upright else (0.7, 0.15)
+        x, y = (0.1, 0.3 + 0.2 * layout.number_y) if upright else (0.7, 0.15)
         for line in range(4):
-            field("####", x, y + 0.075 * line, 8 + 2 * layout.tier_title)
+            field("####", x, y + 0.075 * line, 8 + 2 * layout.number_size)
         return
-    x, y = 0.07 + 0.03 * layout.tier_spot, 0.55 + 0.07 * layout.tier
-    pattern = choose(layout.tier_title, ("#### #### #### ####",) * 4 + ("#### ###### #####",))
+    x, y = 0.07 + 0.03 * layout.number_x, 0.55 + 0.07 * layout.number_y
+    pattern = choose(layout.number_pattern, ("#### #### #### ####",) * 4 + ("#### ###### #####",))
     field(pattern, x, y, 12, stretch=choose(layout.number_stretch, (0.95, 1.05, 1.12)))
-    if layout.number_stretch < 0.4:
+    if layout.short_number < 0.4:
         field("####", 0.08, y + 0.09, 4.5, colour=light, font=page.number_font)

@@ -26,6 +26,9 @@ class _Layout(Decisions):
     company_size: float
     holder_size: float
     address_lines: float
+    emblem_x: float
+    emblem_y: float
+    address_side: float
 
 
 def compose_business_card(page: Page) -> None:
@@ -46,7 +49,7 @@ def compose_business_card(page: Page) -> None:
             (0.0, 0.0, 1.0, width),
         )
         page.box(*choose(layout.band_side, bands), palette.accent)
-    page.emblem(0.15 + 0.7 * layout.band_width, 0.2 + 0.1 * layout.band_side, 0.08 + 0.1 * layout.emblem_size)
+    page.emblem(0.15 + 0.7 * layout.emblem_x, 0.2 + 0.1 * layout.emblem_y, 0.08 + 0.1 * layout.emblem_size)
     ink = (20, 20, 22) if luminance(palette.paper) > 120 or layout.white_paper < 0.6 else WHITE
     x, y, size = 0.08 + 0.2 * layout.company_x, 0.2 + 0.1 * layout.company_y, 8 + 6 * layout.company_size
     page.text(page.words("title", 2), x, y, size, ink, page.title_font, max_width=0.6)
@@ -54,4 +57,4 @@ def compose_business_card(page: Page) -> None:
     page.text(page.words("role", 2), 0.08, 0.6, 5.5, mix(ink, palette.accent, 0.5), max_width=0.5)
     address = ("{w} ##, {w}", "## ### ####", "{w}@{w}.##", "www.{w}.com")[: 2 + int(3 * layout.address_lines)]
     for line, pattern in enumerate(address):
-        page.field(pattern, 0.5 if layout.emblem_size < 0.4 else 0.08, 0.7 + 0.075 * line, 5.5, ink)
+        page.field(pattern, 0.5 if layout.address_side < 0.4 else 0.08, 0.7 + 0.075 * line, 5.5, ink)

@@ -50,4 +50,4 @@ def compose_card_back(page: Page) -> None:
     if layout.hologram < 0.5:
         draw_hologram(page, 0.74, panel + 0.02, 0.16, 0.14)
     page.emblem(0.88, 0.86, 0.09)
-    page.text(page.words("title", 1), 0.78, 0.88, 8, ink, page.title_font, 1, 0.4)
+    page.text(page.words("title", 1), 0.78, 0.88, 8, ink, page.title_font, 1, max_width=0.4)

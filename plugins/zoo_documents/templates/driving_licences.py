@@ -30,6 +30,9 @@ class _Layout(TitledLayout):
     rows: float
     value_size: float
     class_label: float
+    title_in_latin: float
+    emblem_size: float
+    classes: float
 
 
 def compose_driving_licence(page: Page) -> None:
@@ -38,7 +41,7 @@ def compose_driving_licence(page: Page) -> None:
     page.paint(calm=True)
     print_security_features(page)
     top = print_title_band(
-        page, "licence", layout, title_in_latin=layout.issuer_size < 0.3, emblem_size=layout.title_size
+        page, "licence", layout, title_in_latin=layout.title_in_latin < 0.3, emblem_size=layout.emblem_size
     )
     if layout.flag < 0.5:
         draw_flag(page.canvas, page.generator("flag"), page.canvas_pixel(0.8, 0.28), page.canvas_length(0.16))
@@ -51,7 +54,7 @@ def compose_driving_licence(page: Page) -> None:
         page.field(value, edge + 0.09, y, 6.5 + layout.value_size, max_width=0.89 - edge)
     page.text("9." if layout.class_label < 0.5 else "CLASS", 0.05, 0.92, 7, page.faint_ink())
     frame = mix(page.palette.tint, page.palette.accent, 0.3)
-    for column in range(3 + int(4 * layout.value_size)):
+    for column in range(3 + int(4 * layout.classes)):
         page.box(0.14 + 0.1 * column, 0.86, 0.23 + 0.1 * column, 0.97, frame, 1)
         page.text("ABCDEFM"[column], 0.185 + 0.1 * column, 0.92, 7, align=0.5)
     x, y = page.layer_pixel(0.74, 0.72)

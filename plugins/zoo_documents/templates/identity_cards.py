@@ -29,6 +29,8 @@ class _Layout(TitledLayout):
     columns: float
     ghost_portrait: float
     chip: float
+    title_in_latin: float
+    emblem_size: float
 
 
 def compose_identity_card(page: Page) -> None:
@@ -37,7 +39,7 @@ def compose_identity_card(page: Page) -> None:
     page.paint(calm=True)
     print_security_features(page)
     top = print_title_band(
-        page, "identity", layout, title_in_latin=layout.issuer_size < 0.3, emblem_size=layout.title_size
+        page, "identity", layout, title_in_latin=layout.title_in_latin < 0.3, emblem_size=layout.emblem_size
     )
     zone = layout.machine_readable_zone < 0.25
     on_right = layout.portrait_right < 0.3

@@ -66,6 +66,8 @@ class _Security(Decisions):
     barcode: float
     barcode_x: float
     barcode_y: float
+    barcode_width: float
+    barcode_square: float
 
 
 def print_security_features(page: Page) -> None:
@@ -80,8 +82,8 @@ def print_security_features(page: Page) -> None:
         page.canvas[:] = cv2.addWeighted(page.canvas, 0.15 + opacity, below, 0.85 - opacity, 0)
     if security.barcode < 0.3:
         x, y = page.layer_pixel(0.5 + 0.3 * security.barcode_x, 0.5 + 0.3 * security.barcode_y)
-        width = round((0.12 + 0.1 * security.watermark_size) * page.width)
-        square = security.watermark_opacity < 0.6
+        width = round((0.12 + 0.1 * security.barcode_width) * page.width)
+        square = security.barcode_square < 0.6
         page.fields.append(Barcode(x, y, width, width if square else width // 3, square=square))
 
 

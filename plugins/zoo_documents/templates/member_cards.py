@@ -28,6 +28,7 @@ class _Layout(Decisions):
     issuer_size: float
     emblem_x: float
     number: float
+    emblem_size: float
 
 
 def compose_member_card(page: Page) -> None:
@@ -46,7 +47,7 @@ def compose_member_card(page: Page) -> None:
     y, size = 0.14 + 0.25 * layout.issuer_y, 11 + 14 * layout.issuer_size
     page.text(issuer, x, y, size, ink, page.title_font, align)
     page.text(page.words("slogan", 3), x, 0.3 + 0.25 * layout.issuer_y, 6, ink, align=align)
-    page.emblem(0.12 + 0.76 * layout.emblem_x, 0.75, 0.1 + 0.06 * layout.figure_x)
+    page.emblem(0.12 + 0.76 * layout.emblem_x, 0.75, 0.1 + 0.06 * layout.emblem_size)
     if layout.number < 0.4:
         page.box(0.05, 0.74, 0.62, 0.95, WHITE)
         left, top = page.layer_pixel(0.08, 0.77)
