@@ -103,9 +103,9 @@ def add_portrait(
 def add_labelled_rows(page: Page, x: float, top: float, width: float, bottom: float, *, columns: int) -> None:
     """Add rows of values, each with a small label above or beside it."""
     generator = page.generator("rows")
-    pitch_draw, label_above, size_draw, value_colour, date, _ = generator.random(6).tolist()
-    pitch = 0.095 + 0.04 * pitch_draw + (0.03 if label_above < 0.6 else 0)
-    size = 6.5 + 1.5 * size_draw
+    spacing, label_above, text_size, value_colour, date, _ = generator.random(6).tolist()
+    pitch = 0.095 + 0.04 * spacing + (0.03 if label_above < 0.6 else 0)
+    size = 6.5 + 1.5 * text_size
     above = label_above < 0.6 or columns == 2
     share = 0.97 * width / columns
     ink = page.palette.ink if value_colour < 0.7 else mix(page.palette.ink, page.palette.accent, 0.6)
