@@ -1,4 +1,4 @@
-"""The dataset of synthetic documents: many templates are the classes, each sample is filled in anew."""
+"""Provide the dataset of synthetic documents: a class is a template, and each sample fills it with new content."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, overload
 from pydantic import Field
 
 from zoo_core.api import Sample
-from zoo_documents.pages import Stock
-from zoo_documents.templates import Split, Template, compose, key, original_of
+from zoo_documents.drawing.pages import Assets
+from zoo_documents.templates.composing import Split, Template, compose, generator_for, original_of
 
-# What a printed template takes, on average.
+# Mean memory of a template (measured).
 TEMPLATE_BYTES = 53_000
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -19,19 +19,20 @@ PositiveInt = Annotated[int, Field(gt=0)]
 class SyntheticDocuments:
     """Drawn documents that need no data: index ``template * samples_per_template + sample``.
 
-    Images depend on (seed, split, template, sample) alone, with one release of OpenCV and Pillow to the bit; longest
-    side 160. A quarter of the templates differ from another one in colour, emblem, name or mark alone.
+    Images depend on (seed, split, template, sample) alone; with the same release of OpenCV and Pillow they are the same
+    to the bit. Their longest side is 160. A quarter of the templates differ from another one in colour, emblem, name or
+    mark alone.
 
     Args:
-        templates: number of classes; a template is drawn when first asked for.
+        templates: number of classes; a template is drawn when it is first asked for.
         samples_per_template: samples of each.
-        split: templates of ``train`` and ``unseen`` have nothing in common but the generator's manner.
+        split: templates of ``train`` and ``unseen`` have nothing in common but the way they are generated.
         seed: other seeds are other documents.
-        cache_mb: memory for printed templates, in each process that reads.
+        cache_mb: memory for drawn templates, in each process that reads.
 
     Attributes:
-        blocks: where the memory is too small for all templates, ``(samples of a template, templates at a time)``: to be
-            read in this way, each is printed once for all its samples. Otherwise ``None``.
+        blocks: if the memory is too small for all templates, ``(samples of a template, templates at a time)``: read in
+            this way, each template is drawn once for all its samples. Otherwise ``None``.
     """
 
     def __init__(
@@ -46,36 +47,36 @@ class SyntheticDocuments:
         self._samples = samples_per_template
         self._split = split
         self._seed = seed
-        self._stock = Stock()
-        self._kept: dict[int, Template] = {}
-        self._limit = self._room = cache_mb * 2**20
-        kept = max(1, self._limit // TEMPLATE_BYTES)
-        # Half of them: while one window ends the next one begins.
-        self.blocks = (samples_per_template, max(1, kept // 2)) if templates > kept else None
+        self._assets = Assets()
+        self._cache: dict[int, Template] = {}
+        self._cache_bytes = self._free_bytes = cache_mb * 2**20
+        cached = max(1, self._cache_bytes // TEMPLATE_BYTES)
+        # Half of them: the next block begins while the current one ends.
+        self.blocks = (samples_per_template, max(1, cached // 2)) if templates > cached else None
 
     def __len__(self) -> int:
         return len(self.classes) * self._samples
 
     def __getitem__(self, index: int) -> Sample:
         number, sample = divmod(range(len(self))[index], self._samples)
-        generator = key(self._seed, self._split, number, 2, sample)
+        generator = generator_for(self._seed, self._split, number, 2, sample)
         return Sample(self._template(number).sample(generator), number)
 
     def __getstate__(self) -> dict[str, object]:
-        # Another process draws its own: templates are many, and know functions that cannot be sent.
-        return {**self.__dict__, "_stock": Stock(), "_kept": {}, "_room": self._limit}
+        # Another process draws its templates itself: they are large, and refer to functions that cannot be pickled.
+        return {**self.__dict__, "_assets": Assets(), "_cache": {}, "_free_bytes": self._cache_bytes}
 
     def _template(self, number: int) -> Template:
-        template = self._kept.get(number)
+        template = self._cache.get(number)
         if template is None:
             base = original_of(number)
             original = None if base is None else self._template(base)
-            template = compose(self._seed, self._split, number, self._stock, original)
-            self._room -= template.nbytes
-            while self._room < 0 and self._kept:
-                # The oldest: samples come in random order, so any would do.
-                self._room += self._kept.pop(next(iter(self._kept))).nbytes
-            self._kept[number] = template
+            template = compose(self._seed, self._split, number, self._assets, original)
+            self._free_bytes -= template.nbytes
+            while self._free_bytes < 0 and self._cache:
+                # The oldest one: samples are read in random order, so the choice does not matter.
+                self._free_bytes += self._cache.pop(next(iter(self._cache))).nbytes
+            self._cache[number] = template
         return template
 
 

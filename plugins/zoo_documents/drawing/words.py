@@ -1,4 +1,4 @@
-"""Made-up words, numbers and dates in several scripts."""
+"""Make up words, numbers and dates in several scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Script = Literal["latin", "cyrillic", "greek", "armenian", "georgian", "ideographs"]
 
-# Syllables are a consonant and a vowel; a language sounds by its letters.
+# A syllable is a consonant and a vowel; the choice of letters makes words look like those of a language.
 _LETTERS: dict[Script, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "latin": (
         (*tuple("bdfgklmnprstvzjh"), "ch", "br", "st", "tr", "ll", "sh", "qu"),
@@ -56,31 +56,31 @@ _FILLERS: dict[str, Callable[[int], str]] = {
 }
 
 
-def word(generator: np.random.Generator, script: Script) -> str:
-    """Make up a word: capitalised where the script has capitals."""
-    return _word(int(generator.integers(2**63)), script)
+def make_word(generator: np.random.Generator, script: Script) -> str:
+    """Make up a word, capitalised where the script has capitals."""
+    return _spell(int(generator.integers(2**63)), script)
 
 
 class Pattern:
-    """A pattern to be filled with made-up content.
+    """A pattern that is filled with made-up content.
 
     ``#`` is a digit, ``@`` a capital, ``{w}`` a word, ``{U}`` a word in capitals, ``{d}``, ``{m}``, ``{y}`` day, month
     and year, ``{s}`` two digits of a recent year.
     """
 
-    __slots__ = ("_fillers", "_parts")
+    __slots__ = ("_fillers", "_texts")
 
     def __init__(self, pattern: str, script: Script) -> None:
-        self._parts = _TOKEN.split(pattern)
-        self._fillers = [_filler(token, script) for token in self._parts[1::2]]
+        self._texts = _TOKEN.split(pattern)  # odd items are tokens
+        self._fillers = [_filler(token, script) for token in self._texts[1::2]]
 
     def fill(self, generator: np.random.Generator) -> str:
-        """Make up content: one draw for every token."""
-        parts = self._parts.copy()
-        # A third of the time of generator.integers, and these need not be any more even.
+        """Make up content from one random number per token."""
+        texts = self._texts.copy()
+        # Takes a third of the time of generator.integers; the slight bias of the modulo does not matter here.
         numbers = generator.bit_generator.random_raw(len(self._fillers)).tolist()
-        parts[1::2] = [filler(number) for filler, number in zip(self._fillers, numbers, strict=True)]
-        return "".join(parts)
+        texts[1::2] = [filler(number) for filler, number in zip(self._fillers, numbers, strict=True)]
+        return "".join(texts)
 
 
 def _filler(token: str, script: Script) -> Callable[[int], str]:
@@ -88,13 +88,13 @@ def _filler(token: str, script: Script) -> Callable[[int], str]:
         digits = len(token)
         return lambda number: f"{number % 10**digits:0{digits}d}"
     if token == "{w}":  # noqa: S105 - no password
-        return lambda number: _word(number, script)
+        return lambda number: _spell(number, script)
     if token == "{U}":  # noqa: S105 - no password
-        return lambda number: _word(number, script).upper() if script in CASED else _word(number, script)
+        return lambda number: _spell(number, script).upper() if script in CASED else _spell(number, script)
     return _FILLERS[token]
 
 
-def _word(number: int, script: Script) -> str:
+def _spell(number: int, script: Script) -> str:
     consonants, vowels = _LETTERS[script]
     number, length = divmod(number, 5)
     made = ""

@@ -1,4 +1,4 @@
-"""What documents are printed on: colour fields, textures, guilloche, shapes and scenes."""
+"""Paint the background of a document: colours over a height map, and ornaments such as guilloche."""
 # ruff: noqa: PLR2004 - a drawing is made of numbers
 
 from __future__ import annotations
@@ -10,49 +10,50 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from zoo_documents.palettes import any_colour, mixed
+from zoo_documents.drawing.palettes import mix, random_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cv2.typing import MatLike
 
-    from zoo_documents.palettes import Colour, Palette
+    from zoo_documents.drawing.palettes import Colour, Palette
 
 Floats = npt.NDArray[np.float32]
 
-# Drawings are made on a canvas of this many pixels a side to the document's one, and reduced.
-SUPER = 2
+# The canvas has this many pixels per side for each pixel of the finished document (antialiasing).
+SUPERSAMPLING = 2
 
 
-def paint(canvas: MatLike, generator: np.random.Generator, palette: Palette, *, calm: bool) -> None:
-    """Paint the whole canvas; ``calm`` backgrounds stay near the paper's colour, so that text can be read."""
+def paint_background(canvas: MatLike, generator: np.random.Generator, palette: Palette, *, calm: bool) -> None:
+    """Paint the whole canvas; ``calm`` backgrounds stay near the colour of the paper, so that text is readable."""
     colours = [palette.paper, palette.tint]
     if calm:
-        colours = [palette.paper, mixed(palette.paper, palette.tint, 0.2 + 0.6 * generator.random())]
+        colours = [palette.paper, mix(palette.paper, palette.tint, 0.2 + 0.6 * generator.random())]
     else:
-        draw = float(generator.random())
-        if draw < 0.45:  # nearly plain
-            colours = [palette.paper, mixed(palette.paper, palette.tint, 0.1 + 0.4 * generator.random())]
-        elif draw < 0.65:
-            colours += [palette.accent, any_colour(generator)][: int(generator.integers(1, 3))]
-    canvas[:] = _mapped(_field(generator, canvas.shape[1] / canvas.shape[0]), colours, generator, canvas.shape[:2])
+        style = float(generator.random())
+        if style < 0.45:  # nearly plain
+            colours = [palette.paper, mix(palette.paper, palette.tint, 0.1 + 0.4 * generator.random())]
+        elif style < 0.65:
+            colours += [palette.accent, random_colour(generator)][: int(generator.integers(1, 3))]
+    height_map = _draw_height_map(generator, canvas.shape[1] / canvas.shape[0])
+    canvas[:] = _apply_colours(height_map, colours, generator, canvas.shape[:2])
     ornaments: tuple[tuple[Callable[..., None], float, float], ...] = (
-        # what, chance if calm, chance if not
-        (_guilloche, 0.65, 0.08),
-        (_guilloche, 0.3, 0.02),
-        (_scatter, 0.04, 0.08),
-        (_swooshes, 0.12, 0.16),
-        (_mosaic, 0.03, 0.06),
-        (_skyline, 0.03, 0.05),
-        (_hatching, 0.1, 0.05),
+        # how it is drawn, probability if calm, probability if not
+        (_draw_guilloche, 0.65, 0.08),
+        (_draw_guilloche, 0.3, 0.02),
+        (_draw_scatter, 0.04, 0.08),
+        (_draw_swooshes, 0.12, 0.16),
+        (_draw_mosaic, 0.03, 0.06),
+        (_draw_skyline, 0.03, 0.05),
+        (_draw_hatching, 0.1, 0.05),
     )
-    for ornament, chance_calm, chance in ornaments:
-        if generator.random() < (chance_calm if calm else chance):
-            _ornament(canvas, ornament, generator, palette, 0.15 + 0.35 * generator.random() if calm else 1.0)
+    for draw, probability_calm, probability in ornaments:
+        if generator.random() < (probability_calm if calm else probability):
+            _add_ornament(canvas, draw, generator, palette, 0.15 + 0.35 * generator.random() if calm else 1.0)
 
 
-def _ornament(
+def _add_ornament(
     canvas: MatLike,
     draw: Callable[..., None],
     generator: np.random.Generator,
@@ -64,8 +65,8 @@ def _ornament(
     canvas[:] = cv2.addWeighted(layer, opacity, canvas, 1 - opacity, 0)
 
 
-def _field(generator: np.random.Generator, aspect: float) -> npt.NDArray[np.uint8]:
-    """Draw a height field in 0..255 on a coarse grid: the grey image that colours are laid over."""
+def _draw_height_map(generator: np.random.Generator, aspect: float) -> npt.NDArray[np.uint8]:
+    """Draw a grey image in 0..255 on a coarse grid, to which colours are applied."""
     height = 72
     y, x = np.mgrid[0:height, 0 : max(8, round(height * aspect))].astype(np.float32) / height
     angle, offset_x, offset_y, rate, warp = generator.random(5).tolist()
@@ -90,16 +91,16 @@ def _field(generator: np.random.Generator, aspect: float) -> npt.NDArray[np.uint
         rays = round(3 + 20 * rate)
         values = np.sin(rays * np.arctan2(y - offset_y, x - aspect * offset_x))
     elif kind == 8:
-        values = np.sin(wave * (along + warp * _clouds(generator, x.shape)))
+        values = np.sin(wave * (along + warp * _draw_clouds(generator, x.shape)))
     elif kind == 9:
         values = np.sin(wave * x) * np.sin(wave * y)
     else:
-        values = _cells(generator, x, y) if kind == 10 else _clouds(generator, x.shape)
+        values = _draw_cells(generator, x, y) if kind == 10 else _draw_clouds(generator, x.shape)
     low, high = float(values.min()), float(values.max())
     return np.asarray((values - low) * (255 / max(high - low, 1e-6)), np.uint8)
 
 
-def _clouds(generator: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def _draw_clouds(generator: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     total = np.zeros(shape, np.float32)
     first = int(generator.integers(2, 6))
     for octave in range(4):
@@ -108,22 +109,22 @@ def _clouds(generator: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     return total
 
 
-def _cells(generator: np.random.Generator, x: Floats, y: Floats) -> Floats:
-    """Voronoi cells, each of its own height."""
+def _draw_cells(generator: np.random.Generator, x: Floats, y: Floats) -> Floats:
+    """Draw Voronoi cells with random heights."""
     count = int(generator.integers(6, 30))
     seeds = generator.random((count, 3), dtype=np.float32)
     distances = (x[..., None] - seeds[:, 0] * x.max()) ** 2 + (y[..., None] - seeds[:, 1]) ** 2
     return np.asarray(seeds[distances.argmin(axis=2), 2], np.float32)
 
 
-def _mapped(
-    field: npt.NDArray[np.uint8],
+def _apply_colours(
+    height_map: npt.NDArray[np.uint8],
     colours: list[Colour],
     generator: np.random.Generator,
     shape: tuple[int, ...],
 ) -> MatLike:
-    """Lay colours over a height field: smoothly, in steps, or as thin lines."""
-    large = cv2.resize(field, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    """Replace grey values by colours: smoothly, in steps, or as thin lines."""
+    large = cv2.resize(height_map, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
     style = generator.random()
     heights = np.arange(256) / 255
     if style < 0.1:
@@ -137,10 +138,10 @@ def _mapped(
     return cv2.applyColorMap(large, table.astype(np.uint8)[:, None])
 
 
-def _guilloche(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
-    """Bundles of shifted waves, or a rosette, as on banknotes."""
+def _draw_guilloche(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
+    """Draw bundles of shifted waves, or a rosette, as on banknotes."""
     height, width = canvas.shape[:2]
-    colour = (palette.accent, palette.tint, palette.second, palette.ink)[int(generator.integers(4))]
+    colour = (palette.accent, palette.tint, palette.second_accent, palette.ink)[int(generator.integers(4))]
     count, *shape = generator.random(7).tolist()
     lines = int(6 + 14 * count)
     angles = np.linspace(0, 2 * math.pi, 160)
@@ -171,18 +172,18 @@ def _guilloche(canvas: MatLike, generator: np.random.Generator, palette: Palette
     )
 
 
-def _scatter(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
-    """Many dots, rings, squares or strokes, in rows or strewn."""
+def _draw_scatter(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
+    """Draw many dots, rings, squares or strokes, on a grid or at random positions."""
     height, width = canvas.shape[:2]
-    kind, density, size, mixed_colours, ordered = generator.random(5).tolist()
+    kind, density, size, variety, order = generator.random(5).tolist()
     pitch = height * (0.06 + 0.25 * density)
     columns, rows = int(width / pitch) + 1, int(height / pitch) + 1
-    places = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=2).reshape(-1, 2) + 0.5
-    if ordered < 0.5:
-        places = generator.random(places.shape) * (columns, rows)
+    spots = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=2).reshape(-1, 2) + 0.5
+    if order < 0.5:
+        spots = generator.random(spots.shape) * (columns, rows)
     radius = max(2, int(pitch * (0.12 + 0.35 * size)))
-    colours = [any_colour(generator) for _ in range(4)] if mixed_colours < 0.4 else [palette.tint, palette.accent]
-    for number, (x, y) in enumerate((places * pitch).astype(int).tolist()):
+    colours = [random_colour(generator) for _ in range(4)] if variety < 0.4 else [palette.tint, palette.accent]
+    for number, (x, y) in enumerate((spots * pitch).astype(int).tolist()):
         colour = colours[number % len(colours)]
         if kind < 0.4:
             cv2.circle(canvas, (x, y), radius, colour, -1, cv2.LINE_AA)
@@ -196,11 +197,11 @@ def _scatter(canvas: MatLike, generator: np.random.Generator, palette: Palette) 
             )
 
 
-def _swooshes(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
-    """Broad bands with wavy edges."""
+def _draw_swooshes(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
+    """Draw broad bands with wavy edges."""
     height, width = canvas.shape[:2]
     x = np.linspace(0, width, 40)
-    colours = (palette.tint, palette.accent, palette.second, mixed(palette.tint, (255, 255, 255), 0.5))
+    colours = (palette.tint, palette.accent, palette.second_accent, mix(palette.tint, (255, 255, 255), 0.5))
     for _ in range(int(generator.integers(1, 5))):
         level, slope, thick, swing, phase, rate = generator.random(6).tolist()
         middle = height * (1.2 * level - 0.1 + 0.8 * (slope - 0.5) * (x / width - 0.5))
@@ -210,8 +211,8 @@ def _swooshes(canvas: MatLike, generator: np.random.Generator, palette: Palette)
         cv2.fillPoly(canvas, [outline.astype(np.int32)], colours[int(generator.integers(4))], cv2.LINE_AA)
 
 
-def _mosaic(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
-    """Triangles of shades between two colours, as folded paper."""
+def _draw_mosaic(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
+    """Draw triangles in shades between two colours, like folded paper."""
     height, width = canvas.shape[:2]
     rows = int(generator.integers(2, 6))
     columns = max(2, round(rows * width / height))
@@ -227,17 +228,17 @@ def _mosaic(canvas: MatLike, generator: np.random.Generator, palette: Palette) -
             square = points[row : row + 2, column : column + 2].reshape(4, 2)
             for half, corners in enumerate(((0, 1, 2), (1, 2, 3))):
                 cv2.fillConvexPoly(
-                    canvas, square[list(corners)], mixed(palette.paper, other, shades[row][column][half]), cv2.LINE_AA
+                    canvas, square[list(corners)], mix(palette.paper, other, shades[row][column][half]), cv2.LINE_AA
                 )
 
 
-def _skyline(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
-    """A sun behind hills, or towers along the lower edge."""
+def _draw_skyline(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
+    """Draw a sun behind hills, or towers along the lower edge."""
     height, width = canvas.shape[:2]
     ground, sun_x, sun, towers = generator.random(4).tolist()
     colour = palette.tint if generator.random() < 0.5 else palette.accent
     centre = (int(width * sun_x), int(height * (0.25 + 0.3 * sun)))
-    cv2.circle(canvas, centre, int(height * (0.1 + 0.2 * sun)), palette.second, -1, cv2.LINE_AA)
+    cv2.circle(canvas, centre, int(height * (0.1 + 0.2 * sun)), palette.second_accent, -1, cv2.LINE_AA)
     base = height * (0.45 + 0.4 * ground)
     if towers < 0.5:
         x = 0.0
@@ -253,11 +254,11 @@ def _skyline(canvas: MatLike, generator: np.random.Generator, palette: Palette) 
             rate, phase = generator.random(2).tolist()
             crest = base + layer * height * 0.08 - height * 0.1 * np.sin(x_axis / width * (3 + 9 * rate) + 6 * phase)
             outline = np.stack([np.r_[0, x_axis, width], np.r_[height, crest, height]], axis=1)
-            cv2.fillPoly(canvas, [outline.astype(np.int32)], mixed(colour, palette.ink, 0.2 * layer), cv2.LINE_AA)
+            cv2.fillPoly(canvas, [outline.astype(np.int32)], mix(colour, palette.ink, 0.2 * layer), cv2.LINE_AA)
 
 
-def _hatching(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
-    """Fine parallel lines."""
+def _draw_hatching(canvas: MatLike, generator: np.random.Generator, palette: Palette) -> None:
+    """Draw fine parallel lines."""
     height, width = canvas.shape[:2]
     pitch, lean, weight = generator.random(3).tolist()
     step = max(3, int(3 + 20 * pitch * pitch))
