@@ -211,7 +211,7 @@ class StreamingDataset(Protocol):
 class SliceableStream(StreamingDataset, Protocol):
     """A stream of which a reader can ask for any slice of a pass: training then reads each batch's worth once.
 
-    Each reader asks for as many slices as it has batches.
+    Each reader asks for one slice per batch.
     """
 
     def stream_slices(
