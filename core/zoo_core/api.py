@@ -1,4 +1,4 @@
-"""All that a plugin author imports; whatever is not here may change without notice."""
+"""All that a plugin author imports; everything else may change without notice."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo_core.components import Kind
     from zoo_core.registry import Component, Registry
 
-    # From a path below the component's section, such as ("options", "m"), to the place where it was written.
+    # From a path below the component's section, such as ("options", "m"), to the location where it was written.
     Locate = Callable[[KeyPath], Location | None]
 
 NOWHERE = Location("")
@@ -46,7 +46,7 @@ def build(
         options: what the recipe says; validated, and passed on as validation leaves it.
         wired: what zoo itself passes, to a factory that has a parameter of that name. The first parameter of an
             export wrapper is ``wired["model"]``, whatever it is called.
-        locate: from a path below the component's section, such as ``("options", "m")``, to its place.
+        locate: from a path below the component's section, such as ``("options", "m")``, to its location.
 
     Raises:
         ComponentError: the component is not available, or its plugin breaks the contract.
@@ -57,8 +57,8 @@ def build(
         factory = registry.load(component)
         parameters = accepted(component, factory)
     except ComponentError as error:
-        if place := locate(("name",)):
-            error.problems = tuple(replace(problem, location=place) for problem in error.problems)
+        if location := locate(("name",)):
+            error.problems = tuple(replace(problem, location=location) for problem in error.problems)
         raise
     passed = {key: value for key, value in wired.items() if key in parameters}
     problems = check_options(component, factory, options, passed, locate) + _contradictions(options, passed, locate)
@@ -114,8 +114,8 @@ def _rebased(problem: Problem, base: Location) -> Problem:
     if base == NOWHERE:
         message = f"{key}: {problem.message}" if key else problem.message
         return Problem(message, None, problem.hint)
-    place = problem.location or base
-    return replace(problem, location=replace(place, key=".".join(filter(None, [base.key, key]))))
+    location = problem.location or base
+    return replace(problem, location=replace(location, key=".".join(filter(None, [base.key, key]))))
 
 
 def _validated(

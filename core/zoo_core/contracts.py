@@ -1,4 +1,4 @@
-"""The shapes of built objects: Protocols to fit, and frozen records that cross the border."""
+"""The contracts of built objects: Protocols to fit, and the frozen records that zoo and plugins exchange."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Backbone(Protocol):
     """A ``torch.nn.Module`` from pixels to a feature pyramid.
 
     ``forward`` takes ``images float32 [N, 3, H, W]``, RGB in 0..1, normalises them itself as ``preprocessing``
-    says, and returns one ``[N, channels, ceil(H / stride), ceil(W / stride)]`` tensor a feature level.
+    says, and returns one ``[N, channels, ceil(H / stride), ceil(W / stride)]`` tensor per feature level.
     A factory parameter called ``pretrained`` is set to ``False`` when zoo restores weights from a checkpoint.
     One that starts from published weights may say so: see ``HasProvenance``.
     """
@@ -72,7 +72,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class HasProvenance(Protocol):
-    """A backbone or teacher that says where its weights came from; the run's record keeps it."""
+    """A backbone or teacher that says where its weights came from; the record of a training keeps it."""
 
     provenance: Mapping[str, str]
 
@@ -126,7 +126,7 @@ class HasClassTable(Protocol):
 
     @property
     def class_table_summary(self) -> str:
-        """The rows of the class table and the memory they take, in a few words."""
+        """The number of class-table rows and the memory they take, in a few words."""
         ...
 
 
@@ -134,7 +134,7 @@ class HasClassTable(Protocol):
 class OwnsClassTable(HasClassTable, Protocol):
     """A loss that moves its class table itself: no optimizer, DDP, clipping, averaging or ``state_dict`` sees it.
 
-    Each rank may keep a share of the rows. All methods are called on all ranks.
+    Each rank may keep a share of the class-table rows. All methods are called on all ranks.
     """
 
     def apply_gradients(self, learning_rate: float, scale: float = 1.0) -> bool:
@@ -211,7 +211,7 @@ class StreamingDataset(Protocol):
 class SliceableStream(StreamingDataset, Protocol):
     """A stream of which a reader can ask for any slice of a pass: training then reads each batch's worth once.
 
-    Each reader asks for as many slices as it has batches.
+    Each reader asks for one slice per batch.
     """
 
     def stream_slices(
@@ -226,22 +226,22 @@ class SliceableStream(StreamingDataset, Protocol):
 
 @runtime_checkable
 class Augmentation(Protocol):
-    """A sample to the picture a camera might have taken of it.
+    """Turns a sample into an image that a camera might have captured of it.
 
-    Applies ``sample.view`` too, and returns ``uint8 [H, W, 3]`` RGB at the recipe's ``image_size`` (H, W). All chance
-    comes from ``generator``, which zoo seeds by (seed, pass over the data, index).
+    Applies ``sample.view`` too, and returns ``uint8 [H, W, 3]`` RGB at the recipe's ``image_size`` (H, W). All
+    randomness comes from ``generator``, which zoo seeds by (seed, pass over the data, index).
     """
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> UInt8Image:
-        """Take a picture of ``sample``."""
+        """Augment ``sample``."""
         ...
 
 
 @runtime_checkable
 class Teacher(Protocol):
-    """A ``torch.nn.Module`` from pixels to features, whose likeness a student's embeddings are to follow.
+    """A ``torch.nn.Module`` from pixels to features, whose similarities a student's embeddings follow.
 
-    ``forward`` takes ``images float32 [N, 3, H, W]`` of its own ``image_size`` (H, W), RGB in 0..1, normalises them
+    ``forward`` takes ``images float32 [N, 3, H, W]`` at its ``image_size`` (H, W), RGB in 0..1, normalises them
     itself, and returns ``[N, D]``. It may say where its weights came from: see ``HasProvenance``.
     """
 
@@ -254,17 +254,17 @@ class Teacher(Protocol):
 
 @runtime_checkable
 class DeviceAugmentation(Augmentation, Protocol):
-    """An augmentation that can also take the pictures of a whole batch at once, on the device that trains.
+    """An augmentation that can also augment a whole batch at once, on the device that trains.
 
     The loader's processes ``prepare`` each sample, zoo stacks what they return and brings it to the device, and the
-    ``executor`` renders it: the same pictures as ``__call__``'s, as near as arithmetic allows.
+    ``executor`` renders it: the images that ``__call__`` returns, up to rounding.
     """
 
     def prepare(self, sample: Sample, generator: np.random.Generator) -> tuple[npt.NDArray[Any], ...]:
         """Return arrays of whole numbers whose shapes and types are the same for every sample.
 
-        Floats would be rounded where the recipe trains in true half precision; send their bytes. ``generator`` as for
-        ``__call__``, and the only chance there is.
+        Floats would be rounded where the recipe trains in true half precision; send their bytes. ``generator`` is
+        as for ``__call__``, and the only source of randomness.
         """
         ...
 
@@ -277,7 +277,7 @@ class DeviceAugmentation(Augmentation, Protocol):
 
 
 class TrainedModel(Protocol):
-    """What an export wrapper is given: the trained model with its two parts."""
+    """What an export wrapper is given: the trained model with its backbone and head."""
 
     backbone: torch.nn.Module
     head: torch.nn.Module

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a recipe: a file (or ``<command line>``), 1-based line and column, and the dotted key."""
+    """Where a value of a recipe stands: a file (or ``<command line>``), 1-based line and column, and the dotted key."""
 
     file: str
     line: int | None = None
@@ -19,17 +19,17 @@ class Location:
     key: str = ""
 
     def __str__(self) -> str:
-        place = self.file
+        text = self.file
         if self.line is not None:
-            place += f":{self.line}"
+            text += f":{self.line}"
             if self.column is not None:
-                place += f":{self.column}"
-        return f"{place}: {self.key}" if self.key else place
+                text += f":{self.column}"
+        return f"{text}: {self.key}" if self.key else text
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, with the place and a hint where there is one."""
+    """One thing that is wrong, with its location and a hint where there is one."""
 
     message: str
     location: Location | None = None
@@ -41,7 +41,7 @@ class Problem:
 
 
 class ZooError(Exception):
-    """An expected failure: shown as one line a problem, without a traceback, with its own exit code."""
+    """An expected failure: shown as one line per problem, without a traceback, with its own exit code."""
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "error"
@@ -65,13 +65,13 @@ class RunError(ZooError):
 
 
 class UnreadableSample(RunError):  # noqa: N818 - it says what a sample is
-    """One sample of a data set cannot be read: training takes another in its place, validation leaves it out.
+    """One sample of a data set cannot be read: training replaces it with another, validation skips it.
 
     Args:
-        source: the file, or the place in an archive, that cannot be read.
+        source: the file, or the member of an archive, that cannot be read.
         reason: what is wrong with it, in a few words.
         samples: how many samples of the data set are lost with it.
-        share: in place of ``samples``, where nobody knows how many: 0..1 of the data set, at most.
+        share: instead of ``samples``, where their number is unknown: at most this share, 0..1, of the data set.
     """
 
     code = "sample"

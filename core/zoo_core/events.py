@@ -1,4 +1,4 @@
-"""Tell plugins what happened, each on its own."""
+"""Tell plugins what happened, one after the other."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def zoo_components() -> Sequence[ComponentSpec | ComponentFamily]:
 
 @hookspec
 def zoo_run_finished(run: Path, metrics: Mapping[str, float]) -> None:
-    """Hear that a training ended: ``run`` is its folder, ``metrics`` the last validation's."""
+    """Hear that a training ended: ``run`` is its run folder, ``metrics`` the last validation's."""
 
 
 @hookspec
@@ -35,7 +35,7 @@ def zoo_exported(artifact: Path) -> None:
 
 @hookspec
 def zoo_card_written(card: Path) -> None:
-    """Hear that a model card was written; the file may be changed in place."""
+    """Hear that a model card was written; the plugin may edit the file."""
 
 
 @hookspec

@@ -84,13 +84,13 @@ def fit(image: UInt8Image, size: tuple[int, int]) -> UInt8Image:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All image files below ``folder``, told by their suffix, sorted; hidden ones are left out."""
+    """Return all image files below ``folder``, by their suffix, sorted; hidden ones are skipped."""
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES
         and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
     )
 
 

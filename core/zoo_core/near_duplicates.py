@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # Side of the reductions that are compared.
 REDUCED_SIDE = 32
 # What JPEG at a quality of 50 or more and a resize by a third leave the same, in grey levels of 255: on average, and in
-# any one pixel, where another emblem or label shows. Of 450 cards, the likest that are not the same differ by
-# 9.2 and 128.
+# any one pixel, where another emblem or label shows. Of 450 cards, the most similar ones that are not the
+# same differ by 9.2 and 128.
 _MEAN, _PIXEL = 3.0, 24.0
 # How much the ratio of the sides may differ.
 _ASPECT = 1.03

@@ -84,7 +84,7 @@ class GitState:
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """What made a model: code, recipe, chance and machine.
+    """What made a model: code, recipe, random seed and machine.
 
     ``versions`` are of installed distributions; ``git`` is the checkout that the command ran in; ``recipe`` is
     resolved, and ``recipe_sha256`` its hash; ``hardware`` holds ``cpu``, ``cores``, ``devices``; ``weights`` says
@@ -113,11 +113,11 @@ class BuildRecord:
         devices: Iterable[str] = (),
         weights: Mapping[str, str] | None = None,
     ) -> BuildRecord:
-        """Record this moment of this machine.
+        """Record the current state of this machine.
 
         Args:
             recipe: the resolved recipe, plain values.
-            seed: what all chance was drawn from.
+            seed: the random seed of the training.
             components: all that the recipe names.
             devices: those in use, such as ``cuda:0``.
             weights: the backbone's ``provenance``, where its initial weights came from.

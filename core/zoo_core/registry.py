@@ -227,8 +227,8 @@ def load_target(component: Component, target: str) -> Any:  # noqa: ANN401 - wha
     module, _, attribute = target.partition(":")
     with blaming(component, target):
         found: Any = import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        for name in attribute.split("."):
+            found = getattr(found, name)
         return found
 
 

@@ -16,7 +16,7 @@ def seeded_generator(key: bytes) -> np.random.Generator:
     """Return the generator that belongs to ``key``: the same in every process, an independent one for another key.
 
     A quarter of the time that ``numpy.random.default_rng`` takes, whose ``SeedSequence`` mixes its words in Python
-    objects: what augments ten thousand samples per second makes as many generators.
+    objects: augmenting ten thousand samples per second takes ten thousand generators.
     """
     return np.random.Generator(np.random.PCG64(_Digest(key)))  # type: ignore[arg-type] # its stubs forget ISeedSequence
 

@@ -47,7 +47,7 @@ def accepted(component: Component, factory: Callable[..., Any]) -> dict[str, ins
 
 
 def _has_bare_init(factory: Callable[..., Any]) -> bool:
-    """Whether this is a class with the ``__init__`` of torch's Module: it takes ``**kwargs`` to refuse all of them."""
+    """Return whether a class has the ``__init__`` of torch's Module: it takes ``**kwargs`` to refuse all of them."""
     if not inspect.isclass(factory) or factory.__new__ is not object.__new__:
         return False
     init: Any = factory.__init__

@@ -122,16 +122,16 @@ class RecipeBuilder:
         return cast("Augmentation", self.component("augmentation", ("data", "augmentation"), image_size=size))
 
     def device_augmentation(self) -> DeviceAugmentation:
-        """Build the augmentation for pictures taken on the device.
+        """Build the augmentation that runs on the device.
 
         Raises:
-            RecipeError: it can only take them in the loader.
+            RecipeError: it only runs in the loader.
         """
         augmentation = self.augmentation()
         if not isinstance(augmentation, DeviceAugmentation):
             message = f"{self.recipe.data.augmentation.name} has no executor for the device"
-            place = self.loaded.document.locate(("data", "augment_on"))
-            raise RecipeError([Problem(message, place, "augment_on: loader works with every augmentation")])
+            location = self.loaded.document.locate(("data", "augment_on"))
+            raise RecipeError([Problem(message, location, "augment_on: loader works with every augmentation")])
         return augmentation
 
     def validation_items(self) -> ValidationItems:

@@ -15,13 +15,13 @@ from zoo_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a disk says that has no room for a file, or a user that may not have more.
+# The errors of a full disk, an exhausted quota and a file that is too large.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, beside ``path``; move it into place at the end, drop it on any error.
+    """Yield a path to write to, beside ``path``; rename it to ``path`` at the end, delete it on any error.
 
     A reader sees the old file or the whole new one, never half of one.
     """

@@ -16,18 +16,18 @@ Scalar = str | int | float | bool | None
 
 def dotted(path: KeyPath) -> str:
     """Write a path as users do: ``data.image_size.0``."""
-    return ".".join(str(part) for part in path)
+    return ".".join(str(key) for key in path)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and the place of its key (of the item itself in a list)."""
+    """A value and the location of its key (of the item itself in a list)."""
 
     value: Scalar | dict[str, Node] | list[Node]
-    place: Location
+    location: Location
 
     def children(self) -> Iterator[tuple[str | int, Node]]:
-        """Yield key or index and node of whatever a mapping or a list holds."""
+        """Yield key or index and node of each value in a mapping or a list."""
         if isinstance(self.value, dict):
             yield from self.value.items()
         elif isinstance(self.value, list):
@@ -59,14 +59,14 @@ class Document:
     @classmethod
     def of(cls, root: Node, problems: tuple[Problem, ...] = ()) -> Document:
         """Flatten a tree of nodes whose root is a mapping."""
-        marks = {path: replace(node.place, key=dotted(path)) for path, node in root.walk()}
+        marks = {path: replace(node.location, key=dotted(path)) for path, node in root.walk()}
         return cls(root.plain(), marks, problems)
 
     def locate(self, path: KeyPath) -> Location | None:
-        """Return the place of ``path``, or that of the nearest thing around it, with ``path`` as its key."""
+        """Return the location of ``path``, or of its nearest parent with one; its key is ``path``."""
         for length in range(len(path), -1, -1):
-            if place := self.marks.get(path[:length]):
-                return replace(place, key=dotted(path))
+            if location := self.marks.get(path[:length]):
+                return replace(location, key=dotted(path))
         return None
 
     def get(self, path: KeyPath, default: Any = None) -> Any:  # noqa: ANN401 - YAML holds anything

@@ -78,7 +78,7 @@ def merge(base: Node, child: Node, whole: frozenset[str] = frozenset(), path: Ke
         merged.pop("options", None)
     for key, node in child.value.items():
         merged[key] = merge(merged[key], node, whole, (*path, key)) if key in merged else node
-    return Node(merged, child.place)
+    return Node(merged, child.location)
 
 
 def _is_component(mapping: dict[str, Node]) -> bool:
@@ -111,7 +111,7 @@ def _with_bases(path: Path, find: Find | None, chain: tuple[Path, ...], problems
     if not isinstance(root.value, dict) or EXTENDS not in root.value:
         return root
     extends = root.value[EXTENDS]
-    own = Node({key: node for key, node in root.value.items() if key != EXTENDS}, root.place)
+    own = Node({key: node for key, node in root.value.items() if key != EXTENDS}, root.location)
     said = extends.value if isinstance(extends.value, list) else [extends]
     bases = [base for one in said if (base := _base(one, path, find, chain, problems))]
     files = [*(_with_bases(base, find, chain, problems) for base in bases), own]
@@ -119,19 +119,19 @@ def _with_bases(path: Path, find: Find | None, chain: tuple[Path, ...], problems
 
 
 def _base(said: Node, path: Path, find: Find | None, chain: tuple[Path, ...], problems: list[Problem]) -> Path | None:
-    place = Location(said.place.file, said.place.line, said.place.column, EXTENDS)
+    location = Location(said.location.file, said.location.line, said.location.column, EXTENDS)
     if not isinstance(said.value, str) or not said.value:
-        problems.append(Problem("should be a file or a list of files", place))
+        problems.append(Problem("should be a file or a list of files", location))
         return None
     candidates = [path.parent / said.value, *(find(said.value) if find else ())]
     files = [candidate for candidate in candidates if candidate.is_file()]
     if not files:
         tried = ", ".join(dict.fromkeys(display(candidate) for candidate in candidates))
-        raise RecipeError([*problems, Problem(f"there is no base {said.value!r}", place, f"looked for {tried}")])
-    # A recipe in ./configs may extend the shipped one of its own name.
+        raise RecipeError([*problems, Problem(f"there is no base {said.value!r}", location, f"looked for {tried}")])
+    # A recipe in ./configs may extend the shipped one of the same name.
     base = next((file for file in files if file.resolve() != chain[-1]), files[0])
     if base.resolve() in chain:
         circle = [*chain[chain.index(base.resolve()) :], base.resolve()]
         message = "bases extend each other in a circle: " + " -> ".join(display(file) for file in circle)
-        raise RecipeError([*problems, Problem(message, place)])
+        raise RecipeError([*problems, Problem(message, location)])
     return base

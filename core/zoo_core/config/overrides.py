@@ -18,11 +18,11 @@ PREFIX = "ZOO_RECIPE__"
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """``text`` for the dotted ``key``, and who said so."""
+    """``text`` for the dotted ``key``, and where it was given."""
 
     key: str
     text: str
-    place: Location
+    location: Location
 
 
 def from_command_line(overrides: Iterable[str]) -> tuple[list[Assignment], list[Problem]]:
@@ -31,13 +31,13 @@ def from_command_line(overrides: Iterable[str]) -> tuple[list[Assignment], list[
     for override in overrides:
         key, equals, text = override.partition("=")
         key = key.strip()
-        place = Location(COMMAND_LINE, key=key)
+        location = Location(COMMAND_LINE, key=key)
         if not equals or not all(key.split(".")):
             message = f"{override!r} is not an override"
             hint = "write it as key=value, such as trainer.max_epochs=5"
             problems.append(Problem(message, Location(COMMAND_LINE), hint))
         else:
-            assignments.append(Assignment(key, text, place))
+            assignments.append(Assignment(key, text, location))
     return assignments, problems
 
 
@@ -47,13 +47,13 @@ def from_environment(environment: Mapping[str, str]) -> tuple[list[Assignment], 
     for name in sorted(environment):
         if not name.startswith(PREFIX):
             continue
-        parts = name.removeprefix(PREFIX).split("__")
-        place = Location(f"${name}", key=".".join(parts))
-        if all(parts):
-            assignments.append(Assignment(place.key, environment[name], place))
+        keys = name.removeprefix(PREFIX).split("__")
+        location = Location(f"${name}", key=".".join(keys))
+        if all(keys):
+            assignments.append(Assignment(location.key, environment[name], location))
         else:
             hint = f"write it as {PREFIX}trainer__max_epochs=5"
-            problems.append(Problem("names no key of a recipe", replace(place, key=""), hint))
+            problems.append(Problem("names no key of a recipe", replace(location, key=""), hint))
     return assignments, problems
 
 
@@ -62,10 +62,10 @@ def override(
 ) -> tuple[Node, list[Problem]]:
     """Lay the assignments over ``root`` as one layer, so that a new ``name`` drops old options but not new ones."""
     problems: list[Problem] = []
-    layer = Node({}, root.place)
+    layer = Node({}, root.location)
     for assignment in assignments:
         try:
-            value = read_value(assignment.text, assignment.place)
+            value = read_value(assignment.text, assignment.location)
             layer = _assigned(layer, root, assignment.key.split("."), value, merge)
         except RecipeError as error:
             problems += error.problems
@@ -80,19 +80,19 @@ def _assigned(
     # Lists are replaced as a whole by a layer; so to change one item, the layer starts from the whole list.
     start = layer if layer is not None else base
     if start is not None and isinstance(start.value, list):
-        index = _index(path[0], len(start.value), value.place)
+        index = _index(path[0], len(start.value), value.location)
         items = list(start.value)
         items[index] = _assigned(items[index], None, path[1:], value, merge)
-        return Node(items, start.place)
+        return Node(items, start.location)
     mapping = dict(layer.value) if layer is not None and isinstance(layer.value, dict) else {}
     below = base.value.get(path[0]) if base is not None and isinstance(base.value, dict) else None
     mapping[path[0]] = _assigned(mapping.get(path[0]), below, path[1:], value, merge)
     # A mapping that was there stays where it was written: only what is set comes from elsewhere.
-    return Node(mapping, value.place if base is None else base.place)
+    return Node(mapping, value.location if base is None else base.location)
 
 
-def _index(text: str, length: int, place: Location) -> int:
+def _index(text: str, length: int, location: Location) -> int:
     if text.isdecimal() and int(text) < length:
         return int(text)
     hint = f"its items are 0 to {length - 1}" if length else "it is empty"
-    raise RecipeError([Problem(f"{text!r} is not an item of the list", place, hint)])
+    raise RecipeError([Problem(f"{text!r} is not an item of the list", location, hint)])

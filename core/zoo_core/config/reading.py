@@ -56,47 +56,47 @@ def read_file(path: Path, name: str) -> tuple[Node, list[Problem]]:
     if root is None:
         raise RecipeError([Problem("the file is empty", Location(name))])
     if not isinstance(root, yaml.MappingNode):
-        place = Location(name, root.start_mark.line + 1, root.start_mark.column + 1)
+        location = Location(name, root.start_mark.line + 1, root.start_mark.column + 1)
         kind = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
-        raise RecipeError([Problem(f"the top level should be a mapping of sections, not {kind}", place)])
+        raise RecipeError([Problem(f"the top level should be a mapping of sections, not {kind}", location)])
     reader = _Reader(name)
     return reader.node(root, Location(name, 1, 1)), reader.problems
 
 
-def read_value(text: str, place: Location) -> Node:
-    """Read one value as a file would, all of it placed at ``place``.
+def read_value(text: str, location: Location) -> Node:
+    """Read one value as in a file, all of it located at ``location``.
 
     Raises:
         RecipeError: it is not YAML.
     """
     try:
-        root = _compose(text, place.file)
+        root = _compose(text, location.file)
         if root is None:
-            return Node(None, place)
-        reader = _Reader(place.file, place)
-        node = reader.node(root, place)
+            return Node(None, location)
+        reader = _Reader(location.file, location)
+        node = reader.node(root, location)
         problems = reader.problems
     except RecipeError as error:
         problems = list(error.problems)
     if problems:
         hint = "put quotes around text with special characters"
-        raise RecipeError([Problem(f"cannot read {text!r}: {problem.message}", place, hint) for problem in problems])
+        raise RecipeError([Problem(f"cannot read {text!r}: {problem.message}", location, hint) for problem in problems])
     return node
 
 
 def _text(path: Path, name: str) -> str:
-    place = Location(name)
+    location = Location(name)
     if path.is_dir():
-        raise RecipeError([Problem("is a folder, not a recipe file", place)])
+        raise RecipeError([Problem("is a folder, not a recipe file", location)])
     if not path.is_file():
-        raise RecipeError([Problem("no such file" if not path.exists() else "is not a regular file", place)])
+        raise RecipeError([Problem("no such file" if not path.exists() else "is not a regular file", location)])
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RecipeError([Problem(f"cannot be read: {error.strerror}", place)]) from error
+        raise RecipeError([Problem(f"cannot be read: {error.strerror}", location)]) from error
     if len(data) > MAX_BYTES:
-        raise RecipeError([Problem(f"is larger than {MAX_BYTES:,} bytes, so it is no recipe", place)])
+        raise RecipeError([Problem(f"is larger than {MAX_BYTES:,} bytes, so it is no recipe", location)])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -115,13 +115,13 @@ def _compose(text: str, name: str) -> yaml.Node | None:
             loader.dispose()
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
-        place = Location(name, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-        problem = Problem(f"not YAML: character U+{ord(text[error.position]):04X} is not allowed", place)
+        location = Location(name, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+        problem = Problem(f"not YAML: character U+{ord(text[error.position]):04X} is not allowed", location)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
+        location = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
         what = " ".join((error.problem or error.context or "cannot be parsed").split())
-        problem = Problem(f"not YAML: {what}", place, _hint(text, mark))
+        problem = Problem(f"not YAML: {what}", location, _hint(text, mark))
     except RecursionError:
         problem = Problem("not a recipe: nested too deeply", Location(name))
     # PyYAML's own traceback says nothing that the position does not.
@@ -141,14 +141,14 @@ def _hint(text: str, mark: yaml.Mark | None) -> str | None:
 class _Reader:
     """Turns PyYAML's nodes of one file into ours."""
 
-    def __init__(self, name: str, place: Location | None = None) -> None:
+    def __init__(self, name: str, location: Location | None = None) -> None:
         self.problems: list[Problem] = []
         self._name = name
-        self._place = place
+        self._location = location
         self._open: set[int] = set()
         self._count = 0
 
-    def node(self, source: yaml.Node, place: Location) -> Node:
+    def node(self, source: yaml.Node, location: Location) -> Node:
         """Convert ``source`` and all below it."""
         self._count += 1
         if self._count > MAX_NODES:
@@ -158,49 +158,49 @@ class _Reader:
         self._open.add(id(source))
         try:
             if isinstance(source, yaml.MappingNode) and source.tag == TAG + "map":
-                return Node(self._mapping(source), place)
+                return Node(self._mapping(source), location)
             if isinstance(source, yaml.SequenceNode) and source.tag == TAG + "seq":
-                return Node([self.node(item, self._at(item)) for item in source.value], place)
-            return Node(self._scalar(source), place)
+                return Node([self.node(item, self._at(item)) for item in source.value], location)
+            return Node(self._scalar(source), location)
         finally:
             self._open.discard(id(source))
 
     def _at(self, source: yaml.Node) -> Location:
-        return self._place or Location(self._name, source.start_mark.line + 1, source.start_mark.column + 1)
+        return self._location or Location(self._name, source.start_mark.line + 1, source.start_mark.column + 1)
 
     def _mapping(self, source: yaml.MappingNode) -> dict[str, Node]:
         own: dict[str, Node] = {}
         merged: dict[str, Node] = {}
         first: dict[str, Location] = {}
         for key_node, value_node in source.value:
-            place = self._at(key_node)
+            location = self._at(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(Problem("a key should be text, not a list or a mapping", place))
+                self.problems.append(Problem("a key should be text, not a list or a mapping", location))
                 continue
             # `0:` and `"0":` are the same key: what counts is the text as written.
             key = str(key_node.value)
             if key in first:
                 earlier = first[key]
                 where = f" (first at line {earlier.line})" if earlier.line else ""
-                self.problems.append(Problem(f"duplicate key {key!r}{where}", place))
+                self.problems.append(Problem(f"duplicate key {key!r}{where}", location))
                 continue
-            first[key] = place
+            first[key] = location
             if key_node.tag == TAG + "merge":
                 merged = self._merged(value_node)
             else:
-                own[key] = self.node(value_node, place)
+                own[key] = self.node(value_node, location)
         return {**merged, **own}
 
     def _merged(self, source: yaml.Node) -> dict[str, Node]:
         """Read the value of `<<`: a mapping, or a list of them of which the earlier ones win."""
         node = self.node(source, self._at(source))
-        parts = node.value if isinstance(node.value, list) else [node]
+        mappings = node.value if isinstance(node.value, list) else [node]
         merged: dict[str, Node] = {}
-        for part in parts:
-            if not isinstance(part.value, dict):
-                self.problems.append(Problem("'<<' should be given a mapping or a list of mappings", part.place))
+        for mapping in mappings:
+            if not isinstance(mapping.value, dict):
+                self.problems.append(Problem("'<<' should be given a mapping or a list of mappings", mapping.location))
                 continue
-            merged = {**part.value, **merged}
+            merged = {**mapping.value, **merged}
         return merged
 
     def _scalar(self, source: yaml.Node) -> Scalar:

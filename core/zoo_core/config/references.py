@@ -1,4 +1,4 @@
-"""`${dotted.key}`: one value said once."""
+"""`${dotted.key}`: a value that is written once and used again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFERENCE = re.compile(r"\$\$\{|\$\{(?:([^{}]*)\})?")
 
 
 def resolve(root: Node) -> tuple[Node, list[Problem]]:
-    """Put the value at the place of each reference: of its type when it is the whole value, else as text.
+    """Replace each reference by its value: of the value's type when it is the whole text, else as text.
 
     What cannot be resolved stays as it is, and is among the problems returned.
 
@@ -40,12 +40,14 @@ class _Resolver:
         """Resolve all in ``node``, which stands at ``path``; ``targets`` are the references being followed."""
         self._count += 1
         if self._count > MAX_NODES:
-            raise RecipeError([Problem(f"references expand to more than {MAX_NODES:,} values", node.place)])
+            raise RecipeError([Problem(f"references expand to more than {MAX_NODES:,} values", node.location)])
         if isinstance(node.value, dict):
-            return Node({key: self.node(child, (*path, key), targets) for key, child in node.value.items()}, node.place)
+            return Node(
+                {key: self.node(child, (*path, key), targets) for key, child in node.value.items()}, node.location
+            )
         if isinstance(node.value, list):
             items = [self.node(child, (*path, index), targets) for index, child in enumerate(node.value)]
-            return Node(items, node.place)
+            return Node(items, node.location)
         if isinstance(node.value, str) and "${" in node.value:
             return self._text(node, node.value, path, targets)
         return node
@@ -54,16 +56,16 @@ class _Resolver:
         whole = REFERENCE.fullmatch(text)
         if whole and whole[1] is not None:
             found = self._find(whole[1].strip(), node, path, targets)
-            # Errors in what is referred to are reported where it was written; its use is placed at the reference.
-            return node if found is None else _placed_at(found, node)
+            # Errors in what is referred to are reported where it was written; its value is located at the reference.
+            return node if found is None else _located_at(found, node)
 
-        parts: list[str] = []
+        fragments: list[str] = []
         end = 0
         for match in REFERENCE.finditer(text):
-            parts.append(text[end : match.start()])
+            fragments.append(text[end : match.start()])
             end = match.end()
             if match[0] == "$${":
-                parts.append("${")
+                fragments.append("${")
                 continue
             if match[1] is None:
                 self._report("'${' without its '}'", node, path, "write '$${' for the text itself")
@@ -74,11 +76,11 @@ class _Resolver:
             if isinstance(found.value, dict | list):
                 self._report(f"'{match[0]}' is not a single value, so it cannot be a part of text", node, path)
                 return node
-            parts.append(_as_text(found.value))
-        joined = "".join([*parts, text[end:]])
+            fragments.append(_as_text(found.value))
+        joined = "".join([*fragments, text[end:]])
         if len(joined) > MAX_BYTES:
-            raise RecipeError([Problem("references expand to too long a text", node.place)])
-        return Node(joined, node.place)
+            raise RecipeError([Problem("references expand to too long a text", node.location)])
+        return Node(joined, node.location)
 
     def _find(self, key: str, node: Node, path: KeyPath, targets: tuple[str, ...]) -> Node | None:
         if key in targets:
@@ -87,9 +89,9 @@ class _Resolver:
             return None
         target: Node | None = self._root
         target_path: KeyPath = ()
-        for part in key.split("."):
-            target = None if target is None else {str(name): child for name, child in target.children()}.get(part)
-            target_path = (*target_path, part)
+        for segment in key.split("."):
+            target = None if target is None else {str(name): child for name, child in target.children()}.get(segment)
+            target_path = (*target_path, segment)
         if target is None:
             known = [dotted(known_path) for known_path, _ in self._root.walk() if known_path]
             self._report(f"'${{{key}}}' refers to nothing", node, path, did_you_mean(key, known))
@@ -99,15 +101,15 @@ class _Resolver:
         return found if len(self.problems) == before else None
 
     def _report(self, message: str, node: Node, path: KeyPath, hint: str | None = None) -> None:
-        self.problems.append(Problem(message, replace(node.place, key=dotted(path)), hint))
+        self.problems.append(Problem(message, replace(node.location, key=dotted(path)), hint))
 
 
-def _placed_at(found: Node, reference: Node) -> Node:
+def _located_at(found: Node, reference: Node) -> Node:
     if isinstance(found.value, dict):
-        return Node({key: _placed_at(child, reference) for key, child in found.value.items()}, reference.place)
+        return Node({key: _located_at(child, reference) for key, child in found.value.items()}, reference.location)
     if isinstance(found.value, list):
-        return Node([_placed_at(child, reference) for child in found.value], reference.place)
-    return Node(found.value, reference.place)
+        return Node([_located_at(child, reference) for child in found.value], reference.location)
+    return Node(found.value, reference.location)
 
 
 def _as_text(value: Scalar) -> str:

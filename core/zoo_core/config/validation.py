@@ -65,20 +65,20 @@ def schema_problems(schema: type[BaseModel], document: Document, at: KeyPath = (
         strictly(schema, document.get(at, {}))
     except ValidationError as error:
         for path, details in _by_path(error.errors(include_url=False), document, at).items():
-            # What could not be read cannot be of the right type either: say it once.
+            # What could not be read cannot be of the right type either: report it once.
             if not path or dotted(path) not in known:
                 problems += _rewritten(schema, document, at, path, details)
     return sort_problems(problems)
 
 
 def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
-    """Sort by file and place, each problem once."""
+    """Sort by file and position, each problem once."""
 
-    def place(problem: Problem) -> tuple[str, int, int, str]:
+    def position(problem: Problem) -> tuple[str, int, int, str]:
         location = problem.location or Location("")
         return location.file, location.line or 0, location.column or 0, location.key
 
-    return sorted(dict.fromkeys(problems), key=place)
+    return sorted(dict.fromkeys(problems), key=position)
 
 
 def _is_below(at: KeyPath, problem: Problem) -> bool:
@@ -115,7 +115,7 @@ def _rewritten(
 
 
 def _joined(errors: list[ErrorDetails]) -> str:
-    """Say what several members of a union would each have liked."""
+    """Join the messages of several members of a union."""
     messages = list(dict.fromkeys(_message(error) for error in errors if error["type"] != "literal_error"))
     if KINDS["float_type"] in messages and KINDS["int_type"] in messages:
         messages.remove(KINDS["int_type"])
@@ -158,7 +158,7 @@ def _hint(schema: type[BaseModel], document: Document, section: KeyPath, path: K
         return hint
     at = document.marks.get(path)
     if at and at.file == COMMAND_LINE:
-        # `lr=1e-4`: the last part of a longer key.
+        # `lr=1e-4`: the last segment of a longer key.
         longer = [dotted(known) for known in document.marks if known != path and known and known[-1] == key]
         if longer:
             return f"did you mean {longer[0]!r}?"

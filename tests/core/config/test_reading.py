@@ -64,7 +64,7 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
 
 def test_places_are_those_of_keys_and_items(tmp_path):
     root, _ = read(tmp_path, "a:\n  b: [1,\n    2]\n  c: {d: x}\n")
-    places = {".".join(map(str, path)): (node.place.line, node.place.column) for path, node in root.walk()}
+    places = {".".join(map(str, path)): (node.location.line, node.location.column) for path, node in root.walk()}
 
     assert places == {
         "": (1, 1),

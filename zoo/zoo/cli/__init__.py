@@ -1,1 +1,1 @@
-"""The command line: one file a command, options only, imports inside the bodies."""
+"""The command line: one file per command, options only, imports inside the bodies."""

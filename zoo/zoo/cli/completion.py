@@ -53,7 +53,7 @@ def complete_components(_ctx: click.Context, _param: click.Parameter, incomplete
     try:
         components = discover().components()
     except ZooError:
-        # A line that is being typed is no place for an error.
+        # An error would be printed into the line that is being typed.
         return []
     return [
         CompletionItem(name, help=component.spec.summary)

@@ -42,10 +42,10 @@ def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...
     loaded = load(cfg, overrides)
     leaves = {dotted(path): (value, _origin(loaded, path)) for path, value in _leaves(loaded.recipe.model_dump())}
     if as_json:
-        origins = {"origins": {key: place for key, (_, place) in leaves.items()}} if origin else {}
+        origins = {"origins": {key: written for key, (_, written) in leaves.items()}} if origin else {}
         print_json({"name": loaded.name, "recipe": loaded.recipe.model_dump(mode="json"), **origins})
     elif origin:
-        print_columns([(key, _in_line(value), place) for key, (value, place) in leaves.items()])
+        print_columns([(key, _in_line(value), written) for key, (value, written) in leaves.items()])
     else:
         click.echo(dump(loaded.recipe), nl=False)
 
@@ -125,12 +125,12 @@ def _checked(name: str, overrides: tuple[str, ...], registry: Registry) -> tuple
 
 
 def _plain(problem: Problem) -> dict[str, str | int | None]:
-    place = problem.location
+    location = problem.location
     return {
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-        "key": place.key if place else None,
+        "file": location.file if location else None,
+        "line": location.line if location else None,
+        "column": location.column if location else None,
+        "key": location.key if location else None,
         "message": problem.message,
         "hint": problem.hint,
     }
@@ -173,6 +173,6 @@ def _origin(loaded: LoadedRecipe, path: KeyPath) -> str:
     if path not in marks:
         return DEFAULT
     own = marks[path]
-    items = [place for below, place in marks.items() if below[: len(path)] == path and place.file != own.file]
-    places = [place.file if place.line is None else f"{place.file}:{place.line}" for place in (own, *items)]
-    return ", ".join(dict.fromkeys(places))
+    items = [mark for below, mark in marks.items() if below[: len(path)] == path and mark.file != own.file]
+    locations = [mark.file if mark.line is None else f"{mark.file}:{mark.line}" for mark in (own, *items)]
+    return ", ".join(dict.fromkeys(locations))

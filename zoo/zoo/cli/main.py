@@ -66,7 +66,7 @@ class CommandTable(click.Group):
         return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command; show an expected error as one line a problem and exit with its code."""
+        """Run the command; show an expected error as one line per problem and exit with its code."""
         # The command's own parser has not run yet, and it may be what fails.
         as_json = "--json" in ctx.args
         name = next(iter(ctx._protected_args), "")  # noqa: SLF001 - click has no public name for it
@@ -84,7 +84,7 @@ class CommandTable(click.Group):
 
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Print a warning as a line for users, who have no use for the place in the code."""
+    """Print a warning as a line for users, who have no use for its location in the code."""
     click.echo(f"warning: {message}", err=True)
 
 
@@ -103,8 +103,8 @@ def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) 
         return error.exit_code
     full = isinstance(error, OSError) and error.errno in DISK_FULL
     if isinstance(error, OSError) and (full or error.filename is not None):
-        place = f"{error.filename}: " if error.filename is not None else ""  # a pipe has none
-        problem = Problem(f"{place}{error.strerror}", hint="make room, or write elsewhere" if full else None)
+        source = f"{error.filename}: " if error.filename is not None else ""  # a pipe has none
+        problem = Problem(f"{source}{error.strerror}", hint="make room, or write elsewhere" if full else None)
         report_problems("error", [problem], as_json=as_json)
         return 1
     try:

@@ -38,7 +38,7 @@ def required(cfg: str | None) -> str:
 
 
 def load(cfg: str | None, overrides: tuple[str, ...], *, registry: Registry | None = None) -> LoadedRecipe:
-    """Load the recipe that was named, and warn of what deserves a second look; with ``registry`` check it, too.
+    """Load the recipe that was named, and print its warnings; with ``registry`` check it, too.
 
     Raises:
         UsageError: none was named, or there is none of that name.
@@ -50,7 +50,7 @@ def load(cfg: str | None, overrides: tuple[str, ...], *, registry: Registry | No
 
 
 def load_of_run(run: RunFolder, overrides: tuple[str, ...], *, registry: Registry | None = None) -> LoadedRecipe:
-    """Load the recipe of a run, and warn of what deserves a second look; with ``registry`` check it, too.
+    """Load the recipe of a run, and print its warnings; with ``registry`` check it, too.
 
     Raises:
         RecipeError: it is wrong.

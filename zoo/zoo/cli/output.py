@@ -42,7 +42,7 @@ def warn(text: str) -> None:
 
 
 def report_problems(code: str, problems: Sequence[Problem], *, as_json: bool) -> None:
-    """Print what went wrong on stderr: one line a problem, or one JSON document."""
+    """Print what went wrong on stderr: one line per problem, or one JSON document."""
     if not as_json:
         for problem in problems:
             click.echo(f"error: {problem}", err=True)

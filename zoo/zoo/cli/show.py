@@ -46,7 +46,7 @@ def command(name: str, kind: str | None, *, as_json: bool) -> None:
         factory = registry.load(component)
         facts |= {"source": source_of(factory), "options": options_of(component, factory)}
     except ComponentError as error:
-        # The manifest's word is still worth having where torch is not installed.
+        # The manifest is still worth showing where torch is not installed.
         warn(str(error))
         facts |= {"source": None, "options": None}
     if as_json:

@@ -28,9 +28,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Parse ``value``."""
-        parts = re.findall(r"(\d+)([dhms])", value)
-        seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
-        if "".join(number + unit for number, unit in parts) != value or not seconds:
+        amounts = re.findall(r"(\d+)([dhms])", value)
+        seconds = sum(int(number) * _UNITS[unit] for number, unit in amounts)
+        if "".join(number + unit for number, unit in amounts) != value or not seconds:
             self.fail(f"{value!r} is no duration; write 90s, 15m, 1h30m or 2d", param, ctx)
         days, rest = divmod(seconds, 86400)
         return f"{days:02}:{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
@@ -93,7 +93,7 @@ def command(
 
 
 def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
-    """Open the run to resume; what made its checkpoint has to stay, or it would not be the same run."""
+    """Open the run to resume; what made its checkpoint has to stay, or it would not be the same training."""
     from zoo_core.errors import UsageError
 
     if anew:

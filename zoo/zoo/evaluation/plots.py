@@ -50,9 +50,9 @@ def draw_roc(verification: Verification, path: Path, *, title: str) -> None:
     lowest = min(point.tpr for point in points)
     # A good model's curve lives in a narrow band at the top; show that band, not the emptiness below it.
     bottom = max(0.0, lowest - max(0.02, 0.35 * (1 - lowest)))
-    for place, point in enumerate(points):
+    for index, point in enumerate(points):
         # Right below a high curve, left above a low one: where the curve is not.
-        shift, side = ((4, -15), "left") if bottom else ((-2, 8), "right") if place else ((4, 8), "left")
+        shift, side = ((4, -15), "left") if bottom else ((-2, 8), "right") if index else ((4, 8), "left")
         axes.annotate(
             f"{point.tpr:.2%}",
             (point.fpr_target, point.tpr),
@@ -70,7 +70,7 @@ def draw_roc(verification: Verification, path: Path, *, title: str) -> None:
 
 
 def draw_scores(verification: Verification, path: Path, *, title: str) -> None:
-    """Draw how scores of genuine and impostor pairs are spread, and the threshold at a FPR of 1e-3."""
+    """Draw how scores of genuine and impostor pairs are distributed, and the threshold at a FPR of 1e-3."""
     figure, axes = _canvas(title)
     edges = _edges(verification)
     middles = (edges[:-1] + edges[1:]) / 2
@@ -100,14 +100,14 @@ def draw_embedding(embedded: EmbeddedImages, path: Path, *, title: str) -> None:
     rows = np.flatnonzero(np.isin(embedded.labels, shown))
     centred = embedded.embeddings[rows] - embedded.embeddings[rows].mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    places = centred @ directions[:2].T
+    positions = centred @ directions[:2].T
     shares = sizes[:2] ** 2 / max(float((sizes**2).sum()), np.finfo(np.float32).tiny)
     figure, axes = _canvas(title)
     colours = colormaps["tab20"]
     for number, label in enumerate(shown):
         own, reference = embedded.labels[rows] == label, embedded.is_reference[rows]
         for marker, size, chosen in (("o", 22, own & ~reference), ("*", 130, own & reference)):
-            x, y = places[chosen].T
+            x, y = positions[chosen].T
             axes.scatter(x, y, color=colours(number), marker=marker, s=size, edgecolors="white", linewidths=0.5)
     axes.set(xlabel=f"first component, {shares[0]:.0%} of variance", ylabel=f"second, {shares[-1]:.0%}")
     axes.set_title(

@@ -87,26 +87,28 @@ def evaluate_run(
         advance=advance,
     )
     protocol = loaded.recipe.validation_protocol()
-    # Another data set, or captures of another kind: not what the run was trained to be judged by.
+    # Another data set, or captures of another kind: not the validation data of the training.
     own = protocol == load_run_recipe(run).recipe.validation_protocol()
     context: dict[str, Any] = {"data": protocol, "weights_sha256": measured}
     title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if own else "")
     if not own:
-        # What the untrained model could do was measured on the run's own data.
+        # The untrained model was measured on the validation data of the training.
         context["untrained"] = None
     document, written = write(measure(embedded), run.evaluation, title=title, context=context)
     written.append(run.evaluation / "embedding.png")
     draw_embedding(embedded, written[-1], title=title)
     written.append(run.evaluation / "worst_pairs.jpg")
     classes = items.dataset.classes
-    draw_worst(embedded, lambda row: items[int(embedded.items[row])].image, lambda label: classes[label], written[-1])
+    draw_worst(
+        embedded, lambda index: items[int(embedded.items[index])].image, lambda label: classes[label], written[-1]
+    )
     return document, written
 
 
 def write(
     evaluation: Evaluation, folder: Path, *, title: str, context: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Write ``metrics.json``, ``thresholds.csv`` and the pictures; keep what the untrained model could do.
+    """Write ``metrics.json``, ``thresholds.csv`` and the pictures; keep the metrics of the untrained model.
 
     Returns:
         What is in ``metrics.json``, and the files written.

@@ -26,7 +26,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two rows of the embedded images, and their cosine."""
+    """The indices of two embedded images, and their cosine."""
 
     first: int
     second: int
@@ -34,10 +34,10 @@ class Pair:
 
 
 def worst_pairs(embedded: EmbeddedImages, count: int = _ROWS) -> tuple[list[Pair], list[Pair]]:
-    """Find the most alike pairs of different classes and the least alike ones of the same class, worst first.
+    """Find the most similar pairs of different classes and the least similar of the same class, worst first.
 
-    Of two classes only their most alike pair is given, and of one class only its least alike pair: else one hard
-    document would fill the list.
+    Of two classes only their most similar pair is given, and of one class only its least similar pair: else one
+    hard document would fill the list.
     """
     mixed: dict[tuple[int, int], Pair] = {}
     torn: dict[int, Pair] = {}
@@ -63,10 +63,10 @@ def worst_pairs(embedded: EmbeddedImages, count: int = _ROWS) -> tuple[list[Pair
 
 
 def _highest(values: np.ndarray) -> list[tuple[int, int]]:
-    """Where the highest finite values are: enough of them to name several classes after doubles are dropped."""
+    """Return where the highest finite values are: enough to name several classes after doubles are dropped."""
     enough = min(values.size, 64 * _ROWS * _ROWS)
-    places = np.argpartition(values, -enough, axis=None)[-enough:]
-    rows, columns = np.unravel_index(places[np.isfinite(values.flat[places])], values.shape)
+    positions = np.argpartition(values, -enough, axis=None)[-enough:]
+    rows, columns = np.unravel_index(positions[np.isfinite(values.flat[positions])], values.shape)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
@@ -75,8 +75,8 @@ def draw_worst(
 ) -> None:
     """Draw the worst pairs side by side: different classes on the left, the same class on the right.
 
-    ``image_of`` gives a row's image ``uint8 [H, W, 3]``, ``name_of`` a label's class name. Written as JPEG: it shows
-    the data itself, so it stays in the run folder and is never published, unlike the figures that are PNG.
+    ``image_of`` gives the image ``uint8 [H, W, 3]`` at an index, ``name_of`` a label's class name. Written as JPEG:
+    it shows the data itself, so it stays in the run folder and is never published, unlike the figures that are PNG.
     """
     columns = worst_pairs(embedded)
     titles = ("different classes, yet alike", "one class, yet unlike")
@@ -84,8 +84,8 @@ def draw_worst(
     width, height = 2 * _SIDE + 3 * _GAP, _SIDE + 2 * _LINE
     sheet = Image.new("RGB", (2 * width, rows * height + 2 * _LINE), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for place, (title, pairs) in enumerate(zip(titles, columns, strict=True)):
-        left = place * width + _GAP
+    for column, (title, pairs) in enumerate(zip(titles, columns, strict=True)):
+        left = column * width + _GAP
         draw.text((left, _LINE // 2), title, "black", font)
         for row, pair in enumerate(pairs):
             top = 2 * _LINE + row * height

@@ -72,7 +72,7 @@ def check_parity(
     Args:
         model: the graph, with one input.
         module: the torch module; put into evaluation mode.
-        batches: inputs of different batch sizes, the rows of each distinct; the last is the largest.
+        batches: inputs of different batch sizes, the images of each distinct; the last is the largest.
         axes: the dimensions that the graph must leave open, by input or output name.
         output_names: names of the outputs; the first is the embedding.
         tolerance: the largest difference allowed.
@@ -84,7 +84,7 @@ def check_parity(
     _check_axes(session, axes, output_names)
     references = [_torch_outputs(module, batch) for batch in batches]
     spread = _spread(references[-1][0], tolerance)
-    found = [_run(session, batch) for batch in batches]
+    found = [_infer(session, batch) for batch in batches]
     compared = []
     for got, wanted, batch in zip(found, references, batches, strict=True):
         try:
@@ -95,7 +95,7 @@ def check_parity(
     if 0 in axes.get(session.get_inputs()[0].name, {}):
         for row, image in enumerate(batches[-1]):
             rows = [output[row : row + 1] for output in found[-1]]
-            parity = _compare(_run(session, image[None]), rows, tolerance, f"alone and as row {row} of a batch")
+            parity = _compare(_infer(session, image[None]), rows, tolerance, f"alone and as row {row} of a batch")
             alone = max(alone, parity.max_abs_diff)
     embeddings = references[-1][0]
     return Parity(
@@ -126,7 +126,7 @@ def _check_axes(
     if outputs != list(output_names):
         raise RunError(f"the graph's outputs are {outputs}, not {list(output_names)}")
     for value in (*session.get_inputs(), *session.get_outputs()):
-        closed = [place for place in axes.get(value.name, {}) if isinstance(value.shape[place], int)]
+        closed = [axis for axis in axes.get(value.name, {}) if isinstance(value.shape[axis], int)]
         if closed:
             raise RunError(
                 f"the graph fixes axis {closed[0]} of {value.name} to {value.shape[closed[0]]}, "
@@ -141,7 +141,7 @@ def _torch_outputs(module: torch.nn.Module, batch: Array) -> list[Array]:
     return [output.numpy() for output in listed]
 
 
-def _run(session: onnxruntime.InferenceSession, batch: Array) -> list[Array]:
+def _infer(session: onnxruntime.InferenceSession, batch: Array) -> list[Array]:
     try:
         return list(session.run(None, {session.get_inputs()[0].name: batch}))
     except Exception as error:  # onnxruntime's exceptions share no base
@@ -184,7 +184,7 @@ def _reason(module: torch.nn.Module, batch: Array, wanted: Sequence[Array], tole
 
 
 def _spread(embeddings: Array, tolerance: float) -> float:
-    """Return the mean distance between the rows, as unit vectors."""
+    """Return the mean distance between the embeddings, as unit vectors."""
     if len(embeddings) == 1:
         raise RunError("parity needs several images", hint="leave axis 0 open in onnx.dynamic_axes")
     unit = _unit(embeddings.reshape(len(embeddings), -1).astype(np.float64))

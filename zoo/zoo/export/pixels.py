@@ -19,7 +19,7 @@ BATCHES = (1, 3, 16)
 # An input of any size is tried wide, tall and square; larger and smaller than models see.
 _ANY_SIZES = ((480, 640), (131, 97), (224, 224))
 _CHANNELS = 3
-_PLACES = {"NCHW": (2, 3), "NHWC": (1, 2)}
+_SPATIAL_AXES = {"NCHW": (2, 3), "NHWC": (1, 2)}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PixelInput:
     def layout(self) -> str | None:
         """NCHW or NHWC, or None when the shape is not that of a batch of RGB images."""
         if len(self.shape) == 1 + _CHANNELS:
-            for layout in _PLACES:
+            for layout in _SPATIAL_AXES:
                 if self.shape[layout.index("C")] == _CHANNELS:
                     return layout
         return None
@@ -43,7 +43,9 @@ class PixelInput:
     @property
     def size(self) -> tuple[int | None, int | None]:
         """Height and width, None where any will do."""
-        height, width = (None if place in self.axes else self.shape[place] for place in _PLACES[self.layout or "NCHW"])
+        height, width = (
+            None if axis in self.axes else self.shape[axis] for axis in _SPATIAL_AXES[self.layout or "NCHW"]
+        )
         return height, width
 
     @property
@@ -52,7 +54,7 @@ class PixelInput:
         return None if 0 in self.axes else self.shape[0]
 
     def example_shape(self) -> tuple[int, ...]:
-        """The shape to trace with: two images when the batch is open, because exporters take a 1 for a constant."""
+        """Return the shape to trace with: two images when the batch is open, as exporters take a 1 for a constant."""
         return (2 if self.batch is None else self.shape[0], *self.shape[1:])
 
     def array(self, images: Sequence[UInt8Image], size: tuple[int, int]) -> npt.NDArray[Any]:

@@ -39,7 +39,7 @@ _TOOLS = ("plugzoo", "torch", "timm", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 @dataclass(frozen=True)
 class VerifiedExport:
-    """A graph that was proven to compute what the checkpoint does, and all that is said about it.
+    """A graph that was proven to compute what the checkpoint does, and the report on it.
 
     ``graph`` is the ONNX file; ``report`` becomes ``onnx/export.json``; ``weights`` is the safetensors file of
     the model; ``warnings`` are worth showing.
@@ -72,7 +72,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     model = open_checkpoint(builder, run.best)
     module = _wrap(loaded, registry, model)
     images, source, warnings = _witnesses(builder, pixels)
-    axes = {name: {int(place): axis for place, axis in places.items()} for name, places in section.dynamic_axes.items()}
+    axes = {name: {int(axis): label for axis, label in labels.items()} for name, labels in section.dynamic_axes.items()}
     batches = pixels.batches(images)
 
     def proven(candidate: onnx.ModelProto) -> Parity:
@@ -127,7 +127,7 @@ def image_input(loaded: LoadedRecipe) -> PixelInput:
         message = f"one image input is needed, with its shape; got input_names {names}"
         raise RecipeError([Problem(message, locate(("onnx", "input_names")), "see 'zoo config schema'")])
     tensor = section.input_shape[names[0]]
-    axes = {int(place): axis for place, axis in section.dynamic_axes.get(names[0], {}).items()}
+    axes = {int(axis): label for axis, label in section.dynamic_axes.get(names[0], {}).items()}
     pixels = PixelInput(names[0], tuple(tensor.shape), tensor.dtype, axes)
     if pixels.layout is None:
         message = f"{tensor.shape} is no batch of RGB images"
@@ -155,15 +155,15 @@ def _witnesses(builder: RecipeBuilder, pixels: PixelInput) -> tuple[list[UInt8Im
     wanted = max(_IMAGES, pixels.batch or 0)
     try:
         dataset = builder.dataset("valid")
-        places = np.unique(np.linspace(0, len(dataset) - 1, wanted).round().astype(int))
-        views = [_view(dataset[int(place)], pixels) for place in places]
+        indices = np.unique(np.linspace(0, len(dataset) - 1, wanted).round().astype(int))
+        views = [_view(dataset[int(index)], pixels) for index in indices]
     except ZooError as error:
         reason = f"the validation data cannot be read, so the graph is compared on drawn patterns: {error}"
         return patterns(wanted), "patterns", (reason.replace("\n", "; "),)
     images = list({(view.shape, view.tobytes()): view for view in views}.values())
     if len(images) == wanted:
         return images, "validation data", ()
-    # Rows that are alike would hide a mix-up between them.
+    # Equal images would hide a mix-up between the rows of a batch.
     reason = f"the validation data gave {len(images)} distinct images, so the graph is compared on drawn patterns, too"
     return images + patterns(wanted - len(images)), "validation data and patterns", (reason,)
 

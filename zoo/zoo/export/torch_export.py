@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zoo.export.pixels import PixelInput
 
 DEFAULT_OPSET = 17
-# Asked for less, the newer exporter fails to convert its graph down, logs a traceback, and goes on.
+# Asked for less, the newer exporter fails to convert its graph down, logs a traceback, and continues.
 _LOWEST_DYNAMO_OPSET = 18
 _DYNAMO_HINT = "only TorchScript's exporter writes opsets below 18: set onnx.options.dynamo=false"
 
@@ -58,7 +58,7 @@ def to_onnx(
                 path,
                 input_names=[pixels.name],
                 output_names=list(output_names),
-                dynamic_axes={name: dict(places) for name, places in axes.items()},
+                dynamic_axes={name: dict(dimensions) for name, dimensions in axes.items()},
                 **arguments,
             )
         except ModuleNotFoundError:
@@ -103,7 +103,7 @@ def opset(model: onnx.ModelProto) -> int:
 
 
 def clean(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop, in place, what tools leave behind: stack traces with local paths, and their own metadata."""
+    """Remove from ``model`` what tools leave behind, stack traces with local paths and their metadata; return it."""
     del model.metadata_props[:]
     _drop_notes(model)
     return model
@@ -127,8 +127,8 @@ def _drop_notes(message: Any) -> None:  # noqa: ANN401 - any protobuf message
 def _close_axes(model: onnx.ModelProto, shapes: Sequence[torch.Size], axes: Mapping[str, Mapping[int, str]]) -> None:
     """Give the outputs the sizes that tracing lost, on all axes that are not open."""
     for output, shape in zip(model.graph.output, shapes, strict=True):
-        for place, (dimension, size) in enumerate(zip(output.type.tensor_type.shape.dim, shape, strict=True)):
-            if place not in axes.get(output.name, {}):
+        for axis, (dimension, size) in enumerate(zip(output.type.tensor_type.shape.dim, shape, strict=True)):
+            if axis not in axes.get(output.name, {}):
                 dimension.dim_value = size
 
 

@@ -33,8 +33,8 @@ class Gallery:
         Raises:
             RunError: a picture cannot be read: without it a class might silently be missing.
         """
-        rows = [(label, embedder.embed([read_image(path)])) for label, path in references]
-        return cls(tuple(label for label, _ in rows), np.concatenate([embedding for _, embedding in rows]))
+        embedded = [(label, embedder.embed([read_image(path)])) for label, path in references]
+        return cls(tuple(label for label, _ in embedded), np.concatenate([embedding for _, embedding in embedded]))
 
     def match(self, embeddings: Embeddings) -> tuple[list[str], npt.NDArray[np.float32]]:
         """Find the closest reference of each of ``embeddings float32 [N, D]``: its label, and the cosine in -1..1."""

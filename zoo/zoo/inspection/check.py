@@ -62,15 +62,15 @@ class _Seen:
         self.digests.append(reading.digest)
         self.sizes.append((reading.width, reading.height))
 
-    def place(self, position: int) -> dict[str, Any]:
-        """Say which sample the one read at ``position`` is."""
+    def describe(self, position: int) -> dict[str, Any]:
+        """Return part, index and class of the sample that was read at ``position``."""
         name = self.part.dataset.classes[self.labels[position]]
         return {"part": self.part.name, "index": self.indices[position], "class": name}
 
 
 @dataclass(frozen=True)
 class Report:
-    """The document that is printed as JSON, and the parts, from which pictures can be drawn."""
+    """The document that is printed as JSON, and the parts, from which sheets can be drawn."""
 
     document: dict[str, Any]
     parts: list[Part]
@@ -139,23 +139,25 @@ _Classes = tuple[tuple[int, int], tuple[int, int]]
 
 
 def _exact(seen: list[_Seen]) -> dict[_Classes, dict[str, Any]]:
-    """Samples of different classes that are the same to the bit, one pair for each class and the first like it."""
+    """Find samples of different classes that are the same to the bit: one pair for each class and the first like it."""
     digests = np.array([digest for one in seen for digest in one.digests], np.uint64)
     owners = [(number, position) for number, one in enumerate(seen) for position in range(len(one.labels))]
     pairs = {}
     for group in _same_digests(digests):
         # One sample of each class will do.
         classes: dict[tuple[int, int], int] = {}
-        for number, position in (owners[place] for place in group):
+        for number, position in (owners[index] for index in group):
             classes.setdefault((number, seen[number].labels[position]), position)
         (first, position), *others = classes.items()
-        for other, place in others:
-            pairs[first, other] = _pair("exact", seen[first[0]].place(position), seen[other[0]].place(place))
+        for other, other_position in others:
+            pairs[first, other] = _pair(
+                "exact", seen[first[0]].describe(position), seen[other[0]].describe(other_position)
+            )
     return pairs
 
 
 def _near(seen: list[_Seen]) -> dict[_Classes, dict[str, Any]]:
-    """Samples of different classes that look the same; one pair for each two classes."""
+    """Find samples of different classes that look the same: one pair for each two classes."""
     owners = [(number, position) for number, one in enumerate(seen) for position in one.compared]
     if not owners:
         return {}
@@ -163,10 +165,11 @@ def _near(seen: list[_Seen]) -> dict[_Classes, dict[str, Any]]:
     aspects = np.array([aspect for one in seen for aspect in one.aspects])
     pairs: dict[_Classes, dict[str, Any]] = {}
     for low, high in map(sorted, near_duplicates(thumbs, aspects)):
-        (number, position), (other, place) = owners[low], owners[high]
-        classes = ((number, seen[number].labels[position]), (other, seen[other].labels[place]))
+        (number, position), (other, other_position) = owners[low], owners[high]
+        classes = ((number, seen[number].labels[position]), (other, seen[other].labels[other_position]))
         if classes[0] != classes[1]:
-            pairs.setdefault(classes, _pair("near", seen[number].place(position), seen[other].place(place)))
+            pair = _pair("near", seen[number].describe(position), seen[other].describe(other_position))
+            pairs.setdefault(classes, pair)
     return pairs
 
 
@@ -175,13 +178,13 @@ def _pair(kind: str, first: dict[str, Any], second: dict[str, Any]) -> dict[str,
 
 
 def _leaks(pair: dict[str, Any]) -> bool:
-    """Whether validation shows what training has seen."""
+    """Return whether validation shows what training has seen."""
     first, second = pair["first"]["part"], pair["second"]["part"]
     return bool((first == "valid") != (second == "valid"))
 
 
 def _same_digests(digests: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
-    """Return the groups, of two or more, of places where ``digests [N]`` are equal."""
+    """Return the groups, of two or more, of positions where ``digests [N]`` are equal."""
     order = np.argsort(digests, kind="stable")
     ends = np.flatnonzero(np.diff(digests[order])) + 1
     return [group for group in np.split(order, ends) if len(group) > 1]

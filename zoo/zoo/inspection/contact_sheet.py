@@ -75,7 +75,7 @@ class Sheet:
             for left, cell, following in zip(starts, row, [*row[1:], None], strict=False):
                 if cell.image is not None:
                     page.paste(picture := _fitted(cell.image), (left, y + _HEIGHT - picture.height))
-                # A caption may run on below a picture that has none.
+                # A caption may continue below a picture that has none.
                 room = _WIDTH if following is None or following.caption else pitch_x + _WIDTH
                 draw.text((left, y + _HEIGHT + 2), _cut(cell.caption, small, room), _INK, small)
         return page
@@ -84,7 +84,7 @@ class Sheet:
         return _TOP + len(self.rows) * _ROW + _MARGIN - _GAP
 
     def _starts(self) -> list[int]:
-        """Left edge of each cell, with more room between the columns' groups; at last where one more would start."""
+        """Return the left edge of each cell, and of one more, with more room between the columns' groups."""
         starts, x = [], _MARGIN
         for _, count in self.columns:
             for _ in range(count):
@@ -107,7 +107,7 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def _cut(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
-    """Leave out the middle of a text that does not fit: the ends of names tell most."""
+    """Cut out the middle of a text that does not fit: the ends of names tell most."""
     shortened, keep = text, len(text) // 2
     while keep and font.getlength(shortened) > room:
         keep -= 1

@@ -19,7 +19,7 @@ Side = Literal["train", "valid"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One data set of a recipe: ``train``, ``train_also.0``, ``valid``; ``length`` is ``None`` if nobody knows it."""
+    """One data set of a recipe: ``train``, ``train_also.0``, ``valid``; ``length`` is ``None`` if it is unknown."""
 
     name: str
     side: Side

@@ -19,9 +19,9 @@ def draw(report: Report) -> Sheet | None:
     readable = {part.name: part.dataset for part in report.parts if not isinstance(part.dataset, StreamingDataset)}
     cells = []
     for pair in report.document["duplicates"]["listed"]:
-        places = (pair["first"], pair["second"])
-        if all(place["part"] in readable for place in places):
-            cells.append([_cell(readable, place) for place in places])
+        samples = (pair["first"], pair["second"])
+        if all(described["part"] in readable for described in samples):
+            cells.append([_cell(readable, described) for described in samples])
     if not cells:
         return None
     title = f"{report.document['recipe']}: different classes that look the same"
@@ -32,6 +32,6 @@ def draw(report: Report) -> Sheet | None:
     return sheet
 
 
-def _cell(datasets: dict[str, Any], place: dict[str, Any]) -> Cell:
-    sample = datasets[place["part"]][place["index"]]
-    return Cell(shown(sample, shown_size(sample)), f"{place['part']} {place['class']}")
+def _cell(datasets: dict[str, Any], described: dict[str, Any]) -> Cell:
+    sample = datasets[described["part"]][described["index"]]
+    return Cell(shown(sample, shown_size(sample)), f"{described['part']} {described['class']}")

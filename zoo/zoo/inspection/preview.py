@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 PLAIN, CAPTURES = 3, 5
-# Chance of captures of training samples: like training's, but not the very same pictures.
+# The random stream of captures of training samples: drawn like training's, but not the same images.
 _PREVIEW_STREAM = 5
 _POOL = 240  # samples among which the class that looks most alike is looked for
 _STREAMED = 2048  # samples that are read of a data set that can only be read from its beginning
@@ -134,7 +134,7 @@ def _streamed(dataset: StreamingDataset) -> Iterator[tuple[int, Sample]]:
 
 
 def _picked(dataset: Dataset, count: int, each: int) -> Iterator[tuple[int, Sample]]:
-    """Some classes, their neighbours, and samples from all over.
+    """Read samples of some classes, of their neighbours, and from the whole data set.
 
     Data sets keep the samples of a class together, so neighbours are found without reading everything.
     """
@@ -154,23 +154,23 @@ def _picked(dataset: Dataset, count: int, each: int) -> Iterator[tuple[int, Samp
 
 
 def _spread(labels: list[int], count: int) -> list[int]:
-    """Up to ``count`` of the labels, from first to last."""
+    """Return up to ``count`` of the labels, from first to last."""
     if len(labels) <= count:
         return labels
     return [labels[number * len(labels) // count] for number in range(count)]
 
 
 def _most_alike(pool: _Samples, chosen: list[int]) -> dict[int, int]:
-    """For each label chosen, the other label whose first sample looks most like its own."""
+    """Return for each label of ``chosen`` the other label whose first sample looks most like its first sample."""
     labels = list(pool)
     if len(labels) <= 1:
         return {}
     thumbs = np.stack([_thumb(pool[label][0][1]) for label in labels])
     found = {}
     for label in chosen:
-        place = labels.index(label)
-        distances = np.abs(thumbs - thumbs[place]).mean((1, 2, 3))
-        distances[place] = np.inf
+        index = labels.index(label)
+        distances = np.abs(thumbs - thumbs[index]).mean((1, 2, 3))
+        distances[index] = np.inf
         found[label] = labels[int(distances.argmin())]
     return found
 
@@ -180,5 +180,5 @@ def _thumb(sample: Sample) -> npt.NDArray[np.float32]:
 
 
 def _upright(sample: Sample) -> UInt8Image:
-    """The sample in its view, in the proportions of that view."""
+    """Show the sample in its view, in the proportions of that view."""
     return shown(sample, shown_size(sample))

@@ -101,7 +101,7 @@ def _reading(index: int, item: Sample | RunError) -> Reading:
 
 
 def shown_size(sample: Sample) -> tuple[int, int]:
-    """Height and width in pixels that a sample's view covers in its image."""
+    """Return height and width in pixels that a sample's view covers in its image."""
     height, width = sample.image.shape[:2]
     across, down = sample.view[:2, :2].T * (width, height)
     return max(1, round(float(np.hypot(*down)))), max(1, round(float(np.hypot(*across))))

@@ -54,8 +54,8 @@ class Embedder:
         pixels = [self._pixels(image) for image in images]
         # Pictures of several sizes do not stack: a graph that resizes them itself takes them one by one.
         step = (self.graph.fixed_batch or BATCH) if self.graph.pixels.size else 1
-        parts = [self._run(pixels[start : start + step]) for start in range(0, len(pixels), step)]
-        raw = np.concatenate(parts)
+        batches = [self._infer(pixels[start : start + step]) for start in range(0, len(pixels), step)]
+        raw = np.concatenate(batches)
         norms = np.linalg.norm(raw, axis=1, keepdims=True)
         if not np.isfinite(norms).all() or not norms.all():
             msg = f"{self.graph.path}: gives embeddings that are not finite or zero"
@@ -70,7 +70,7 @@ class Embedder:
             pixels = pixels.astype(np.float32) / np.float32(255 / wanted.maximum)
         return pixels if wanted.layout == "NHWC" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
-    def _run(self, pixels: Sequence[npt.NDArray[Any]]) -> Embeddings:
+    def _infer(self, pixels: Sequence[npt.NDArray[Any]]) -> Embeddings:
         # A graph with a fixed batch takes no fewer: the last picture fills up, and what comes of that is cut off.
         missing = max((self.graph.fixed_batch or 0) - len(pixels), 0)
         batch = np.stack([*pixels, *[pixels[-1]] * missing])

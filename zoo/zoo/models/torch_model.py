@@ -59,7 +59,7 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """``uint8 [N, H, W, 3]`` to ``[N, 3, H, W]`` in 0..1, channels_last in memory without a copy."""
+    """Convert ``uint8 [N, H, W, 3]`` to ``[N, 3, H, W]`` in 0..1, channels_last in memory without a copy."""
     return images.permute(0, 3, 1, 2).to(dtype) / 255
 
 

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Batch(_Part):
+class _Batch(_Section):
     size: int
     max_abs_diff: FiniteFloat
     min_cosine: FiniteFloat
 
 
-class ExportReport(_Part):
+class ExportReport(_Section):
     """``onnx/export.json``."""
 
     verified: bool
@@ -38,49 +38,49 @@ class ExportReport(_Part):
     macs: FiniteFloat | None = None
 
 
-class _Threshold(_Part):
+class _Threshold(_Section):
     fpr_target: FiniteFloat
     value: FiniteFloat
 
 
-class _Zoo(_Part):
+class _Zoo(_Section):
     embedding_dim: int
     normalized: bool
     wrapper: str
     threshold: _Threshold | None = None
 
 
-class _Pixels(_Part):
+class _Pixels(_Section):
     mean: list[FiniteFloat]
     std: list[FiniteFloat]
 
 
-class Config(_Part):
+class Config(_Section):
     """``config.json``."""
 
     zoo: _Zoo
     pretrained_cfg: _Pixels
 
 
-class _Point(_Part):
+class _Point(_Section):
     fpr_target: FiniteFloat
     fpr: FiniteFloat
     tpr: FiniteFloat
     threshold: FiniteFloat
 
 
-class _Counts(_Part):
+class _Counts(_Section):
     images: int
     classes: int
     genuine_pairs: int
     impostor_pairs: int
 
 
-class _Data(_Part):
+class _Data(_Section):
     name: str
 
 
-class Metrics(_Part):
+class Metrics(_Section):
     """``eval/metrics.json``."""
 
     metrics: dict[str, FiniteFloat]
@@ -91,7 +91,7 @@ class Metrics(_Part):
     weights_sha256: str | None = None
 
 
-Document = TypeVar("Document", bound=_Part)
+Document = TypeVar("Document", bound=_Section)
 
 
 def read_document(path: Path, kind: type[Document], *, hint: str) -> tuple[Mapping[str, Any], Document]:
@@ -101,12 +101,12 @@ def read_document(path: Path, kind: type[Document], *, hint: str) -> tuple[Mappi
         RunError: it is no JSON, or not what ``kind`` says.
     """
     try:
-        said: Mapping[str, Any] = read_json(path)
-        return said, kind.model_validate(said)
+        document: Mapping[str, Any] = read_json(path)
+        return document, kind.model_validate(document)
     except UsageError as error:
         raise RunError(str(error), hint=hint) from error
     except ValidationError as error:
         wrong = error.errors()[0]
-        place = ".".join(map(str, wrong["loc"]))
-        reason = wrong["msg"] if place else "not a mapping"
-        raise RunError(f"{path}: {f'{place}: ' if place else ''}{reason}", hint=hint) from error
+        key = ".".join(map(str, wrong["loc"]))
+        reason = wrong["msg"] if key else "not a mapping"
+        raise RunError(f"{path}: {f'{key}: ' if key else ''}{reason}", hint=hint) from error

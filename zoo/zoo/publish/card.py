@@ -1,4 +1,4 @@
-"""The model card: every figure is a fact of the run, and a section without facts is left out."""
+"""The model card: every figure is a fact of the run folder, and a section without facts is left out."""
 
 from __future__ import annotations
 
@@ -134,28 +134,28 @@ def _evaluation(facts: Facts) -> str | None:
         f"(`{metrics['data']['name']}`): all {counts['genuine_pairs']:,} pairs of the same class and "
         f"{counts['impostor_pairs']:,} pairs of different classes, scored by the cosine."
     )
-    parts = [protocol]
+    paragraphs = [protocol]
     untrained = metrics.get("untrained") or {}
     header = ("Metric", "Value", "Untrained") if untrained else ("Metric", "Value")
     rows = [
         (_title(name), f"{value:.4f}", *([f"{untrained[name]:.4f}" if name in untrained else ""] if untrained else []))
         for name, value in metrics["metrics"].items()
     ]
-    parts.append(_table(header, rows))
+    paragraphs.append(_table(header, rows))
     points = [
         (f"{point['fpr_target']:g}", f"{point['fpr']:.3g}", f"{point['tpr']:.4f}", f"{point['threshold']:.6f}")
         for point in metrics["thresholds"]
     ]
-    parts.append(_table(("FPR aimed at", "FPR", "TPR", "Threshold"), points))
+    paragraphs.append(_table(("FPR aimed at", "FPR", "TPR", "Threshold"), points))
     threshold = facts.config["zoo"].get("threshold")
     if threshold:
-        parts.append(
+        paragraphs.append(
             f"`zoo predict` accepts a score from {threshold['value']:.6f} on "
             f"(a false positive rate of {threshold['fpr_target']:g}); `--fpr` and `--threshold` choose another."
         )
     pictures = [file.name for file in facts.files if file.name.startswith("assets/") and file.name.endswith(".png")]
-    parts.append("\n".join(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures))
-    return "\n\n".join(part for part in parts if part)
+    paragraphs.append("\n".join(f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures))
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
 def _data(facts: Facts) -> str:
@@ -242,7 +242,7 @@ def _list(values: Iterable[float]) -> str:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    """Write options in one cell; of a local path only its last part, as the rest is nobody's business."""
+    """Write options in one cell; of a local path only its name: its folders are private."""
     return ", ".join(f"`{key}={_shown(value)}`" for key, value in options.items())
 
 

@@ -25,7 +25,7 @@ _OWN_TAGS = ("loss:", "embedding-dim:")
 
 @dataclass(frozen=True)
 class Card:
-    """A card in parts; ``digest`` is that of the text outside the block when zoo last wrote it."""
+    """A card's metadata, and its text around zoo's block; ``digest`` is that of this text when zoo last wrote it."""
 
     metadata: Mapping[str, Any]
     before: str

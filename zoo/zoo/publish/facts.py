@@ -27,7 +27,7 @@ _AGAIN = "export it again: zoo export"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file of the artifact, its name in the repository, and its hash; ``content`` is sent in its stead."""
+    """A file of the artifact, its name in the repository, and its hash; ``content``, if any, is sent instead."""
 
     name: str
     path: Path
@@ -105,7 +105,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
         _check_evaluation(run, report, measured, described)
     files = _files(artifact, evaluated=evaluated)
     if not evaluated and described.zoo.threshold:
-        # The threshold is a figure of the evaluation too; the file in the run keeps it.
+        # The threshold is a figure of the evaluation too; the file in the run folder keeps it.
         config = {**config, "zoo": {**config["zoo"], "threshold": None}}
         silent = (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
         files = tuple(file.saying(silent) if file.path == artifact.config else file for file in files)
@@ -153,6 +153,6 @@ def _files(artifact: ArtifactFolder, *, evaluated: bool) -> tuple[PublishedFile,
     return tuple(
         PublishedFile.of(artifact.path / name, name.as_posix())
         for name in names
-        if not any(part.startswith(".") for part in name.parts)
+        if not any(segment.startswith(".") for segment in name.parts)
         and (evaluated or name.parts[0] not in {artifact.metrics.parent.name, artifact.assets.name})
     )

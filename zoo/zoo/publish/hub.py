@@ -1,4 +1,4 @@
-"""The Hub's own errors, told in one line each."""
+"""The Hub's errors, each reported in one line."""
 
 from __future__ import annotations
 

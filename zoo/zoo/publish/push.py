@@ -44,7 +44,7 @@ _OWN_FOLDERS = ("onnx/", "eval/", "assets/")
 
 @dataclass(frozen=True)
 class Target:
-    """Where to publish. ``private`` None: the recipe's wish for a new repository, no change of one that exists."""
+    """Where to publish. ``private`` None: as the recipe says for a new repository, unchanged for one that exists."""
 
     repo_id: str | None = None
     private: bool | None = None
@@ -95,11 +95,11 @@ def plan_push(
     evaluated: bool = True,
     dry_run: bool = False,
 ) -> Plan:
-    """Check the run, read what the Hub holds, and write the card; nothing is sent.
+    """Check the run folder, read what the Hub holds, and write the card; nothing is sent.
 
     Args:
         api: the Hub.
-        run: an exported run.
+        run: a run folder with its artifact.
         loaded: its recipe.
         registry: plugins that may want to change the card.
         target: where to.
@@ -107,7 +107,7 @@ def plan_push(
         dry_run: leave the card in the artifact as it is.
 
     Raises:
-        UsageError: something is missing, or the card was edited in two places.
+        UsageError: something is missing, or the card was edited both here and on the Hub.
         RunError: the export is not verified.
         RemoteError: the Hub refuses or cannot be reached.
     """
@@ -231,7 +231,7 @@ def _speaks_xet(api: HfApi, plan: Plan) -> bool:
 
 @contextmanager
 def _quiet_client() -> Iterator[None]:
-    """Silence the client's advice: what it tells (nothing changed, no xet) is known here and told better."""
+    """Silence the client's advice: what it says (nothing changed, no xet) is known here and reported better."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)

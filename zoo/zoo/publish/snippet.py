@@ -36,8 +36,8 @@ def snippet(facts: Facts, repo_id: str) -> str:
         pixels += ".transpose(0, 3, 1, 2)"
     if wanted.dtype == "float32":
         pixels += ".astype(np.float32)" + (" / 255" if wanted.maximum == 1 else "")
-    run = f'session.run(None, {{"{facts.graph.input_name}": pixels}})[0][0]'
-    output = f"return {run}"
+    call = f'session.run(None, {{"{facts.graph.input_name}": pixels}})[0][0]'
+    output = f"return {call}"
     if not facts.config["zoo"]["normalized"]:
-        output = f"embedding = {run}\n    return embedding / np.linalg.norm(embedding)"
+        output = f"embedding = {call}\n    return embedding / np.linalg.norm(embedding)"
     return _TEMPLATE.format(repo_id=repo_id, resize=size, pixels=pixels, output=output)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zoo.recipes.onnx_checking import check_onnx
-from zoo.recipes.schema import ALSO, SCHEDULES, Recipe, component_places
+from zoo.recipes.schema import ALSO, SCHEDULES, Recipe, component_paths
 from zoo_core.building import check_options
 from zoo_core.components import WIRED
 from zoo_core.config import dotted, schema_problems, sort_problems
@@ -42,9 +42,9 @@ def check_recipe(document: Document, registry: Registry) -> None:
     """
     check = _Check(document, registry)
     problems = schema_problems(Recipe, document)
-    # What stands at a wrong place is not worth a second complaint about what is in it.
+    # One report per location: what is in a value that the schema refuses is not checked.
     known = {problem.location for problem in problems}
-    problems += [problem for problem in check.run() if problem.location not in known]
+    problems += [problem for problem in check.problems() if problem.location not in known]
     if problems:
         raise RecipeError(sort_problems([*problems, *check.unavailable]))
     if check.unavailable:
@@ -54,7 +54,7 @@ def check_recipe(document: Document, registry: Registry) -> None:
 
 
 class _Check:
-    """The checks of one recipe, each of which only looks at parts that have the right shape."""
+    """The checks of one recipe, each of which only looks at values that have the right shape."""
 
     def __init__(self, document: Document, registry: Registry) -> None:
         self.unavailable: list[Problem] = []
@@ -62,12 +62,12 @@ class _Check:
         self._registry = registry
         self._factories: dict[KeyPath, Callable[..., Any]] = {}
         also = document.get(ALSO, [])
-        self._places = component_places(len(also) if isinstance(also, list) else 0, teacher=True)
+        self._paths = component_paths(len(also) if isinstance(also, list) else 0, teacher=True)
 
-    def run(self) -> list[Problem]:
+    def problems(self) -> list[Problem]:
         """Return what is wrong; what is only not installed goes to ``unavailable``."""
         problems: list[Problem] = []
-        for path, kind in self._places.items():
+        for path, kind in self._paths.items():
             problems += self._component(kind, path)
         return [
             *problems,
@@ -92,7 +92,7 @@ class _Check:
         try:
             component = self._registry.find(kind, name)
         except ComponentError as error:
-            problems = self._placed(error, (*path, "name"))
+            problems = self._located(error, (*path, "name"))
             if not self._is_unavailable(error, name):
                 return problems
             self._miss(problems)
@@ -100,7 +100,7 @@ class _Check:
         try:
             factory = self._registry.load(component)
         except ComponentError as error:
-            self._miss(self._placed(error, (*path, "name")))
+            self._miss(self._located(error, (*path, "name")))
             return []
         self._factories[path] = factory
         # The options of `onnx` are those of torch.onnx.export: a wrapper has none.
@@ -112,16 +112,16 @@ class _Check:
                 component, factory, self._options(path), WIRED[component.kind], lambda below: self._at((*path, *below))
             )
         except ComponentError as error:
-            self._miss(self._placed(error, (*path, "name")))
+            self._miss(self._located(error, (*path, "name")))
             return []
 
-    def _placed(self, error: ComponentError, path: KeyPath) -> list[Problem]:
+    def _located(self, error: ComponentError, path: KeyPath) -> list[Problem]:
         return [Problem(problem.message, self._at(path), problem.hint) for problem in error.problems]
 
     def _miss(self, problems: list[Problem]) -> None:
-        # An extra that is missing is missed by nearly every part: its pip line is said once.
-        said = {problem.hint for problem in self.unavailable}
-        self.unavailable += [problem for problem in problems if problem.hint is None or problem.hint not in said]
+        # Nearly every component needs the same extra: its pip line is reported once.
+        hints = {problem.hint for problem in self.unavailable}
+        self.unavailable += [problem for problem in problems if problem.hint is None or problem.hint not in hints]
 
     def _is_unavailable(self, error: ComponentError, name: str) -> bool:
         plugin, slash, _ = name.partition("/")
@@ -150,12 +150,12 @@ class _Check:
         """Compare what a recipe says by hand with what zoo passes itself."""
         wired: list[tuple[str, Any, str]] = []
         if size := self._document.get(("data", "image_size")):
-            wired.append(("image_size", size, self._said("data", "image_size")))
-        wired.append(("seed", self._document.get(("seed",), 0), self._said("seed")))
+            wired.append(("image_size", size, self._written("data", "image_size")))
+        wired.append(("seed", self._document.get(("seed",), 0), self._written("seed")))
         if dimension := self._embedding_dim():
             wired.append(("embedding_dim", *dimension))
         problems = []
-        for path, kind in self._places.items():
+        for path, kind in self._paths.items():
             options = self._options(path) if kind != "export_wrapper" else {}
             for name, value, source in wired:
                 if name in WIRED[kind] and name in options and options[name] != value:
@@ -164,19 +164,19 @@ class _Check:
                     problems.append(Problem(message, self._at((*path, "options", name)), hint))
         return problems
 
-    def _said(self, *path: str) -> str:
-        place = self._document.marks.get(path)
-        return f"said at {place}" if place else f"the default of {'.'.join(path)}"
+    def _written(self, *path: str) -> str:
+        location = self._document.marks.get(path)
+        return f"said at {location}" if location else f"the default of {'.'.join(path)}"
 
     def _embedding_dim(self) -> tuple[int, str] | None:
-        """Return the embedding size that the head will have, and where that is said."""
+        """Return the embedding size that the head will have, and where it is written."""
         factory = self._factories.get(HEAD)
         if factory is None:
             return None
         options = self._options(HEAD)
         for name in ("embed_dim", "embedding_dim"):
             if isinstance(options.get(name), int):
-                return options[name], self._said(*HEAD, "options", name)
+                return options[name], self._written(*HEAD, "options", name)
             parameter = inspect.signature(factory).parameters.get(name)
             if parameter is not None and isinstance(parameter.default, int):
                 return parameter.default, "the head's default"

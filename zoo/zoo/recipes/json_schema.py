@@ -17,7 +17,7 @@ REFERENCE = {"type": "string", "pattern": r"\$\{.+\}"}
 def json_schema(registry: Registry) -> dict[str, Any]:
     """Return the schema of a recipe's file.
 
-    Nothing is required, because a base may have said it; and a reference may stand for any value.
+    Nothing is required, because a base may set it; and a reference may stand for any value.
     """
     schema = Recipe.model_json_schema()
     for section in schema["$defs"].values():

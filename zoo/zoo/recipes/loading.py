@@ -23,7 +23,7 @@ LOCAL = Path("configs")
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe, its name, where each of its values was written, and what deserves a second look."""
+    """A recipe, its name, where each of its values was written, and its warnings."""
 
     name: str
     recipe: Recipe
@@ -36,11 +36,11 @@ class LoadedRecipe:
         Raises:
             ComponentError: one is not available.
         """
-        from zoo.recipes.schema import component_places  # noqa: PLC0415 - needs pydantic
+        from zoo.recipes.schema import component_paths  # noqa: PLC0415 - needs pydantic
 
         found = {}
         teacher = self.recipe.model.distillation is not None
-        for path, kind in component_places(len(self.recipe.data.train_also), teacher=teacher).items():
+        for path, kind in component_paths(len(self.recipe.data.train_also), teacher=teacher).items():
             component = registry.find(kind, self.reference(path).name)
             found[kind, component.qualified_name] = component
         return list(found.values())
@@ -111,7 +111,7 @@ def load_recipe(
 
 
 def load_run_recipe(run: RunFolder, overrides: Sequence[str] = (), *, registry: Registry | None = None) -> LoadedRecipe:
-    """Load the resolved recipe of a run: what was trained, whatever the environment says today.
+    """Load the resolved recipe of a run: what was trained; the environment does not change it.
 
     Raises:
         RecipeError: it is wrong; all problems at once.
@@ -134,7 +134,7 @@ def _validated(name: str, document: Document, registry: Registry | None) -> Load
     if misnamed is None:
         return LoadedRecipe(name, recipe, document)
     written, meant = misnamed
-    axes = {meant if name == written else name: places for name, places in recipe.onnx.dynamic_axes.items()}
+    axes = {meant if name == written else name: names for name, names in recipe.onnx.dynamic_axes.items()}
     recipe = recipe.model_copy(update={"onnx": recipe.onnx.model_copy(update={"dynamic_axes": axes})})
     warning = Problem(
         f"{written!r} is neither an input nor an output; taken to mean {meant!r}, the one output without axes",

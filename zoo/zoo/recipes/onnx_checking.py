@@ -72,7 +72,7 @@ def _axes(document: Document, section: OnnxSection) -> list[Problem]:
 
 
 def _image_shape(document: Document, section: OnnxSection) -> list[Problem]:
-    """A float32 image goes into the model as it is, so it has to be of the model's size."""
+    """Check the size of float32 images: they go into the model as they are."""
     size = document.get(("data", "image_size"))
     problems = []
     for name, tensor in section.input_shape.items():

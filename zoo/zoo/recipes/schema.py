@@ -22,15 +22,15 @@ COMPONENTS: dict[tuple[str, ...], Kind] = {
 
 # Any number of further data sets to train on.
 ALSO = ("data", "train_also")
-# There where the recipe distils.
+# Set where the recipe distils.
 TEACHER = ("model", "distillation", "teacher")
 
 
-def component_places(also: int, *, teacher: bool = False) -> dict[tuple[str | int, ...], Kind]:
-    """Return the kind of each component by its place, for ``also`` further training data sets and maybe a teacher."""
-    places: dict[tuple[str | int, ...], Kind] = dict(COMPONENTS.items())
-    places |= {(*ALSO, index): "dataset" for index in range(also)}
-    return places | ({TEACHER: "teacher"} if teacher else {})
+def component_paths(also: int, *, teacher: bool = False) -> dict[tuple[str | int, ...], Kind]:
+    """Return the kind of each component by its path, for ``also`` further training data sets and maybe a teacher."""
+    paths: dict[tuple[str | int, ...], Kind] = dict(COMPONENTS.items())
+    paths |= {(*ALSO, index): "dataset" for index in range(also)}
+    return paths | ({TEACHER: "teacher"} if teacher else {})
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -48,7 +48,7 @@ Metric = Literal[
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys and infinite numbers are errors, values never change."""
+    """A section of a recipe: unknown keys and infinite numbers are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -149,7 +149,7 @@ class EmaSection(Section):
 
 
 class ScheduleOptions(Section):
-    """Options of every learning rate schedule: ``warmup`` is a fraction of the run, ``final`` one of the rate."""
+    """Options of every learning rate schedule: ``warmup`` is a fraction of the training, ``final`` one of the rate."""
 
     warmup: Fraction = 0.1
     final: Fraction = 0.0

@@ -26,8 +26,8 @@ _LONGEST = 500
 class UnreadableSamples:
     """The list of a run's unreadable samples, ``skipped.csv``.
 
-    Loader processes and ranks append to it, a row at a time, and read what the others appended: a copy of this object
-    in another process is as good as this one. Without a file, as before a run has a folder, each counts for itself.
+    Loader processes and ranks append to it, one row at a time, and read what the others appended: a copy of this object
+    in another process is as good as this one. Without a file, as before the run folder exists, each counts for itself.
 
     Args:
         path: of the list.
@@ -41,7 +41,7 @@ class UnreadableSamples:
         self._rows: dict[tuple[str, str], dict[str, str]] = {}
 
     def record(self, part: str, error: UnreadableSample, length: int) -> None:
-        """Count a sample of the data set ``part``, which has ``length``, once however often it is met.
+        """Count an unreadable sample of ``part``, a data set of ``length`` samples, once however often it is met.
 
         Raises:
             RunError: with it, more than the share of the data set is unreadable.
@@ -96,7 +96,7 @@ class UnreadableSamples:
 
 
 def clear(path: Path, part: str = "") -> None:
-    """Start the list anew, or what it says of one part: files may have been repaired."""
+    """Clear the list, or the rows of one part: files may have been repaired."""
     rows = [row for row in read_list(path) if part and row["part"] != part]
     if rows:
         write_text(path, _text(rows, header=True))
@@ -105,7 +105,7 @@ def clear(path: Path, part: str = "") -> None:
 
 
 def summarize(path: Path, part: str = "") -> str | None:
-    """Put the list in order, each source once, and return what to say about it or a part: ``None`` if it is empty."""
+    """Put the list in order, each source once, and return a summary of it or of a part: ``None`` if it is empty."""
     rows = sorted(read_list(path), key=lambda row: (row["part"], row["path"]))
     if rows:
         write_text(path, _text(rows, header=True))
@@ -132,7 +132,7 @@ def read_list(path: Path) -> list[dict[str, str]]:
 
 
 def _sum(rows: list[dict[str, str]]) -> tuple[int, float]:
-    """What is lost with all ``rows``: samples, and the share of what nobody counted."""
+    """Return what is lost with all ``rows``: samples, and the share of the data set that could not be counted."""
     lost = [row["samples"] for row in rows]
     share = sum(float(one[:-1]) / 100 for one in lost if one.endswith("%"))
     return sum(int(one) for one in lost if not one.endswith("%")), share

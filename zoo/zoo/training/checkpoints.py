@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written whole or not at all, read with words of our own, and which ones are kept."""
+"""Checkpoints on disk: written whole or not at all, read with errors that name them, and which ones are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its name and moves it into place once it is on the disk.
+    """Writes a checkpoint under a temporary name and renames it once it is on the disk.
 
     Lightning's own goes through a temporary folder, from where another file system can only copy: a full disk or a
     power failure then leaves half a file under the right name, and the former checkpoint is gone.
@@ -74,7 +74,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class KeepLast(Callback):
-    """Writes the end of a run as its last checkpoint, and as its best where nothing was ever validated."""
+    """Writes the end of a training as its last checkpoint, and as its best where nothing was ever validated."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -100,7 +100,7 @@ def kept_checkpoints(folder: RunFolder, monitor: str) -> list[Callback]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what the system said, which torch's writer hides behind an error of its own."""
+    """Return the system's message, which torch's writer hides behind another error."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddingTraining(lightning.LightningModule):
-    """Trains ``model`` under ``loss``; learning rate, scale and margin follow the progress of the training.
+    """Trains ``model`` under ``loss``; learning rate, scale and margin follow the training's progress.
 
     Args:
         model: what is trained.
@@ -65,7 +65,7 @@ class EmbeddingTraining(lightning.LightningModule):
         self.distillation = distillation
         self.executor = executor
         self.classes = classes
-        # One of each group of the optimizer, at its highest: what a checkpoint says of them is from another batch size.
+        # The highest of each optimizer group: those in a checkpoint may be from another batch size.
         self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.progress = 0.0
@@ -135,11 +135,11 @@ class EmbeddingTraining(lightning.LightningModule):
         self.log_dict({f"valid/{name}": value for name, value in values.items()}, rank_zero_only=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember for a resumed run what the untrained model could do, and which classes there are."""
+        """Save the untrained model's metrics and the digest of the classes for a resumed training."""
         checkpoint.setdefault("zoo", {}).update(untrained=self.untrained, classes=self.classes)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Recall these.
+        """Restore both.
 
         Raises:
             RunError: the classes have changed.

@@ -1,4 +1,4 @@
-"""Optimizers of torch, by name: checked before a run begins, their learning rate scaled with the batch."""
+"""Optimizers of torch, by name: checked before a training begins, their learning rate scaled with the batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def learning_rate_factor(section: OptimizerSection, batch: int) -> float:
 
 
 def build_optimizer(section: OptimizerSection, model: nn.Module, loss: nn.Module, batch: int) -> torch.optim.Optimizer:
-    """Build the optimizer of a training with ``batch`` images a step; norms, biases and class table are not decayed."""
+    """Build the optimizer for ``batch`` images per step; norms, biases and class table are not decayed."""
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     others += list(loss.parameters())
@@ -55,13 +55,13 @@ def check_optimizer(
     error = _failure(section.name, section.options, device)
     if error is None:
         return
-    place: tuple[str, ...] = ("optimizer", "options")
+    path: tuple[str, ...] = ("optimizer", "options")
     if _failure(section.name, {}, device):
-        place = ("optimizer", "name")
+        path = ("optimizer", "name")
     elif blamed := [key for key, value in section.options.items() if _failure(section.name, {key: value}, device)]:
-        place = (*place, blamed[0])
+        path = (*path, blamed[0])
     reason = " ".join(str(error).split()) or type(error).__name__
-    raise RecipeError([Problem(f"torch.optim.{section.name}: {reason}", locate(place))]) from error
+    raise RecipeError([Problem(f"torch.optim.{section.name}: {reason}", locate(path))]) from error
 
 
 def _failure(name: str, options: dict[str, Any], device: torch.device) -> Exception | None:
@@ -70,7 +70,7 @@ def _failure(name: str, options: dict[str, Any], device: torch.device) -> Except
     try:
         optimizer = _make(name, groups, options)
         for group in optimizer.param_groups:
-            # The schedule sets it; what is no number cannot be set.
+            # The schedule multiplies it, so it has to be a number.
             group["lr"] = group["lr"] * 1.0
             for parameter in group["params"]:
                 parameter.grad = torch.ones_like(parameter)

@@ -70,7 +70,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = Fa
     """Build all that a training needs; seeds torch, numpy and ``random`` of this process.
 
     Raises:
-        RecipeError: the recipe's parts do not fit each other, or Lightning or torch refuses a section.
+        RecipeError: the recipe's sections do not fit each other, or Lightning or torch refuses a section.
         ComponentError: a component is not available.
     """
     quiet()

@@ -38,7 +38,7 @@ def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Train
 
 
 def _initial_weights(plan: TrainingPlan, folder: RunFolder) -> dict[str, str]:
-    """Return where the backbone's weights came from, which a resumed run only knows from its own record."""
+    """Return where the backbone's weights came from, which a resumed training only knows from its record."""
     if plan.resume and folder.record.is_file():
         return dict(read_json(folder.record)["weights"])
     return _provenance(plan.model.backbone)

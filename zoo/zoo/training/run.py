@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a training came to: the last validation's metrics, and those of the untrained model."""
+    """The result of a training: the last validation's metrics, and those of the untrained model."""
 
     metrics: dict[str, float]
     untrained: dict[str, float]

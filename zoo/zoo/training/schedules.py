@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def schedule(name: str, options: dict[str, object]) -> Callable[[float], float]:
     """Make the map from progress (0..1) to the factor of the learning rate (0..1) called ``name``.
 
-    Linear warm-up from zero over the first ``warmup`` of the run, then the decay that the name says.
+    Linear warm-up from zero over the first ``warmup`` of the training, then the decay that the name says.
     """
     settings = SCHEDULES[name].model_validate(options)
 

@@ -1,4 +1,4 @@
-"""Lightning's trainer, made of what a recipe says, and refused in the recipe's words."""
+"""Lightning's trainer, made of what a recipe says, and refused with the recipe's locations."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
     """
     given = dict(loaded.recipe.trainer)
     if given.get("overfit_batches"):
-        place = loaded.document.locate(("trainer", "overfit_batches"))
-        raise RecipeError([Problem("zoo orders the batches itself", place, "train on less data instead")])
+        location = loaded.document.locate(("trainer", "overfit_batches"))
+        raise RecipeError([Problem("zoo orders the batches itself", location, "train on less data instead")])
     # Ours hides its bar, but always counts images and writes the curves.
     given.pop("enable_progress_bar", None)
     plugins = given.pop("plugins", None) or []
@@ -50,14 +50,14 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         raise RecipeError([Problem(message, loaded.document.locate(("trainer",)))]) from error
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         message = f"{given.get('strategy')} trains in processes that keep their results to themselves"
-        place = loaded.document.locate(("trainer", "strategy"))
-        raise RecipeError([Problem(message, place, "ddp starts as many, and works everywhere")])
+        location = loaded.document.locate(("trainer", "strategy"))
+        raise RecipeError([Problem(message, location, "ddp starts as many, and works everywhere")])
     # Lightning takes these, then divides by zero, or ends without a step and without a checkpoint.
     for name in ("max_epochs", "max_steps", "limit_train_batches", "accumulate_grad_batches"):
         value = getattr(trainer, name)
         if value == 0 or (name == "accumulate_grad_batches" and value < 0):
-            place = loaded.document.locate(("trainer", name))
-            raise RecipeError([Problem(f"{value} is no training: it has to be above 0", place)])
+            location = loaded.document.locate(("trainer", name))
+            raise RecipeError([Problem(f"{value} is no training: it has to be above 0", location)])
     return trainer
 
 
@@ -73,8 +73,8 @@ def check_batch(model: nn.Module, images: int, image_size: tuple[int, int], load
         copy.deepcopy(model).train()(torch.zeros(1, 3, *image_size))
     except ValueError as error:
         message = f"one image a step: {' '.join(str(error).split())}"
-        place = loaded.document.locate(("data", "loader", "batch_size"))
-        raise RecipeError([Problem(message, place, "BatchNorm needs a batch of at least 2")]) from error
+        location = loaded.document.locate(("data", "loader", "batch_size"))
+        raise RecipeError([Problem(message, location, "BatchNorm needs a batch of at least 2")]) from error
 
 
 def device_names(trainer: lightning.Trainer) -> list[str]:
@@ -88,19 +88,19 @@ def device_names(trainer: lightning.Trainer) -> list[str]:
 
 
 def is_first_rank() -> bool:
-    """Whether this process is the one of a distributed training that writes and speaks; a lone one is."""
+    """Return whether this process writes files and messages: the first rank, or the only process."""
     return rank_zero_only.rank == 0  # type: ignore[attr-defined,no-any-return] # set by Lightning at import
 
 
 def quiet() -> None:
-    """Leave out what Lightning says of itself; zoo says what a user can act on."""
+    """Silence Lightning's messages about itself; zoo prints what a user can act on."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the recipe's num_workers was chosen
-        ".*your dataloader is not resumable.*",  # StreamSampler goes on where the last step stopped
+        ".*your dataloader is not resumable.*",  # EpochSampler resumes where the last step stopped
         ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
         ".*GPU available but not used.*",
-        ".*smaller than the logging interval.*",  # short runs are fine
+        ".*smaller than the logging interval.*",  # short trainings are fine
         ".*LeafSpec.*is deprecated.*",
         ".*all_gather is deprecated.*",  # Lightning calls it
         ".*sync_dist=True.*",  # all ranks compare all pairs, and find the same

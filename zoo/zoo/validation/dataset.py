@@ -70,7 +70,7 @@ def plain_view(sample: Sample, image_size: tuple[int, int]) -> UInt8Image:
 def _apply_view(image: UInt8Image, view: AffineMap) -> UInt8Image:
     height, width = image.shape[:2]
     to_pixels = np.diag([width, height, 1.0]) @ view
-    # As many pixels as the view covers in the image, so that nothing is lost before the resize.
+    # The number of pixels that the view covers in the image, so that nothing is lost before the resize.
     view_width, view_height = (max(1, round(float(np.hypot(*to_pixels[:2, axis])))) for axis in (0, 1))
     coefficients = to_pixels @ np.diag([1 / view_width, 1 / view_height, 1.0])
     picture = Image.fromarray(image).transform(

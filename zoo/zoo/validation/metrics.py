@@ -40,7 +40,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """How scores of genuine pairs (same class) and impostor pairs (different class) are spread.
+    """The distribution of the scores of genuine pairs (same class) and impostor pairs (different class).
 
     ``cells``: ``int64 [M]``, ascending: cell ``k`` holds the scores in ``1 - (k +- 1/2) * width``, so the first are the
     highest; only cells that hold a pair are kept. ``genuine`` and ``impostor``: ``int64 [M]``, the pairs in each cell.
@@ -70,7 +70,7 @@ class Verification:
 
     @cached_property
     def auc(self) -> float:
-        """The area under the ROC curve: the chance that a genuine pair outscores an impostor pair, ties half.
+        """The area under the ROC curve: the probability that a genuine pair outscores an impostor pair, ties half.
 
         Scores in one cell are ties; that moves the area by less than the share of such pairs, some 1e-8.
         """
@@ -169,12 +169,12 @@ def rank1(embeddings: npt.NDArray[np.floating], labels: Integers, is_reference: 
     """Return the share of images that are closest, by cosine, to the reference of their own class.
 
     Every image that is no reference is a query. It is right only if its own class scores strictly higher than every
-    other, so that a model which maps everything to one point gets 0, not luck.
+    other, so that a model which maps everything to one point gets 0.
 
     Args:
         embeddings: ``float [N, D]``, normalised or not.
         labels: ``int [N]``, the class of each.
-        is_reference: ``bool [N]``, the references: one a class, or more.
+        is_reference: ``bool [N]``, the references: one or more per class.
 
     Raises:
         RunError: an embedding is not finite or zero, there is no query, or a query's class has no reference.

@@ -31,8 +31,8 @@ MOST_SKIPPED = 20
 class ClassTableSteps(Callback):
     """Steps the class table with the network, skips a non-finite step, saves and loads the class table.
 
-    A checkpoint's class table stands beside it in a folder ``rows-<step>``, which is whole before the checkpoint
-    names it.
+    A checkpoint's class table is stored beside it in a folder ``rows-<step>``, which is complete before the
+    checkpoint names it.
     """
 
     def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
@@ -84,9 +84,9 @@ class ClassTableSteps(Callback):
     def _skip(
         self, trainer: Trainer, module: LightningModule, optimizer: torch.optim.Optimizer, *, scaled: bool
     ) -> None:
-        """Let the network's optimizer move nothing, put the buffers back, and say why."""
+        """Drop the network's gradients, restore the buffers, and print the reason."""
         reason = self._reason(trainer, module)
-        # One that looks at the scaler's gradients by itself has to find them.
+        # An optimizer that unscales gradients by itself has to find them.
         by_itself = scaled and getattr(optimizer, "_step_supports_amp_scaling", False)
         for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
             if by_itself and parameter.grad is not None:
@@ -105,7 +105,7 @@ class ClassTableSteps(Callback):
             raise RunError(message, hint=hint)
 
     def _reason(self, trainer: Trainer, module: LightningModule) -> str:
-        """Say which tensor is the first that is not finite, of all ranks."""
+        """Describe the first tensor that is not finite, over all ranks."""
         order, words = _first_bad(module, self._batches)
         if trainer.world_size == 1:
             return words
@@ -117,7 +117,7 @@ class ClassTableSteps(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write the class table, once for all checkpoints of a step."""
         if self._written is None or self._written[0] != trainer.global_step:
-            # Of several ranks the first one knows where the run is.
+            # Only the first rank knows where the run folder is.
             folder = trainer.strategy.broadcast(_new_folder(self.checkpoints, trainer.global_step))
             cast("OwnsClassTable", pl_module.loss).save_class_table(folder)
             self._written = trainer.global_step, folder
@@ -157,7 +157,7 @@ def drop_remnants(checkpoints: Path) -> None:
 
 
 def _first_bad(module: LightningModule, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[int, str]:
-    """Say which tensor is the first from the batch to the weights that is not finite, and how far on it stands."""
+    """Return order and description of the first tensor, from the batch to the weights, that is not finite."""
     for number, (embeddings, labels) in enumerate(batches, 1):
         (rows,) = torch.nonzero(~embeddings.isfinite().all(dim=1), as_tuple=True)
         if len(rows):

@@ -27,7 +27,7 @@ CURVES = ("step", "epoch", "seconds", "progress", "images_per_second", "loss", "
 
 
 class _Remaining(ProgressColumn):
-    """Time left, from the share of the run that is done."""
+    """Time left, from the share of the training that is done."""
 
     def render(self, task: Task) -> Text:
         done, elapsed = task.percentage / 100, task.elapsed or 0.0
@@ -58,15 +58,15 @@ class TrainingDisplay(ProgressBar):
         return self.images / self.seconds if self.seconds else 0.0
 
     def disable(self) -> None:
-        """Lightning disables it on all ranks but the first."""
+        """Disable the display; Lightning does so on all ranks but the first."""
         self._enabled = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run counts on from."""
+        """Return the counts that a resumed training continues."""
         return {"images": self.images, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Count on from there."""
+        """Continue these counts."""
         self.images, self.seconds = state_dict["images"], state_dict["seconds"]
 
     def on_sanity_check_start(self, *_: object) -> None:
@@ -160,7 +160,7 @@ class TrainingDisplay(ProgressBar):
         }
 
     def _write(self, row: dict[str, Any]) -> None:
-        # Appended to, not replaced: a resumed run continues its own curves.
+        # Appended to, not replaced: a resumed training continues its curves.
         new = not self.curves.exists()
         with self.curves.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [*CURVES, *(name for name in row if name not in CURVES)])

@@ -20,8 +20,8 @@ CURRENT = "zoo_current_weights"
 class ExponentialMovingAverage(Callback):
     """Averages the weights of backbone and head, their BatchNorm statistics too; never the class table.
 
-    After the n-th step the average moves by ``1 - min(decay, n / (n + 9))`` towards the weights: a short run, and
-    the start of a long one, is averaged over its last tenth or so (the warm-up of TensorFlow's
+    After the n-th step the average moves by ``1 - min(decay, n / (n + 9))`` towards the weights: a short
+    training, and the start of a long one, is averaged over its last tenth or so (the warm-up of TensorFlow's
     ``ExponentialMovingAverage``), so that the random weights it began with are soon forgotten.
 
     Lightning's own ``EMAWeightAveraging`` copies the whole module, class table included, has no warm-up, and ends a
@@ -59,7 +59,7 @@ class ExponentialMovingAverage(Callback):
         _copy(self._current.values(), self._average.values())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Train with the weights of before again."""
+        """Restore the weights from before the validation."""
         if self._set_aside:
             _copy(self._current.values(), self._set_aside)
             self._set_aside = []
@@ -72,7 +72,7 @@ class ExponentialMovingAverage(Callback):
             checkpoint["state_dict"] = {**state, **self._average}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take both up again; Lightning has just loaded the average into the module."""
+        """Restore both; Lightning has just loaded the average into the module."""
         current = _weights(pl_module)
         self._average = {name: checkpoint["state_dict"][name] for name in current}
         _copy(current.values(), [checkpoint[CURRENT][name].to(value) for name, value in current.items()])

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def progress_of(trainer: Trainer) -> float:
-    """How far the run is, in 0..1: the largest of steps done, epochs done and time used."""
+    """Return how far the training is, in 0..1: the largest of steps done, epochs done and time used."""
     steps = trainer.estimated_stepping_batches
     done = trainer.global_step / steps if 0 < steps < math.inf else 0.0
     if trainer.max_epochs and 0 < trainer.num_training_batches < math.inf:
-        # A resumed run may have other batches than those its steps were made of.
+        # A resumed training may have other batches than those of its earlier steps.
         completed = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         of_epoch = completed // trainer.accumulate_grad_batches
         in_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)

@@ -1,1 +1,1 @@
-"""Which sample comes when, and how it becomes part of a batch."""
+"""Which sample comes when, and how samples become batches."""

@@ -1,4 +1,4 @@
-"""How many batches an epoch has: a run may be resumed with another batch size, or on other devices."""
+"""How many batches an epoch has: a training may be resumed with another batch size, or on other devices."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class EpochLength(Callback):
     """Saves the number of batches of an epoch, and converts the progress within a resumed one to another number."""
 
     def __init__(self) -> None:
-        # Those of the run that a checkpoint is from, until the loader is built.
+        # Those of the training that wrote the checkpoint, until the loader is built.
         self.batches = 0
 
     def set_batches(self, trainer: Trainer, batches: int) -> None:
-        """Take the number of batches of today; count those of a resumed epoch anew where it had another."""
+        """Set the number of batches; rescale the progress within a resumed epoch that had another."""
         before, self.batches = self.batches, batches
         if before in {0, batches}:
             return
@@ -31,5 +31,5 @@ class EpochLength(Callback):
         checkpoint.setdefault("zoo", {})["batches_per_epoch"] = self.batches
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the number of the run that the checkpoint is from."""
+        """Read the number of the training that wrote the checkpoint."""
         self.batches = checkpoint.get("zoo", {}).get("batches_per_epoch", 0)

@@ -25,7 +25,7 @@ TRAINING_STREAM = 3
 class TrainingItems(Dataset[list[TrainingItem]]):
     """Augmented samples by ``(pass over the data, index)``: ``captures`` views of each.
 
-    ``augmentation`` may be what a ``DeviceAugmentation`` prepares: its arrays then stand in the image's place.
+    ``augmentation`` may be what a ``DeviceAugmentation`` prepares: its arrays then replace the image.
     """
 
     def __init__(
@@ -57,5 +57,5 @@ class TrainingItems(Dataset[list[TrainingItem]]):
 
 
 def generator_of(seed: int, passed: int, index: int) -> np.random.Generator:
-    """Return the generator of one sample's augmentation: always the same, and another for each pass and index."""
+    """Return the generator of one sample's augmentation, which pass and index determine."""
     return seeded_generator(b"%d %d %d %d" % (seed, TRAINING_STREAM, passed, index))

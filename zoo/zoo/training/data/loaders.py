@@ -78,7 +78,7 @@ class TrainingLoaders(lightning.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        # A batch of samples, each in as many views, is one of `batch_size` images.
+        # `captures` views of each sample make a batch of `batch_size` images.
         size = min(self.data.batch_size // self._items.captures, len(sampler))
         batches = len(sampler) // size
         for dataset in datasets:

@@ -43,51 +43,51 @@ class MixedDataset:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Sample:
-        part, position = self._locate(index)
-        dataset = self.datasets[part]
+        source, position = self._locate(index)
+        dataset = self.datasets[source]
         if isinstance(dataset, StreamReader):
             raise TypeError("a stream has no samples by number")
-        return self._labelled(part, dataset[position])
+        return self._labelled(source, dataset[position])
 
     def read(self, passed: int, index: int, unreadable: UnreadableSamples) -> tuple[int, Sample]:
-        """Return a sample, and its index within its data set's part of the indices.
+        """Return a sample and its index in the mixture.
 
-        In place of one that cannot be read comes another of the same data set, which the pass and the index choose.
+        An unreadable sample is replaced with another of the same data set, which the pass and the index determine.
 
         Raises:
             RunError: too much cannot be read.
         """
-        part, position = self._locate(index)
-        dataset, name = self.datasets[part], "train" if part == 0 else f"train_also[{part - 1}]"
+        source, position = self._locate(index)
+        dataset, part = self.datasets[source], "train" if source == 0 else f"train_also[{source - 1}]"
         first = index - position
         if isinstance(dataset, StreamReader):
-            position, sample = dataset.next(passed, lambda error, length: unreadable.record(name, error, length))
-            return first + position, self._labelled(part, sample)
+            position, sample = dataset.next(passed, lambda error, length: unreadable.record(part, error, length))
+            return first + position, self._labelled(source, sample)
         for attempt in range(_ATTEMPTS):
             try:
-                return first + position, self._labelled(part, dataset[position])
+                return first + position, self._labelled(source, dataset[position])
             except UnreadableSample as error:
-                unreadable.record(name, error, len(dataset))
-                chance = np.random.default_rng([self.seed, REPLACEMENT_STREAM, passed, index, attempt])
-                position = int(chance.integers(len(dataset)))
-        msg = f"data.{name}: {_ATTEMPTS} samples one after the other cannot be read"
+                unreadable.record(part, error, len(dataset))
+                generator = np.random.default_rng([self.seed, REPLACEMENT_STREAM, passed, index, attempt])
+                position = int(generator.integers(len(dataset)))
+        msg = f"data.{part}: {_ATTEMPTS} samples one after the other cannot be read"
         raise RunError(msg, hint="lower data.unreadable_share to see which")
 
     def _locate(self, index: int) -> tuple[int, int]:
         index = range(len(self))[index]
-        part = bisect_right(self._ends, index)
-        return part, index - self._ends[part] + len(self.datasets[part])
+        source = bisect_right(self._ends, index)
+        return source, index - self._ends[source] + len(self.datasets[source])
 
-    def _labelled(self, part: int, sample: Sample) -> Sample:
-        return replace(sample, label=sample.label + self._labels[part]) if part else sample
+    def _labelled(self, source: int, sample: Sample) -> Sample:
+        return replace(sample, label=sample.label + self._labels[source]) if source else sample
 
 
 class MixedClasses(Sequence[str]):
     """The names of the classes of several data sets, one after the other."""
 
-    def __init__(self, parts: Sequence[Sequence[str]]) -> None:
-        self._parts = parts
-        self._ends = list(accumulate(map(len, parts)))
+    def __init__(self, sources: Sequence[Sequence[str]]) -> None:
+        self._sources = sources
+        self._ends = list(accumulate(map(len, sources)))
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -102,5 +102,5 @@ class MixedClasses(Sequence[str]):
         if isinstance(index, slice):
             return [self[label] for label in range(len(self))[index]]
         index = range(len(self))[index]
-        part = bisect_right(self._ends, index)
-        return self._parts[part][index - self._ends[part]]
+        source = bisect_right(self._ends, index)
+        return self._sources[source][index - self._ends[source]]

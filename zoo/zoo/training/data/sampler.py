@@ -24,10 +24,10 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
     """Cuts one endless stream of shuffled passes over the data into epochs of a chosen length.
 
     Every pass over a data set shows each of its samples once, in an order that depends on the seed and the pass alone.
-    Of several, with ``lengths`` samples each, every 256 samples hold as many of each as its share says. Ranks take
-    turns. Yields ``(pass, index)``, with indices into all data sets one after the other. As a ``DistributedSampler``
-    it is left as it is by Lightning, and told the epoch. Of a source that is ``streamed``, the pass is the epoch. Of
-    one with ``blocks``, ``(samples per block, blocks at a time)``, the order is that of ``shuffled_in_windows``.
+    Of several, with ``lengths`` samples each, every 256 samples hold the share of each. Ranks take turns. Yields
+    ``(pass, index)``, with indices into all data sets one after the other. Lightning keeps a ``DistributedSampler``
+    and tells it the epoch. Of a source that is ``streamed``, the pass is the epoch. Of one with
+    ``blocks``, ``(samples per block, blocks at a time)``, the order is that of ``shuffled_in_windows``.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         self._blocks = blocks or [None] * len(lengths)
         self._turns = _turns(shares)
         self._each = np.bincount(self._turns, minlength=len(lengths))
-        # How often a source had its turn before, within a cycle.
+        # How many turns the source of each turn had before, within a cycle.
         self._earlier = np.array([np.sum(self._turns[:turn] == source) for turn, source in enumerate(self._turns)])
-        # Every rank must see the same number of samples, or collectives would wait for ever.
+        # Every rank must see the same number of samples, or collectives would wait forever.
         self.num_samples = max(1, samples_per_epoch // world_size)
         self.skip = 0
 
@@ -73,7 +73,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
             yield from zip(passes.tolist(), indices.tolist(), strict=True)
 
     def _at(self, positions: Integers) -> tuple[Integers, Integers]:
-        """Which pass over its source, and which sample, comes at each position of the stream."""
+        """Return the pass over its source, and the sample, at each position of the stream."""
         cycle, turn = np.divmod(positions, len(self._turns))
         source = self._turns[turn]
         passes, offsets = np.divmod(cycle * self._each[source] + self._earlier[turn], self._lengths[source])
@@ -94,7 +94,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
 
 def _turns(shares: Sequence[float]) -> Integers:
-    """Whose turn it is at each position of a cycle: each data set as evenly spread as it can be."""
+    """Return the source of each position of a cycle, each spread as evenly as possible."""
     if len(shares) == 1:
         return np.zeros(1, dtype=np.int64)
     whole = np.array(shares) / sum(shares) * _CYCLE

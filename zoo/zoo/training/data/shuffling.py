@@ -1,4 +1,4 @@
-"""A pass over the data in random order, without the order ever standing in memory."""
+"""A pass over the data in random order, without holding the order in memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ROUNDS = 4
 
 
 def shuffled(positions: Integers, length: int, key: Sequence[int]) -> Integers:
-    """Where a random permutation of ``0..length - 1``, chosen by ``key``, sends ``positions`` (``int64 [N]``).
+    """Return where a random permutation of ``0..length - 1``, chosen by ``key``, sends ``positions`` (``int64 [N]``).
 
     A Feistel network over the next power of four, walked again where it leaves the range (Black and Rogaway 2002,
-    "Ciphers with arbitrary finite domains"): any part of a pass over 10^9 samples costs what that part costs.
+    "Ciphers with arbitrary finite domains"): the cost is that of the positions asked for, however long a pass is.
     """
     half = max(1, (max(length - 1, 1).bit_length() + 1) // 2)
     round_keys = np.random.SeedSequence(key).generate_state(_ROUNDS, np.uint64).astype(np.uint64)
@@ -34,11 +34,11 @@ def shuffled(positions: Integers, length: int, key: Sequence[int]) -> Integers:
 
 
 def shuffled_in_windows(positions: Integers, length: int, key: Sequence[int], *, block: int, window: int) -> Integers:
-    """Where a random order of ``0..length - 1`` that keeps blocks together sends ``positions`` (``int64 [N]``).
+    """Return where a random order of ``0..length - 1`` that keeps blocks together sends ``positions`` (``int64 [N]``).
 
     Each ``block`` consecutive numbers belong together. The order takes ``window`` random blocks, shuffles what they
-    hold, and continues with the next ones: whoever reads in this order has few blocks at hand at a time. ``length`` is
-    a multiple of ``block``.
+    hold, and continues with the next ones: reading in this order needs few blocks at a time. ``length`` is a
+    multiple of ``block``.
     """
     blocks = length // block
     number, offset = np.divmod(positions, window * block)

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from zoo_core.contracts import Sample, StreamingDataset
 
-# Stands for a length that nobody knows; no run gets there.
+# Stands for an unknown length; no training reaches it.
 ENDLESS = 2**40
-# A stream that ends before its epoch goes on in another order: that of an epoch no run gets to.
+# A stream that ends before its epoch continues in another order: that of an epoch that no training reaches.
 _ROUND = 2**20
-# Of a stream of unknown length, at least so many samples are the whole of which a share may be unreadable.
+# The share of unreadable samples in a stream of unknown length is taken of at least this many.
 _LEAST = 1000
 
 
 class StreamReader:
-    """The samples of a stream one after the other, in each loader process those that fall to it.
+    """The samples of a stream one after the other, in each loader process its share of them.
 
-    Each epoch starts its own pass, so that a run resumed at an epoch sees what it would have seen.
+    Each epoch starts its own pass, so that a training resumed at an epoch sees the same samples.
     """
 
     def __init__(self, dataset: StreamingDataset, seed: int) -> None:
@@ -88,5 +88,5 @@ class StreamReader:
         return self._world_size * (worker.num_workers if worker else 1)
 
     def __getstate__(self) -> dict[str, object]:
-        # A stream that runs stays in its process.
+        # An open stream stays in its process.
         return {**self.__dict__, "_samples": iter(()), "_epoch": -1}

@@ -1,4 +1,4 @@
-"""What a training is fed with, before anybody knows on which rank."""
+"""The data of a training, before its ranks are known."""
 
 from __future__ import annotations
 

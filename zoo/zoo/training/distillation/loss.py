@@ -24,12 +24,12 @@ class SimilarityDistillation(nn.Module):
     def forward(self, embeddings: Tensor, features: Tensor) -> Tensor:
         """Return the loss of ``embeddings [N, D]`` against the teacher's ``features [N, any]``.
 
-        A row of zeros, a sample that the teacher never saw, is left out. Works in float32 (float64 stays) whatever
+        A row of zeros, a sample that the teacher never saw, is skipped. Works in float32 (float64 stays) whatever
         autocast says.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             seen = features.any(dim=1)
-            # All models agree on the diagonal. A finite number, for infinities would subtract to no number.
+            # All models agree on the diagonal. A finite value, because the difference of infinities is NaN.
             apart = torch.eye(len(features), dtype=torch.bool, device=features.device) | ~seen
             student, teacher = (
                 functional.log_softmax((_cosines(rows) / self.temperature).masked_fill(apart, -1e4), dim=1)

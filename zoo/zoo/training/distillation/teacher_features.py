@@ -37,7 +37,7 @@ PROBES = 256
 
 
 class TeacherFeatures:
-    """Rows ``float16 [N, D]`` of unit length, one a training sample, read from disk where they are needed."""
+    """Rows ``float16 [N, D]`` of unit length, one per training sample, read from disk where they are needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,11 +64,11 @@ def teacher_features(
 ) -> TeacherFeatures:
     """Return the teacher's features of all samples' plain views, from the cache or computed now and kept there.
 
-    The cache knows them by the teacher's weights, by ``identity`` (what the recipe says of the data) and by the
+    The cache identifies them by the teacher's weights, by ``identity`` (what the recipe says of the data) and by the
     pixels of 256 samples. Of several processes that need the same features, one computes and the others wait.
 
     Raises:
-        RunError: the teacher fails, its features are no numbers, or they cannot be written.
+        RunError: the teacher fails, its features are not finite, or they cannot be written.
     """
     path = _cache() / f"{_key(teacher, dataset, identity)}.npy"
     if not path.is_file():
@@ -110,7 +110,7 @@ class _PlainViews(Dataset[tuple["UInt8Image", bool]]):
         try:
             return plain_view(self.dataset[index], self.image_size), True
         except UnreadableSample:
-            # Training counts and reports it; what it shows instead has no teacher.
+            # Training counts and reports it; the sample that replaces it has no teacher's features.
             return np.zeros((*self.image_size, 3), np.uint8), False
 
 
@@ -156,7 +156,7 @@ def _compute(
         console.print(f"the teacher looks at {len(dataset):,} samples, once")
     with ExitStack() as stack, torch.inference_mode():
         with _writing(path):
-            # Unbuffered: what cannot be written is told at once, not when the file is closed.
+            # Unbuffered: what cannot be written is reported at once, not when the file is closed.
             file = stack.enter_context(stack.enter_context(replacing(path)).open("wb", buffering=0))
         for images, readable in shown:
             features = functional.normalize(_features(teacher, to_pixels(images.to(device)))).cpu() * readable[:, None]
