@@ -1,36 +1,26 @@
-"""A recipe against what is installed: components, their options, how they fit, and the names of torch and Lightning."""
+"""A recipe against what is installed: components, their options, and how they fit each other."""
 
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zoo.recipes.onnx_checking import check_onnx
-from zoo.recipes.schema import ALSO, SCHEDULES, Recipe, component_paths
+from zoo.recipes.schema import ALSO, Recipe, component_paths
+from zoo.recipes.torch_checking import check_schedule, check_torch
 from zoo_core.building import check_options
 from zoo_core.components import WIRED
-from zoo_core.config import dotted, schema_problems, sort_problems
-from zoo_core.config.suggestions import suggest
+from zoo_core.config import schema_problems, sort_problems
 from zoo_core.errors import ComponentError, Location, Problem, RecipeError
-from zoo_core.extras import naming_missing_extras
-from zoo_core.signatures import signature_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from types import ModuleType
+    from collections.abc import Callable
 
     from zoo_core.components import Kind
     from zoo_core.config import Document, KeyPath
     from zoo_core.registry import Component, Registry
 
 HEAD = ("model", "head")
-RANK_OF_IMAGES = 4
-# What zoo itself passes to lightning.Trainer and to torch.onnx.export.
-OWN_TRAINER = frozenset({"callbacks"})
-OWN_EXPORT = frozenset(
-    {"model", "args", "kwargs", "f", "input_names", "output_names", "dynamic_axes", "dynamic_shapes", "external_data"}
-)
 
 
 def check_recipe(document: Document, registry: Registry) -> None:
@@ -40,11 +30,13 @@ def check_recipe(document: Document, registry: Registry) -> None:
         RecipeError: it is wrong; all problems at once.
         ComponentError: it may be right, but a plugin or an extra that it needs is not available.
     """
-    check = _Check(document, registry)
+    check = _ComponentCheck(document, registry)
     problems = schema_problems(Recipe, document)
+    others = [*check.problems(), *_check_shares(document), *_check_captures(document), *check_onnx(document)]
+    others += check_schedule(document)
     # One report per location: what is in a value that the schema refuses is not checked.
     known = {problem.location for problem in problems}
-    problems += [problem for problem in check.problems() if problem.location not in known]
+    problems += [problem for problem in others if problem.location not in known]
     if problems:
         raise RecipeError(sort_problems([*problems, *check.unavailable]))
     if check.unavailable:
@@ -53,8 +45,8 @@ def check_recipe(document: Document, registry: Registry) -> None:
         raise error
 
 
-class _Check:
-    """The checks of one recipe, each of which only looks at values that have the right shape."""
+class _ComponentCheck:
+    """Checks the components of one recipe, as far as what names them has the right shape."""
 
     def __init__(self, document: Document, registry: Registry) -> None:
         self.unavailable: list[Problem] = []
@@ -69,14 +61,11 @@ class _Check:
         problems: list[Problem] = []
         for path, kind in self._paths.items():
             problems += self._component(kind, path)
-        return [
-            *problems,
-            *self._data(),
-            *self._wiring(),
-            *check_onnx(self._document),
-            *self._schedule(),
-            *self._torch(),
-        ]
+        try:
+            problems += check_torch(self._document)
+        except ComponentError as error:
+            self._miss(list(error.problems))
+        return [*problems, *self._wiring()]
 
     def _at(self, path: KeyPath) -> Location | None:
         return self._document.locate(path)
@@ -128,24 +117,6 @@ class _Check:
         failed = {failure.id for failure in self._registry.failures} | set(self._registry.disabled)
         return error.__cause__ is not None or (bool(slash) and plugin in failed)
 
-    def _data(self) -> list[Problem]:
-        return [*self._shares(), *self._captures()]
-
-    def _shares(self) -> list[Problem]:
-        also = self._document.get(ALSO, [])
-        shares = [one.get("share") for one in also if isinstance(one, dict)] if isinstance(also, list) else []
-        total = sum(share for share in shares if isinstance(share, int | float))
-        if total < 1:
-            return []
-        return [Problem(f"the shares sum to {total:g}, which leaves data.train nothing", self._at(ALSO))]
-
-    def _captures(self) -> list[Problem]:
-        captures, size = (self._document.get(("data", *path), 1) for path in (("captures",), ("loader", "batch_size")))
-        if not (isinstance(captures, int) and isinstance(size, int) and captures > 0) or size % captures == 0:
-            return []
-        message = f"batches of {size} images do not hold {captures} captures of each sample"
-        return [Problem(message, self._at(("data", "loader", "batch_size")), f"make it a multiple of {captures}")]
-
     def _wiring(self) -> list[Problem]:
         """Compare what a recipe says by hand with what zoo passes itself."""
         wired: list[tuple[str, Any, str]] = []
@@ -182,59 +153,20 @@ class _Check:
                 return parameter.default, "the head's default"
         return None
 
-    def _schedule(self) -> list[Problem]:
-        path = ("lr_scheduler",)
-        name = self._document.get((*path, "name"))
-        if not isinstance(name, str):
-            return []
-        if name not in SCHEDULES:
-            hint = suggest(name, SCHEDULES, "known")
-            return [Problem(f"there is no schedule {name!r}", self._at((*path, "name")), hint)]
-        return schema_problems(SCHEDULES[name], self._document, (*path, "options"))
 
-    def _torch(self) -> list[Problem]:
-        """Check the names and options that are not zoo's own."""
-        try:
-            with naming_missing_extras("training"):
-                # Dynamic, for the plain install has none of them and still reads recipes.
-                optim, trainer, export = (
-                    import_module("torch.optim"),
-                    import_module("lightning").Trainer,
-                    import_module("torch.onnx").export,
-                )
-        except ComponentError as error:
-            self._miss(list(error.problems))
-            return []
-        return [
-            *self._optimizer(optim),
-            *self._arguments(trainer, ("trainer",), OWN_TRAINER),
-            *self._arguments(export, ("onnx", "options"), OWN_EXPORT),
-        ]
+def _check_shares(document: Document) -> list[Problem]:
+    also = document.get(ALSO, [])
+    shares = [one.get("share") for one in also if isinstance(one, dict)] if isinstance(also, list) else []
+    total = sum(share for share in shares if isinstance(share, int | float))
+    if total < 1:
+        return []
+    return [Problem(f"the shares sum to {total:g}, which leaves data.train nothing", document.locate(ALSO))]
 
-    def _optimizer(self, optim: ModuleType) -> list[Problem]:
-        path = ("optimizer",)
-        name = self._document.get((*path, "name"))
-        if not isinstance(name, str):
-            return []
-        known = {
-            key: value
-            for key, value in vars(optim).items()
-            if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
-        }
-        if name not in known:
-            hint = suggest(name, known, "known")
-            return [Problem(f"there is no optimizer {name!r} in torch.optim", self._at((*path, "name")), hint)]
-        return self._arguments(known[name], (*path, "options"), {"params"})
 
-    def _arguments(self, function: Callable[..., Any], at: KeyPath, own: Collection[str]) -> list[Problem]:
-        """Check what stands ``at`` a path as arguments of ``function``; zoo gives those called ``own`` itself."""
-        given = self._document.get(at, {})
-        if not isinstance(given, dict):
-            return []
-        problems = [
-            Problem("zoo sets this itself", self._at((*at, name)), "leave it out") for name in given if name in own
-        ]
-        taken = {problem.location for problem in problems}
-        parameters = [one for name, one in inspect.signature(function).parameters.items() if name not in own]
-        schema = signature_schema(dotted(at), function, parameters)
-        return problems + [one for one in schema_problems(schema, self._document, at) if one.location not in taken]
+def _check_captures(document: Document) -> list[Problem]:
+    captures, size = (document.get(("data", *path), 1) for path in (("captures",), ("loader", "batch_size")))
+    if not (isinstance(captures, int) and isinstance(size, int) and captures > 0) or size % captures == 0:
+        return []
+    message = f"batches of {size} images do not hold {captures} captures of each sample"
+    location = document.locate(("data", "loader", "batch_size"))
+    return [Problem(message, location, f"make it a multiple of {captures}")]
