@@ -111,12 +111,12 @@ class HasScaleAndMargin(Protocol):
 
     @property
     def scale(self) -> float:
-        """The scale that the next step uses."""
+        """The scale that the next step uses, a ``float``."""
         ...
 
     @property
     def margin(self) -> float:
-        """The margin that the next step uses."""
+        """The margin that the next step uses, a ``float``."""
         ...
 
 
@@ -126,7 +126,7 @@ class HasClassTable(Protocol):
 
     @property
     def class_table_summary(self) -> str:
-        """The number of class-table rows and the memory they take, in a few words."""
+        """The number of class-table rows and the memory they take, in a few words: a ``str``."""
         ...
 
 

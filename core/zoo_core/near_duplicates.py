@@ -36,7 +36,7 @@ def near_duplicates(
     """
     count, side = reductions.shape[:2]
     shape = (count, _BLOCKS, side // _BLOCKS, _BLOCKS, side // _BLOCKS, 3)
-    blocks = reductions.reshape(shape).mean((2, 4), dtype=np.float32).reshape(count, -1)
+    blocks = reductions.reshape(shape).mean((2, 4), dtype=np.float32).reshape(count, 3 * _BLOCKS**2)
     means = blocks.mean(1)
     order = np.argsort(means, kind="stable")
     ends = np.searchsorted(means[order], means[order] + _MEAN, side="right")
