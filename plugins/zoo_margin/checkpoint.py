@@ -18,7 +18,7 @@ from torch import Tensor, distributed
 
 from zoo_core.api import RunError
 from zoo_margin.collectives import all_gather_text, classes_of_rank, rank_and_world_size
-from zoo_margin.shards import Shard, read_shard, serialize_shard, shard_name
+from zoo_margin.table_shards import Shard, read_shard, serialize_shard, shard_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

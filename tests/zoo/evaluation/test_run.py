@@ -14,7 +14,7 @@ from zoo.evaluation import run as evaluation
 from zoo.models import torch_model
 from zoo.recipes.loading import load_run_recipe
 from zoo.validation import metrics
-from zoo.validation.embedded import EmbeddedImages
+from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.discovery import discover
 from zoo_core.errors import RunError
 

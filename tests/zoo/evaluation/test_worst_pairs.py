@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from zoo.evaluation.worst_pairs import draw_worst, worst_pairs
-from zoo.validation.embedded import EmbeddedImages
+from zoo.validation.embedded_images import EmbeddedImages
 
 
 def embedded(count, classes, seed=0):

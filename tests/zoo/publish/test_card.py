@@ -12,8 +12,8 @@ from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 
 from zoo.publish.card import body, metadata
+from zoo.publish.card_facts import gather
 from zoo.publish.card_merge import merge
-from zoo.publish.facts import gather
 from zoo.recipes.loading import load_run_recipe
 from zoo_core.errors import UsageError
 

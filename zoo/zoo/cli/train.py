@@ -71,7 +71,7 @@ def command(
 
     from zoo.training.plan import plan_training
     from zoo.training.run import train
-    from zoo.training.trainers import is_first_rank
+    from zoo.training.trainer import is_first_rank
 
     plan = plan_training(loaded, registry, resume=resume)
     if is_first_rank():
@@ -140,7 +140,7 @@ def _samples(plan: TrainingPlan) -> str:
 
 def _new_folder(name: str, output: Path | None) -> RunFolder:
     from zoo.runs.layout import RUNS, RunFolder
-    from zoo.training.trainers import is_first_rank
+    from zoo.training.trainer import is_first_rank
 
     if not is_first_rank():
         # The first rank writes and tells Lightning where; this path is never used.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from zoo.validation.embedded import EmbeddedImages
+    from zoo.validation.embedded_images import EmbeddedImages
     from zoo.validation.metrics import Verification
 
 HISTOGRAM_FPR = 1e-3

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
-    from zoo.validation.embedded import EmbeddedImages
+    from zoo.validation.embedded_images import EmbeddedImages
     from zoo.validation.metrics import Verification
     from zoo_core.registry import Registry
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from zoo.validation.embedded import EmbeddedImages
+    from zoo.validation.embedded_images import EmbeddedImages
     from zoo_core.contracts import UInt8Image
 
 _ROWS = 12

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from zoo.validation.dataset import collate
-from zoo.validation.embedded import EmbeddedImages
+from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:

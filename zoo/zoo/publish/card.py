@@ -12,7 +12,7 @@ from zoo.publish.snippet import snippet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from zoo.publish.facts import Facts
+    from zoo.publish.card_facts import Facts
 
 TASK = "image-feature-extraction"
 

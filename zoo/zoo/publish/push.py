@@ -20,8 +20,8 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
 
 from zoo.atomic import write_text
 from zoo.publish.card import body, metadata
+from zoo.publish.card_facts import PublishedFile, gather
 from zoo.publish.card_merge import merge
-from zoo.publish.facts import PublishedFile, gather
 from zoo.publish.hub import LOGIN, check_repo_id, hub_errors, token_of
 from zoo_core.errors import RemoteError
 from zoo_core.events import notify
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
     from zoo.artifacts.layout import ArtifactFolder
-    from zoo.publish.facts import Facts
+    from zoo.publish.card_facts import Facts
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.publish.facts import Facts
+    from zoo.publish.card_facts import Facts
 
 _TEMPLATE = """\
 import numpy as np

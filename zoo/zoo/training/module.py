@@ -10,7 +10,7 @@ from torch import nn
 
 from zoo.models.torch_model import to_pixels
 from zoo.validation import metrics
-from zoo.validation.embedded import EmbeddedImages
+from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.contracts import FollowsProgress
 from zoo_core.errors import RunError
 

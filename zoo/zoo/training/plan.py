@@ -10,11 +10,11 @@ import lightning
 from zoo.assembly import RecipeBuilder
 from zoo.recipes.schema import TEACHER
 from zoo.training.data.items import TrainingItems
-from zoo.training.data.mixing import MixedDataset
+from zoo.training.data.mixed_dataset import MixedDataset
 from zoo.training.data.streaming import ENDLESS
 from zoo.training.data.training_data import TrainingData
 from zoo.training.optimizers import check_optimizer, learning_rate_factor
-from zoo.training.trainers import check_batch, make_trainer, quiet
+from zoo.training.trainer import check_batch, make_trainer, quiet
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import Problem, RecipeError
 

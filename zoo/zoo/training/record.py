@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.atomic import read_json, write_json, write_text
-from zoo.training.trainers import device_names
+from zoo.training.trainer import device_names
 from zoo_core.config import dump
 from zoo_core.contracts import HasProvenance
 from zoo_core.provenance import BuildRecord

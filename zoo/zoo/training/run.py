@@ -29,7 +29,7 @@ from zoo.training.module import EmbeddingTraining
 from zoo.training.optimizers import build_optimizer
 from zoo.training.record import write_record
 from zoo.training.schedules import schedule
-from zoo.training.trainers import is_first_rank, make_trainer
+from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.workers import loader_processes
 from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError, UsageError

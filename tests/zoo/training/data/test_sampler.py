@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.training.data.items import TrainingItems, generator_of
-from zoo.training.data.mixing import MixedDataset
+from zoo.training.data.mixed_dataset import MixedDataset
 from zoo.training.data.sampler import EpochSampler
 from zoo.training.data.shuffling import shuffled, shuffled_in_windows
 from zoo_core.api import Sample

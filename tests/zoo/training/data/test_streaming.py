@@ -15,7 +15,7 @@ from zoo.runs.unreadable import UnreadableSamples
 from zoo.training.data.epoch_length import EpochLength
 from zoo.training.data.items import TrainingItems
 from zoo.training.data.loaders import TrainingLoaders
-from zoo.training.data.mixing import MixedDataset
+from zoo.training.data.mixed_dataset import MixedDataset
 from zoo.training.data.sampler import EpochSampler
 from zoo.training.data.streaming import ENDLESS, StreamReader
 from zoo_core.api import RecipeError, RunError, Sample, UnreadableSample

@@ -11,7 +11,7 @@ from PIL import Image
 
 from zoo.runs.unreadable import read_list
 from zoo.training.data.items import TrainingItems
-from zoo.training.data.mixing import MixedDataset
+from zoo.training.data.mixed_dataset import MixedDataset
 from zoo_core.api import RunError, Sample, UnreadableSample
 
 

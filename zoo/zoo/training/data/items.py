@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from zoo.training.data.mixing import MixedDataset
+    from zoo.training.data.mixed_dataset import MixedDataset
     from zoo_core.contracts import Sample
 
 # (seed, stream): validation uses stream 1, permutations 2, training augmentation 3, replacements 4, previews 5.
