@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TrainedModel,
         UInt8Image,
     )
+    from zoo_core.lazy_names import LazyNames
     from zoo_core.near_duplicates import near_duplicates
     from zoo_core.seeding import seeded_generator
 
@@ -53,6 +54,7 @@ __all__ = [
     "HasProvenance",
     "HasScaleAndMargin",
     "Head",
+    "LazyNames",
     "Loss",
     "OwnsClassTable",
     "Preprocessing",
@@ -74,7 +76,11 @@ __all__ = [
 ]
 
 # What needs numpy is imported when it is asked for: a manifest does not ask, and listing plugins stays instant.
-_HOMES = {"near_duplicates": "zoo_core.near_duplicates", "seeded_generator": "zoo_core.seeding"}
+_HOMES = {
+    "LazyNames": "zoo_core.lazy_names",
+    "near_duplicates": "zoo_core.near_duplicates",
+    "seeded_generator": "zoo_core.seeding",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, overload
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from zoo_core.api import Sample
+from zoo_core.api import LazyNames, Sample
 from zoo_documents.drawing.pages import Assets
 from zoo_documents.templates.composing import Split, Template, compose, generator_for, original_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 # Mean memory of a template (measured).
 TEMPLATE_BYTES = 53_000
@@ -43,7 +47,7 @@ class SyntheticDocuments:
         seed: Annotated[int, Field(ge=0)] = 0,
         cache_mb: PositiveInt = 256,
     ) -> None:
-        self.classes = TemplateNames(split, templates)
+        self.classes: Sequence[str] = LazyNames(templates, partial(_template_name, split))
         self._samples = samples_per_template
         self._split = split
         self._seed = seed
@@ -80,23 +84,5 @@ class SyntheticDocuments:
         return template
 
 
-class TemplateNames(Sequence[str]):
-    """The names ``train-000042`` of all templates, made when asked for."""
-
-    def __init__(self, split: Split, count: int) -> None:
-        self._split = split
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(self._count)[index]]
-        return f"{self._split}-{range(self._count)[index]:06d}"
+def _template_name(split: Split, number: int) -> str:
+    return f"{split}-{number:06d}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import overload
+from functools import partial
+from typing import TYPE_CHECKING
 
-from zoo_core.api import ComponentError, Sample, UnreadableSample
+from zoo_core.api import ComponentError, LazyNames, Sample, UnreadableSample
 from zoo_images.datasets.decoded_images import DecodedImages
 from zoo_images.datasets.duplicates import duplicate_groups
 from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder, find_images
 from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
 from zoo_images.datasets.split import Split, belongs, require_nonempty_split
 from zoo_images.datasets.views import views as all_views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class InstancesDataset:
@@ -64,7 +67,10 @@ class InstancesDataset:
         self._labels = [label_of[first_of[index]] for index in selected]
         self._views = all_views() if views else all_views()[:1]
         classes = [names[first] for first in firsts]
-        self.classes = ViewNames(classes, [view for view, _ in self._views]) if views else classes
+        names = [view for view, _ in self._views]
+        self.classes: Sequence[str] = classes
+        if views:
+            self.classes = LazyNames(len(classes) * len(names), partial(_view_name, classes, names))
 
     def __len__(self) -> int:
         return len(self._selected) * len(self._views)
@@ -79,24 +85,6 @@ class InstancesDataset:
             raise
 
 
-class ViewNames(Sequence[str]):
-    """The names ``image@view`` of all views of all images, built on access."""
-
-    def __init__(self, images: Sequence[str], views: Sequence[str]) -> None:
-        self._images = images
-        self._views = views
-
-    def __len__(self) -> int:
-        return len(self._images) * len(self._views)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[label] for label in range(len(self))[index]]
-        image, view = divmod(range(len(self))[index], len(self._views))
-        return f"{self._images[image]}@{self._views[view]}"
+def _view_name(images: Sequence[str], views: Sequence[str], label: int) -> str:
+    image, view = divmod(label, len(views))
+    return f"{images[image]}@{views[view]}"

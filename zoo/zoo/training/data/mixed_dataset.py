@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.training.data.streaming import StreamReader
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
+from zoo_core.lazy_names import LazyNames
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zoo.runs.unreadable import UnreadableSamples
     from zoo_core.contracts import Dataset as ZooDataset
     from zoo_core.contracts import Sample
@@ -35,7 +38,7 @@ class MixedDataset:
             StreamReader(dataset, seed) if isinstance(dataset, StreamingDataset) else dataset for dataset in datasets
         ]
         self.seed = seed
-        self.classes: Sequence[str] = MixedClasses([dataset.classes for dataset in datasets])
+        self.classes: Sequence[str] = _joined([dataset.classes for dataset in datasets])
         self._ends = list(accumulate(len(dataset) for dataset in self.datasets))
         self._labels = [0, *accumulate(len(dataset.classes) for dataset in datasets)]
 
@@ -82,25 +85,12 @@ class MixedDataset:
         return replace(sample, label=sample.label + self._labels[source]) if source else sample
 
 
-class MixedClasses(Sequence[str]):
-    """The names of the classes of several data sets, one after the other."""
+def _joined(names: Sequence[Sequence[str]]) -> LazyNames:
+    """Return the class names of several data sets, one after the other."""
+    ends = list(accumulate(map(len, names)))
+    return LazyNames(ends[-1], partial(_joined_name, names, ends))
 
-    def __init__(self, sources: Sequence[Sequence[str]]) -> None:
-        self._sources = sources
-        self._ends = list(accumulate(map(len, sources)))
 
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[label] for label in range(len(self))[index]]
-        index = range(len(self))[index]
-        source = bisect_right(self._ends, index)
-        return self._sources[source][index - self._ends[source]]
+def _joined_name(names: Sequence[Sequence[str]], ends: list[int], label: int) -> str:
+    source = bisect_right(ends, label)
+    return names[source][label - ends[source]]
