@@ -1,0 +1,212 @@
+"""How far the device's numbers are from the CPU's: augmentation, losses, sampling, validation.
+
+Each comparison has a tolerance beside it. The stage fails where one is exceeded, after all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gpu_stages.recipes import UNVALIDATED, overrides_for, planned
+from zoo.models.torch_model import to_pixels
+from zoo.training.data.items import generator_of
+from zoo.validation import metrics
+from zoo.validation.dataset import collate
+from zoo.validation.embedded import EmbeddedImages
+from zoo_core.api import Sample
+from zoo_core.building import build
+from zoo_core.discovery import discover
+from zoo_core.errors import RunError
+from zoo_documents.synthetic import SyntheticDocuments
+from zoo_images.capture.augmentation import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from gpu_stages.session import Session
+    from zoo.training.plan import TrainingPlan
+
+# Random numbers of a device's own would differ: ElasticFace without deviation is ArcFace by another way.
+MARGINS: dict[str, dict[str, Any]] = {
+    **{name: {} for name in ("softmax", "cosface", "arcface", "subcenter", "combined", "adaface", "magface")},
+    "curricularface": {},
+    "elasticface": {"sigma": 0.0},
+}
+TABLES: dict[str, dict[str, Any]] = {
+    "dense": {"mode": "dense"},
+    # AdamW divides a gradient by its own size, and makes a step of a rounding error.
+    "sparse": {"mode": "sparse", "negatives": 64, "optimizer": "sgd"},
+}
+CLASSES, DIM, BATCH, RATE = 1000, 128, 64, 1e-2
+# Of a loss and its gradients: the largest difference, as a share of the largest number.
+RELATIVE = 1e-4
+# Of grey values 0..255: the mean of a picture, and the share of values that differ by more than one.
+MEAN_GREY, SHARE_APART = 0.25, 0.02
+COSINE = 0.99999
+# With the rounded products of tensor cores, torch's default for convolutions.
+COSINE_TF32 = 0.999
+# Of these metrics; rarer false positives are single pairs.
+JUDGED, METRIC, METRIC_TF32 = ("tpr_at_fpr_1e-3", "tpr_at_fpr_1e-2", "auc"), 0.002, 0.02
+
+
+def run(session: Session) -> None:
+    """Compare everything, then judge."""
+    disagreeing: list[str] = []
+
+    def compare(name: str, figure: dict[str, Any]) -> None:
+        session.report.add(name, figure)
+        if not figure["agrees"]:
+            disagreeing.append(name)
+
+    torch.set_float32_matmul_precision("highest")
+    compare("augmentation", _augmentation(session))
+    for margin, options in MARGINS.items():
+        for table in TABLES:
+            compare(f"{margin}, {table}", _loss(session, margin, options, table))
+    compare("sampling", _sampling(session))
+    plan = planned([*overrides_for(session, batch=256), *UNVALIDATED])
+    images, columns = _validation_images(plan, session.size(1000, 24))
+    _adapt(plan.model, images)
+    for name, tf32, least in (("validation", False, COSINE), ("validation, tf32", True, COSINE_TF32)):
+        compare(name, _validation(session, plan.model, images, columns, tf32=tf32, least=least))
+    session.report.add("disagreeing", len(disagreeing))
+    if disagreeing:
+        raise RunError(f"CPU and {session.device.type} disagree: {'; '.join(disagreeing)}")
+
+
+def _augmentation(session: Session) -> dict[str, Any]:
+    """Compare pictures that the executor renders on both."""
+    count = session.size(512, 16)
+    documents = SyntheticDocuments(templates=max(8, count // 8), samples_per_template=8, seed=0)
+    capture = Capture((96, 96))
+    prepared = [
+        capture.prepare(Sample(documents[number].image, 0), generator_of(0, 0, number)) for number in range(count)
+    ]
+    batch = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*prepared, strict=True)]
+    by_cpu = capture.executor()(*batch).float()
+    executor = capture.executor().to(session.device)
+    by_device = executor(*(array.to(session.device) for array in batch)).cpu().float()
+    apart = (by_cpu - by_device).abs()
+    mean, share = float(apart.mean(dim=(1, 2, 3)).max()), float((apart > 1).float().mean())
+    return {
+        "largest_grey_difference": float(apart.max()),
+        "largest_mean_of_a_picture": mean,
+        "share_apart_by_more_than_1": share,
+        "tolerance": {"largest_mean_of_a_picture": MEAN_GREY, "share_apart_by_more_than_1": SHARE_APART},
+        "agrees": mean <= MEAN_GREY and share <= SHARE_APART,
+    }
+
+
+def _loss(session: Session, margin: str, options: dict[str, Any], table: str) -> dict[str, Any]:
+    """Compare a loss, the gradient of the embeddings, and that of the table or what a step makes of its rows."""
+    here, there = (_evaluated(margin, options, table, device) for device in (torch.device("cpu"), session.device))
+    apart = {name: _relative(here[name], there[name]) for name in here}
+    return {**apart, "tolerance": RELATIVE, "agrees": max(apart.values()) <= RELATIVE}
+
+
+def _evaluated(margin: str, options: dict[str, Any], table: str, device: torch.device) -> dict[str, Tensor]:
+    random = torch.Generator().manual_seed(1)
+    embeddings = torch.randn(BATCH, DIM, generator=random).mul_(2).to(device).requires_grad_()
+    labels = torch.randint(CLASSES, (BATCH,), generator=random).to(device)
+    loss = _built(margin, {**options, "contrast": 3.0, "class_table": TABLES[table]}).to(device)
+    rows = loss.weight if table == "dense" else loss.table.tensors(device)["weight"]
+    before = rows.detach().clone()
+    value = loss(embeddings, labels)
+    value.backward()
+    assert embeddings.grad is not None  # noqa: S101 - backward has just made it
+    if table == "sparse":
+        loss.apply_gradients(RATE)
+    moved = rows.grad if table == "dense" else rows.detach() - before
+    return {"loss": value.detach(), "embeddings": embeddings.grad, "rows": moved}
+
+
+def _built(margin: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - one of two losses
+    wired = {"embedding_dim": DIM, "num_classes": CLASSES, "classes": [str(one) for one in range(CLASSES)], "seed": 0}
+    return build(discover(), "loss", f"margin/{margin}", options, wired=wired)
+
+
+def _relative(here: Tensor, there: Tensor) -> float:
+    """Return the largest difference as a share of the largest number; infinite where one is not finite."""
+    apart = float((here - there.cpu()).abs().max() / here.abs().max().clamp(min=1e-12))
+    return apart if np.isfinite(apart) else float("inf")
+
+
+def _sampling(session: Session) -> dict[str, Any]:
+    """Compare which rows take part in some steps, and their first values: to the byte."""
+    labels = torch.randint(CLASSES, (BATCH,), generator=torch.Generator().manual_seed(2))
+    tables = [_built("cosface", {"class_table": TABLES["sparse"]}).table for _ in range(2)]
+    same = []
+    for _ in range(3):
+        one, other = (table.select(labels.to(at)) for table, at in zip(tables, ("cpu", session.device), strict=True))
+        same.append(torch.equal(one.rows, other.rows.cpu()) and torch.equal(one.columns, other.columns.cpu()))
+        for table in tables:
+            table.drop_gradients()
+    return {"same_rows_in_steps": same, "agrees": all(same)}
+
+
+def _validation_images(plan: TrainingPlan, most: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return images of the validation set, plain and augmented ones, with labels, whether plain, and positions."""
+    items = plan.data.validation
+    places = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).astype(int)).tolist()
+    batch = collate([items[place] for place in places])
+    return batch["images"], (batch["labels"], batch["plain"], batch["positions"])
+
+
+@torch.no_grad()
+def _adapt(model: nn.Module, images: Tensor) -> None:
+    """Give BatchNorm the statistics of ``images``: with none, a random network embeds all of them nearly alike."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001 - of all kinds
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None
+    model.train()
+    for chunk in images.split(256):
+        model(to_pixels(chunk))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _validation(
+    session: Session, model: nn.Module, images: Tensor, columns: tuple[Tensor, ...], *, tf32: bool, least: float
+) -> dict[str, Any]:
+    """Compare the embeddings of a validation set, and what they are judged to be worth."""
+    with _tf32(allowed=tf32):
+        here = _embedded(model, images, torch.device("cpu"))
+        there = _embedded(model, images, session.device)
+    cosine = float(functional.cosine_similarity(here, there).min())
+    worth = []
+    for embeddings in (here, there):
+        found = EmbeddedImages.of(embeddings, *columns)
+        worth.append(metrics.summary(found.embeddings, found.labels, found.is_reference))
+    apart = max(abs(worth[0][name] - worth[1][name]) for name in JUDGED)
+    figures = {"least_cosine": cosine, "largest_metric_difference": apart}
+    # What a few images are worth jumps with a single pair.
+    tolerance = {"least_cosine": least, "largest_metric_difference": session.size(METRIC_TF32 if tf32 else METRIC, 1.0)}
+    agrees = cosine >= least and apart <= tolerance["largest_metric_difference"]
+    return {**figures, "images": len(images), "tolerance": tolerance, "agrees": agrees}
+
+
+@torch.inference_mode()
+def _embedded(model: nn.Module, images: Tensor, device: torch.device) -> Tensor:
+    model = copy.deepcopy(model).to(device).eval()
+    return torch.cat([model(to_pixels(chunk.to(device))).float().cpu() for chunk in images.split(256)])
+
+
+@contextmanager
+def _tf32(*, allowed: bool) -> Iterator[None]:
+    """Let convolutions round their factors, or not; torch lets them."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

@@ -1,0 +1,143 @@
+"""A stage run in a process of its own: what it crashes or hangs takes no other stage with it."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gpu_stages.session import Report, Session, Skipped
+from zoo.training.trainers import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# What a stage may take beyond its time: it looks at the clock between measurements only.
+GRACE = 15
+LEAST = 10
+# How a process ends that cannot use the GPU: CUDA does not survive a fork.
+_CUDA_STARTED = 77
+# Imported once, before the stages' processes split off.
+_TOGETHER = ("timm", "zoo.training.plan", "zoo.training.run", "zoo_margin.factories", "zoo_images.capture.augmentation")
+
+
+def facts_of(device: str | None, *, made_importable: bool) -> dict[str, Any]:
+    """Return what each JSON says of the machine."""
+    card: dict[str, Any] = {"cards": 0, "name": None, "driver": None} if device == "cpu" else _card()
+    kind = device or ("cuda" if card["cards"] else "cpu")
+    shared = Path("/dev/shm")  # noqa: S108 - only its size is read
+    return {
+        "schema": 1,
+        "device": kind,
+        "device_name": card["name"] or platform.processor() or platform.machine(),
+        "cards": card["cards"],
+        "driver": card["driver"],
+        "cuda": torch.version.cuda,
+        "versions": {each: _version(each) for each in ("torch", "lightning", "timm", "onnxruntime", "plugzoo")},
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "shared_memory_mb": shutil.disk_usage(shared).total // 2**20 if shared.is_dir() else None,
+        "plugins_from_checkout": made_importable,
+    }
+
+
+def start_together() -> None:
+    """Import what the stages share, and leave out what they would say again and again."""
+    for name in _TOGETHER:
+        import_module(name)
+    quiet()
+    warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # some runs validate nothing
+    warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+
+
+def run_stage(stage: str, out: Path, facts: Mapping[str, Any], *, seconds: float, tiny: bool) -> dict[str, Any]:
+    """Run a stage and return its JSON, which it also leaves in ``out``."""
+    path = out / f"{stage}.json"
+    path.unlink(missing_ok=True)
+    report = Report(path, {**facts, "stage": stage, "tiny": tiny, "figures": {}})
+    if seconds < LEAST:
+        report.write("skipped", reason="the whole run's time is used up")
+        return report.document
+    print(f"{stage} ...", file=sys.stderr, flush=True)
+    report.write("running")
+    # The tests' sizes have no limit: other work may share their machine.
+    limit = None if tiny else seconds + GRACE
+    with tempfile.TemporaryDirectory(prefix=f"gpu-{stage}-", ignore_cleanup_errors=True) as work:
+        ended = _in_process("fork", limit, report, seconds, work)
+        if ended == _CUDA_STARTED:
+            ended = _in_process("spawn", limit, report, seconds, work)
+    # The process wrote it; this one's copy has no figures.
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if document["status"] == "running":
+        report.document = document
+        reason = f"ran past its {seconds:.0f} s" if ended is None else f"its process ended with exit code {ended}"
+        report.write("failed", error=reason)
+    return document
+
+
+def _in_process(method: str, limit: float | None, *arguments: object) -> int | None:
+    """Run a stage in a process that is started in this way; return its exit code, ``None`` where it ran too long."""
+    process = multiprocessing.get_context(method).Process(target=_inside, args=arguments)  # type: ignore[attr-defined] # typeshed knows no methods of any name
+    process.start()
+    process.join(limit)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return None
+    ended: int = process.exitcode
+    return ended
+
+
+def _inside(report: Report, seconds: float, work: str) -> None:
+    """Do the stage's work, in its process."""
+    device, stage, tiny = (report.document[key] for key in ("device", "stage", "tiny"))
+    if device == "cuda" and torch.cuda._is_in_bad_fork():  # noqa: SLF001 - torch has no public name for it
+        # An import has started CUDA before this process split off.
+        raise SystemExit(_CUDA_STARTED)
+    report.began = time.monotonic()
+    session = Session(torch.device(device), tiny, Path(work), report, seconds)
+    try:
+        import_module(f"gpu_stages.{stage}").run(session)
+    except Skipped as reason:
+        report.write("skipped", reason=str(reason))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the other stages are to run
+        traceback.print_exc()
+        report.write("failed", error=f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
+    else:
+        report.write("measured")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _card() -> dict[str, Any]:
+    """Ask for the number of cards, the first one's name and its driver, in other processes: see ``_CUDA_STARTED``."""
+    code = "import torch; n = torch.cuda.device_count(); print(n, torch.cuda.get_device_name(0) if n else '', sep=';')"
+    cards, _, name = _said([sys.executable, "-W", "ignore", "-c", code]).partition(";")
+    tool = shutil.which("nvidia-smi")
+    driver = _said([tool, "--query-gpu=driver_version", "--format=csv,noheader"]) if tool else ""
+    return {"cards": int(cards or 0), "name": name or None, "driver": driver or None}
+
+
+def _said(command: Sequence[str]) -> str:
+    """Return the first line that a command prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - as above
+    return done.stdout.partition("\n")[0].strip()
