@@ -19,7 +19,7 @@ from zoo.models.torch_model import to_pixels
 from zoo.training.data.items import generator_of
 from zoo.validation import metrics
 from zoo.validation.dataset import collate
-from zoo.validation.embedded import EmbeddedImages
+from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.api import Sample
 from zoo_core.building import build
 from zoo_core.discovery import discover

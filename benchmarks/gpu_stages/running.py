@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gpu_stages.session import Report, Session, Skipped
-from zoo.training.trainers import quiet
+from zoo.training.trainer import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
