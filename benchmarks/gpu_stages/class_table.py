@@ -19,8 +19,8 @@ from class_table import COPIES, MARGIN, OPTIMIZERS, PARTS, SCALE, DenseTable
 from torch import Tensor
 
 from gpu_stages.session import MEBIBYTE, Skipped
-from zoo_margin import CosFace, SparseMarginSoftmaxLoss, table
-from zoo_margin.sampling import sampled_classes
+from zoo_margin import CosFace, SparseMarginSoftmaxLoss, sparse_table
+from zoo_margin.sampling import initial_rows, sampled_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,13 +57,11 @@ def _ratios(by_classes: dict[str, dict[str, Any]]) -> dict[str, float]:
     return {count: round(step / smallest, 2) for count, step in steps.items()}
 
 
-def _first_values(session: Session, rows: int, dim: int, of: int) -> float | None:
+def _first_values(session: Session, rows: int, dim: int, of: int) -> float:
     """Time zoo's first values of so many rows, and return what they would take for all."""
     rows = min(rows, session.size(20_000, 200))
-    if not hasattr(table, "initial_rows"):
-        return None
     start = time.perf_counter()
-    table.initial_rows(0, rows, dim, seed=0, std=0.01)
+    initial_rows(0, rows, dim, seed=0, std=0.01)
     return round((time.perf_counter() - start) * of / rows, 1)
 
 
@@ -187,4 +185,4 @@ def _first_values_on(device: torch.device) -> Any:  # noqa: ANN401 - a patch
     def rows(start: int, stop: int, width: int, *, std: float, **_: object) -> Tensor:
         return torch.empty(stop - start, width, device=device).normal_(std=std)
 
-    return mock.patch.object(table, "initial_rows", rows, create=True)
+    return mock.patch.object(sparse_table, "initial_rows", rows)
