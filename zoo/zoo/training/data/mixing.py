@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zoo.runs.unreadable import UnreadableSamples
     from zoo_core.contracts import Dataset as ZooDataset
     from zoo_core.contracts import Sample
+
+T = TypeVar("T")
 
 # See TRAINING_STREAM.
 REPLACEMENT_STREAM = 4
@@ -58,20 +62,41 @@ class MixedDataset:
             RunError: too much cannot be read.
         """
         part, position = self._locate(index)
-        dataset, name = self.datasets[part], "train" if part == 0 else f"train_also[{part - 1}]"
+        dataset, name = self.datasets[part], _name(part)
+        if not isinstance(dataset, StreamReader):
+            return self.read_with(self.__getitem__, passed, index, unreadable)
+        number, sample = dataset.next(passed, lambda error, length: unreadable.record(name, error, length))
+        return index - position + number, self._labelled(part, sample)
+
+    def read_with(
+        self, read: Callable[[int], T], passed: int, index: int, unreadable: UnreadableSamples
+    ) -> tuple[int, T]:
+        """Return what ``read`` makes of an index, or of the one in its place where that raises ``UnreadableSample``.
+
+        Raises:
+            RunError: too much cannot be read.
+        """
+        part, position = self._locate(index)
+        dataset, name = self.datasets[part], _name(part)
         first = index - position
-        if isinstance(dataset, StreamReader):
-            position, sample = dataset.next(passed, lambda error, length: unreadable.record(name, error, length))
-            return first + position, self._labelled(part, sample)
         for attempt in range(_ATTEMPTS):
             try:
-                return first + position, self._labelled(part, dataset[position])
+                return first + position, read(first + position)
             except UnreadableSample as error:
-                unreadable.record(name, error, len(dataset))
+                self.record(index, error, unreadable)
                 chance = np.random.default_rng([self.seed, REPLACEMENT_STREAM, passed, index, attempt])
                 position = int(chance.integers(len(dataset)))
         msg = f"data.{name}: {_ATTEMPTS} samples one after the other cannot be read"
         raise RunError(msg, hint="lower data.unreadable_share to see which")
+
+    def record(self, index: int, error: UnreadableSample, unreadable: UnreadableSamples) -> None:
+        """Count an unreadable sample among those of its data set.
+
+        Raises:
+            RunError: with it, there are too many.
+        """
+        part, _ = self._locate(index)
+        unreadable.record(_name(part), error, len(self.datasets[part]))
 
     def _locate(self, index: int) -> tuple[int, int]:
         index = range(len(self))[index]
@@ -80,6 +105,10 @@ class MixedDataset:
 
     def _labelled(self, part: int, sample: Sample) -> Sample:
         return replace(sample, label=sample.label + self._labels[part]) if part else sample
+
+
+def _name(part: int) -> str:
+    return "train" if part == 0 else f"train_also[{part - 1}]"
 
 
 class MixedClasses(Sequence[str]):
