@@ -276,6 +276,32 @@ class DeviceAugmentation(Augmentation, Protocol):
         ...
 
 
+@runtime_checkable
+class ResidentAugmentation(DeviceAugmentation, Protocol):
+    """An augmentation whose samples can stay on the device, where every view of one is then made of the same pixels.
+
+    Before training zoo reads each sample once, keeps its ``resident_image`` on the device and its description with the
+    loader's processes. Those ``prepare_resident`` each view without pixels; the executor's ``forward`` then takes the
+    images, each in the upper left corner of a square ``uint8 [N, S, S, 3]`` of zeros, and the stacked arrays.
+    """
+
+    def resident_image(self, sample: Sample) -> tuple[UInt8Image, npt.NDArray[np.float64]]:
+        """Return the image to keep, ``uint8 [h, w, 3]``, and the numbers ``[K]`` that describe the sample.
+
+        The image is no larger than the decoded one, and no finer than a view can show. K is the same for every sample.
+        """
+        ...
+
+    def prepare_resident(
+        self, description: npt.NDArray[np.float64], generator: np.random.Generator
+    ) -> tuple[npt.NDArray[Any], ...]:
+        """Return arrays as ``prepare`` does, but for the sample's pixels.
+
+        From the same ``generator`` as in ``prepare`` come the same random numbers, so that both show the same view.
+        """
+        ...
+
+
 class TrainedModel(Protocol):
     """What an export wrapper is given: the trained model with its backbone and head."""
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from zoo_images.capture.device_jpeg import jpeg_compressed
+from zoo_images.capture.device_resizing import reduced
 from zoo_images.capture.effects import GRID_SIZE
 from zoo_images.capture.noise_textures import CROP_OFFSETS, NOISE_STD, sensor_noise, surface_texture
 from zoo_images.capture.packing import FIELDS
@@ -23,7 +24,7 @@ _CHUNK_SIZE = 32
 
 
 class CaptureExecutor(nn.Module):
-    """Renders the augmented views that ``Capture.prepare`` describes.
+    """Renders the augmented views that ``Capture.prepare`` or ``Capture.prepare_resident`` describes.
 
     Images are ``float32 [N, 3, H, W]`` in 0..255 internally, and rounded after each effect as images of bytes are.
     """
@@ -38,15 +39,25 @@ class CaptureExecutor(nn.Module):
         self.register_buffer("texture", torch.tensor(surface_texture()), persistent=False)
 
     @torch.no_grad()
-    def forward(self, sources: Tensor, parameters: Tensor) -> Tensor:
-        """Render ``sources uint8 [N, C, C, 3]`` with ``parameters uint8 [N, P]`` as ``uint8 [N, H, W, 3]`` RGB."""
+    def forward(self, sources: Tensor, parameters: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """Render ``sources uint8 [N, C, C, 3]`` with ``parameters uint8 [N, P]`` as ``uint8 [N, H, W, 3]`` RGB.
+
+        With ``sizes [N, 2]``, heights and widths of the sources, those that are too fine for their view are reduced.
+        """
         packed = parameters.contiguous().view(torch.float32)
         with torch.autocast(sources.device.type, enabled=False):
             chunks = (slice(first, first + _CHUNK_SIZE) for first in range(0, len(packed), _CHUNK_SIZE))
-            return torch.cat([self._render(sources[chunk], packed[chunk]) for chunk in chunks])
+            return torch.cat(
+                [
+                    self._render(sources[chunk], packed[chunk], None if sizes is None else sizes[chunk])
+                    for chunk in chunks
+                ]
+            )
 
-    def _render(self, sources: Tensor, packed: Tensor) -> Tensor:
+    def _render(self, sources: Tensor, packed: Tensor, sizes: Tensor | None) -> Tensor:
         fields = {name: packed[:, field] for name, field in FIELDS.items()}
+        if sizes is not None:
+            sources = reduced(sources, sizes, fields["source"])
         images = self._warp(sources, fields)
         _apply(images, self._with_finger, fields["finger"])
         _apply(images, _with_light, fields["light"], fields["shadow"])

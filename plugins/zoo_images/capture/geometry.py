@@ -39,7 +39,20 @@ def frame_to_image(
 
     The map is ``float64 [3, 3]`` of homogeneous points; the centres of pixels are at whole numbers.
     """
-    height, width = new_height, new_width = image.shape[:2]
+    height, width = image.shape[:2]
+    size, matrix = frame_to_size((height, width), view, corners, frame, max_side)
+    return reduced(image, size), matrix
+
+
+def frame_to_size(
+    decoded: tuple[int, int],
+    view: AffineMap,
+    corners: Sequence[float],
+    frame: tuple[int, int],
+    max_side: int | None = None,
+) -> tuple[tuple[int, int], Floats]:
+    """Return what ``frame_to_image`` does to an image of the size ``decoded``: its new size, and the map."""
+    height, width = new_height, new_width = decoded
     across, down, depth = _homography(view, corners, frame)
     columns, rows = width * _span(across, depth, frame), height * _span(down, depth, frame)
     while columns > _MAX_STEP and new_width > 1:
@@ -48,15 +61,20 @@ def frame_to_image(
         new_height, rows = math.ceil(new_height / 2), rows / 2
     if max_side is not None:
         new_height, new_width = min(new_height, max_side), min(new_width, max_side)
-    if (new_height, new_width) != (height, width):
-        image = _reduced(image, new_height, new_width)
     (a, b, c), (d, e, f), (g, h, i) = across, down, depth
     matrix = (
         (a * new_width - 0.5 * g, b * new_width - 0.5 * h, c * new_width - 0.5 * i),
         (d * new_height - 0.5 * g, e * new_height - 0.5 * h, f * new_height - 0.5 * i),
         depth,
     )
-    return image, np.array(matrix)
+    return (new_height, new_width), np.array(matrix)
+
+
+def halved_towards(side: int, least: int) -> int:
+    """Halve a side as often as it stays at least ``least``, by the steps of ``reduced``."""
+    while (half := math.ceil(side / 2)) >= least:
+        side = half
+    return side
 
 
 def _homography(view: AffineMap, corners: Sequence[float], frame: tuple[int, int]) -> tuple[Row, Row, Row]:
@@ -94,9 +112,10 @@ def _span(row: Row, depth: Row, frame: tuple[int, int]) -> float:
     return math.hypot(row[0] - centre * depth[0], row[1] - centre * depth[1])
 
 
-def _reduced(image: UInt8Image, height: int, width: int) -> UInt8Image:
+def reduced(image: UInt8Image, size: tuple[int, int]) -> UInt8Image:
     """Reduce an image in steps of a half, at which bilinear resizing is the mean of two pixels, and fast."""
+    height, width = size
     while image.shape[:2] != (height, width):
-        size = (max(width, math.ceil(image.shape[1] / 2)), max(height, math.ceil(image.shape[0] / 2)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        step = (max(width, math.ceil(image.shape[1] / 2)), max(height, math.ceil(image.shape[0] / 2)))
+        image = np.asarray(cv2.resize(image, step, interpolation=cv2.INTER_LINEAR), np.uint8)
     return image

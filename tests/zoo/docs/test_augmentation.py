@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 from zoo_images.capture.augmentation import Capture
@@ -14,6 +15,12 @@ def test_the_example_is_a_recipe(zoo, tmp_path):
     (tmp_path / "my.yaml").write_text(example, encoding="utf-8")
 
     zoo("config", "check", "--cfg", "my.yaml", check=0)
+
+
+def test_the_command_is_a_training(zoo):
+    (command,) = re.findall(r"^```bash\nzoo (.*)\n```$", PAGE, re.MULTILINE)
+
+    zoo(*shlex.split(command), "--dry-run", check=0)
 
 
 def test_the_table_names_all_options_with_their_defaults():

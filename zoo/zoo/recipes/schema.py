@@ -108,6 +108,11 @@ class DataSection(Section):
         default="loader",
         description="what takes the training's pictures: the loader's processes, or the device, a batch at a time",
     )
+    resident: Literal["auto"] | bool = Field(
+        default="auto",
+        description="whether the decoded samples stay on the device that augments them, in place of being sent at "
+        "each step; auto: where they fit into half of its free memory, and never on a CPU",
+    )
     valid_captures: Annotated[int, Field(ge=0)] = Field(
         default=0,
         description="augmented captures of each validation sample, with a fixed seed, beside the plain one",

@@ -11,6 +11,8 @@ from zoo.assembly import RecipeBuilder
 from zoo.recipes.schema import TEACHER
 from zoo.training.data.items import TrainingItems
 from zoo.training.data.mixed_dataset import MixedDataset
+from zoo.training.data.residency import Residency, obstacle_to_residency
+from zoo.training.data.resident import ResidentExecutor
 from zoo.training.data.streaming import ENDLESS
 from zoo.training.data.training_data import TrainingData
 from zoo.training.optimizers import check_optimizer, learning_rate_factor
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.assembly import EmbeddingModel
     from zoo.recipes.loading import LoadedRecipe
     from zoo.recipes.schema import Recipe
+    from zoo_core.contracts import DeviceAugmentation
     from zoo_core.registry import Component, Registry
 
 
@@ -80,7 +83,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = Fa
     sources = builder.training_sources()
     dataset = MixedDataset([source.dataset for source in sources], recipe.seed)
     on_device = builder.device_augmentation() if recipe.data.augment_on == "device" else None
-    executor = on_device.executor() if on_device else None
+    residency = _residency(loaded, dataset, on_device)
     augmentation = on_device.prepare if on_device else builder.augmentation()
     items = TrainingItems(dataset, augmentation, recipe.seed, recipe.data.captures)
     validation = builder.validation_items()
@@ -98,6 +101,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = Fa
         seed=recipe.seed,
         validation=validation,
         unreadable_share=recipe.data.unreadable_share,
+        residency=residency,
     )
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
     check_batch(model, images, recipe.data.image_size, loaded)
@@ -109,10 +113,32 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = Fa
         loss=loss,
         teacher=teacher,
         data=data,
-        executor=executor,
+        executor=residency.executor if residency else on_device.executor() if on_device else None,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
         resume=resume,
     )
+
+
+def _residency(
+    loaded: LoadedRecipe, dataset: MixedDataset, augmentation: DeviceAugmentation | None
+) -> Residency | None:
+    """Return what decides whether samples stay on the device, where the recipe does not rule it out.
+
+    Raises:
+        RecipeError: the recipe asks for it and does not allow it.
+    """
+    wanted = loaded.recipe.data.resident
+    if augmentation is not None and wanted is not False:
+        obstacle = obstacle_to_residency(augmentation, dataset)
+        hint = "data.resident: auto keeps on the device what can stay there"
+    else:
+        obstacle = "only what is augmented on the device can stay there"
+        hint = "set data.augment_on: device"
+    if wanted is True and obstacle:
+        raise RecipeError([Problem(obstacle, loaded.document.locate(("data", "resident")), hint)])
+    if augmentation is None or wanted is False:
+        return None
+    return Residency(augmentation, ResidentExecutor(augmentation.executor()), required=wanted is True)
 
 
 def _teacher(builder: RecipeBuilder, *, streamed: bool) -> nn.Module | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.atomic import read_json, write_json, write_text
+from zoo.training.data.resident import ResidentExecutor
 from zoo.training.trainer import device_names
 from zoo_core.config import dump
 from zoo_core.contracts import HasProvenance
@@ -31,6 +32,7 @@ def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Train
     more: dict[str, Any] = {
         "images_per_step": plan.images_per_step,
         "learning_rate_factor": plan.learning_rate_factor,
+        "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
     }
     if plan.teacher is not None:
         more["teacher"] = _provenance(plan.teacher)

@@ -18,7 +18,11 @@ from zoo_core.contracts import BlockedDataset
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch.utils.data import Dataset
+
+    from zoo.training.data.batch import TrainingItem
     from zoo.training.data.epoch_length import EpochLength
+    from zoo.training.data.resident import ResidentItems
     from zoo.training.data.training_data import TrainingData
     from zoo.training.distillation.teacher_features import TeacherFeatures
 
@@ -50,6 +54,7 @@ class TrainingLoaders(lightning.LightningDataModule):
         self._epoch_length = epoch_length
         self._features = features
         self._items = data.items
+        self._shown: Dataset[list[TrainingItem]] = data.items
         self._validation = data.validation
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
@@ -61,7 +66,23 @@ class TrainingLoaders(lightning.LightningDataModule):
         path = trainer.strategy.broadcast(self.unreadable_list.absolute())
         samples = unreadable.UnreadableSamples(path, self.data.unreadable_share)
         self._items = self.data.items.recording(samples)
+        self._shown = self._resident() or self._items
         self._validation = self.data.validation.recording(samples)
+
+    def _resident(self) -> ResidentItems | None:
+        """Read the samples onto the device, where they stay there: all ranks at once, which can wait for each other."""
+        trainer, residency = self.trainer, self.data.residency
+        if residency is None:
+            return None
+        assert trainer is not None  # noqa: S101 - as below
+        return residency.load(
+            self._items,
+            device=trainer.strategy.root_device,
+            sharers=trainer.num_devices,
+            workers=self.workers,
+            agree=trainer.strategy.reduce_boolean_decision,
+            show=trainer.is_global_zero,
+        )
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Build the loader of this rank's share of the epoch, from where a resumed one continues."""
@@ -92,7 +113,7 @@ class TrainingLoaders(lightning.LightningDataModule):
         started = trainer.fit_loop.epoch_progress.current.ready
         sampler.set_epoch(started - 1 if done % batches else started)
         return DataLoader(
-            self._items,
+            self._shown,
             batch_size=size,
             sampler=sampler,
             num_workers=self.workers,

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from zoo_core.errors import RunError, UnreadableSample
 from zoo_core.lazy_names import LazyNames
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zoo.runs.unreadable import UnreadableSamples
     from zoo_core.contracts import Dataset as ZooDataset
     from zoo_core.contracts import Sample
+
+T = TypeVar("T")
 
 # See TRAINING_STREAM.
 REPLACEMENT_STREAM = 4
@@ -61,20 +63,41 @@ class MixedDataset:
             RunError: too much cannot be read.
         """
         source, position = self._locate(index)
-        dataset, part = self.datasets[source], "train" if source == 0 else f"train_also[{source - 1}]"
+        dataset, part = self.datasets[source], _part(source)
+        if not isinstance(dataset, StreamReader):
+            return self.read_with(self.__getitem__, passed, index, unreadable)
+        number, sample = dataset.next(passed, lambda error, length: unreadable.record(part, error, length))
+        return index - position + number, self._labelled(source, sample)
+
+    def read_with(
+        self, read: Callable[[int], T], passed: int, index: int, unreadable: UnreadableSamples
+    ) -> tuple[int, T]:
+        """Return what ``read`` makes of an index, or of the one in its place where that raises ``UnreadableSample``.
+
+        Raises:
+            RunError: too much cannot be read.
+        """
+        source, position = self._locate(index)
+        dataset, part = self.datasets[source], _part(source)
         first = index - position
-        if isinstance(dataset, StreamReader):
-            position, sample = dataset.next(passed, lambda error, length: unreadable.record(part, error, length))
-            return first + position, self._labelled(source, sample)
         for attempt in range(_ATTEMPTS):
             try:
-                return first + position, self._labelled(source, dataset[position])
+                return first + position, read(first + position)
             except UnreadableSample as error:
-                unreadable.record(part, error, len(dataset))
+                self.record(index, error, unreadable)
                 generator = np.random.default_rng([self.seed, REPLACEMENT_STREAM, passed, index, attempt])
                 position = int(generator.integers(len(dataset)))
         msg = f"data.{part}: {_ATTEMPTS} samples one after the other cannot be read"
         raise RunError(msg, hint="lower data.unreadable_share to see which")
+
+    def record(self, index: int, error: UnreadableSample, unreadable: UnreadableSamples) -> None:
+        """Count an unreadable sample among those of its data set.
+
+        Raises:
+            RunError: with it, there are too many.
+        """
+        source, _ = self._locate(index)
+        unreadable.record(_part(source), error, len(self.datasets[source]))
 
     def _locate(self, index: int) -> tuple[int, int]:
         index = range(len(self))[index]
@@ -83,6 +106,10 @@ class MixedDataset:
 
     def _labelled(self, source: int, sample: Sample) -> Sample:
         return replace(sample, label=sample.label + self._labels[source]) if source else sample
+
+
+def _part(source: int) -> str:
+    return "train" if source == 0 else f"train_also[{source - 1}]"
 
 
 def _joined(names: Sequence[Sequence[str]]) -> LazyNames:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.training.data.items import TrainingItems
+    from zoo.training.data.residency import Residency
     from zoo.validation.dataset import ValidationItems
 
 
@@ -24,6 +25,7 @@ class TrainingData:
         seed: of the order of samples.
         validation: the validation set.
         unreadable_share: how much of a data set may be unreadable, 0..1.
+        residency: decides whether the samples stay on the device; ``None``: they do not.
     """
 
     items: TrainingItems
@@ -33,6 +35,7 @@ class TrainingData:
     seed: int
     validation: ValidationItems
     unreadable_share: float
+    residency: Residency | None = None
 
     @property
     def classes(self) -> Sequence[str]:
