@@ -131,7 +131,7 @@ class _Choice:
         self._only = _listed(environment.get("ZOO_ONLY_PLUGINS", ""))
         self._preferred: dict[str, str] = {}
         for pair in _listed(environment.get("ZOO_PLUGINS_PREFER", "")):
-            name, equals, distribution = (part.strip() for part in pair.partition("="))
+            name, equals, distribution = (side.strip() for side in pair.partition("="))
             if not (name and equals and distribution):
                 msg = f"ZOO_PLUGINS_PREFER: {pair!r} is not of the form id=distribution"
                 raise UsageError(msg)
@@ -151,7 +151,7 @@ class _Choice:
 
 
 def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _find() -> tuple[list[tuple[EntryPoint, Provenance]], list[PluginFailure]]:

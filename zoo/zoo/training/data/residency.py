@@ -112,7 +112,7 @@ def obstacle_to_residency(augmentation: DeviceAugmentation, dataset: MixedDatase
     """Return what in a recipe forbids that samples stay on the device."""
     if not isinstance(augmentation, ResidentAugmentation):
         return "the augmentation has to see the pixels of every sample"
-    if any(isinstance(part, StreamReader) for part in dataset.datasets):
+    if any(isinstance(one, StreamReader) for one in dataset.datasets):
         return "a stream's samples come once"
     return None
 

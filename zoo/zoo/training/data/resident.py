@@ -112,8 +112,8 @@ class ResidentImages:
             height, width = self._sizes[chunk].T[:, :, None, None]
             row, column = steps[None, :, None], steps[None, None, :]
             inside = (row < height) & (column < width)
-            places = torch.where(inside, self._starts[chunk][:, None, None] + row * width + column, 0)
-            images[first : first + _CHUNK_SIZE] = self._pixels[places] * inside[..., None]
+            positions = torch.where(inside, self._starts[chunk][:, None, None] + row * width + column, 0)
+            images[first : first + _CHUNK_SIZE] = self._pixels[positions] * inside[..., None]
         return images
 
 

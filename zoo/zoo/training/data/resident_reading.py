@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # Samples that a process reads at once, and of a data set with blocks at most: whole blocks are cheap to read.
 _CHUNK, _LARGEST_CHUNK = 64, 512
-# Runs of samples from which the memory of all is estimated, and how many standard errors are added.
-_RUNS, _RUN, _SAFETY = 32, 32, 4
+# Stretches of samples from which the memory of all is estimated, and how many standard errors are added.
+_STRETCHES, _STRETCH, _SAFETY = 32, 32, 4
 _TOO_LARGE = "set data.resident=false, or lower the data sets' max_side"
 
 
@@ -93,16 +93,16 @@ class _Chunks(Dataset[_Chunk]):
 
 
 def estimate_bytes(items: TrainingItems, augmentation: ResidentAugmentation, *, workers: int) -> int:
-    """Return the memory that all pixels will take, from runs of samples all over the data; a little too much."""
+    """Return the memory that all pixels will take, from stretches of samples all over the data; a little too much."""
     length = len(items)
-    if length <= 2 * _RUNS * _RUN:
+    if length <= 2 * _STRETCHES * _STRETCH:
         (chunk,) = _loader(items, augmentation, [range(length)], workers=workers)
         return int(chunk.pixels.numel())
-    firsts = np.linspace(0, length - _RUN - 1, _RUNS, dtype=np.int64).tolist()
-    runs = _loader(items, augmentation, [range(first, first + _RUN + 1) for first in firsts], workers=workers)
-    # The first image of a run may be that of the sample before it.
-    each = np.array([3 * sum([*chunk.digests.values()][1:]) / _RUN for chunk in runs])
-    return int(length * (each.mean() + _SAFETY * each.std() / _RUNS**0.5))
+    firsts = np.linspace(0, length - _STRETCH - 1, _STRETCHES, dtype=np.int64).tolist()
+    stretches = _loader(items, augmentation, [range(first, first + _STRETCH + 1) for first in firsts], workers=workers)
+    # The first image of a stretch may be that of the sample before it.
+    each = np.array([3 * sum([*chunk.digests.values()][1:]) / _STRETCH for chunk in stretches])
+    return int(length * (each.mean() + _SAFETY * each.std() / _STRETCHES**0.5))
 
 
 def read_resident(
@@ -151,13 +151,13 @@ class _Pixels:
 
     def add(self, chunk: _Chunk) -> npt.NDArray[np.int64]:
         """Add those images of a chunk that are new, and return where each of its images starts."""
-        new, place, end = [], 0, self._end
+        new, offset, end = [], 0, self._end
         for digest, count in chunk.digests.items():
             if digest not in self._starts:
                 self._starts[digest] = end
-                new.append(chunk.pixels[place : place + count])
+                new.append(chunk.pixels[offset : offset + count])
                 end += count
-            place += count
+            offset += count
         if new:
             self._append(chunk.pixels if len(new) == len(chunk.digests) else torch.cat(new))
         return np.array([self._starts[digest] for digest in chunk.digests], np.int64)
@@ -205,10 +205,10 @@ def _unchanged(chunk: _Chunk) -> _Chunk:
 def _in_order(dataset: MixedDataset) -> Iterator[range]:
     """Cut all indices into chunks, those of a data set with blocks at the ends of blocks."""
     first = 0
-    for part in dataset.datasets:
-        block = part.blocks[0] if isinstance(part, BlockedDataset) and part.blocks else 1
+    for source in dataset.datasets:
+        block = source.blocks[0] if isinstance(source, BlockedDataset) and source.blocks else 1
         size = min(_LARGEST_CHUNK, block * max(1, _CHUNK // block))
-        end = first + len(part)
+        end = first + len(source)
         yield from (range(start, min(end, start + size)) for start in range(first, end, size))
         first = end
 
