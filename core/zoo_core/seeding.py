@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from numpy.random.bit_generator import ISeedSequence
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+_LITTLE_ENDIAN = sys.byteorder == "little"
 
 
 def seeded_generator(key: bytes) -> np.random.Generator:
@@ -31,5 +34,6 @@ class _Digest(ISeedSequence):
         """Return up to 64 bytes."""
         words = np.dtype(dtype)
         digest = blake2b(self._key, digest_size=n_words * words.itemsize).digest()
-        # The same on every machine, whatever its byte order.
-        return np.frombuffer(digest, words.newbyteorder("<")).astype(words)
+        state = np.frombuffer(digest, words)
+        # The same on every machine.
+        return state if _LITTLE_ENDIAN else state.byteswap()
