@@ -20,7 +20,7 @@ from zoo_images.datasets.decoding import read_image
 from zoo_images.datasets.views import views
 
 IMAGES, LONGEST, SIDE = 128, 160, 96
-PARTS = ("colour", "light", "blur", "noise", "reduction", "jpeg", "occlusion")
+EFFECTS = ("colour", "light", "blur", "noise", "reduction", "jpeg", "occlusion")
 
 
 def main() -> None:
@@ -35,9 +35,9 @@ def main() -> None:
         images = [documents[index].image for index in range(IMAGES)]
     turns = [view for _, view in views()]
     samples = [Sample(image, 0, turns[number % len(turns)]) for number, image in enumerate(images)]
-    none = dict.fromkeys(PARTS, 0.0)
+    none = dict.fromkeys(EFFECTS, 0.0)
     rows = {"view and resize only": {"strength": 0.0}, "geometry and background": none}
-    rows |= {f"`{part}`": {**none, part: 1.0} for part in PARTS}
+    rows |= {f"`{effect}`": {**none, effect: 1.0} for effect in EFFECTS}
     for name, options in (rows | {"all, at their default chances": {}}).items():
         each = differences(Capture((SIDE, SIDE), **options), samples)
         print(f"| {name} | {each.mean():.2g} | {each.max():.2g} |")
@@ -45,9 +45,9 @@ def main() -> None:
 
 def differences(capture: Capture, samples: list[Sample]) -> np.ndarray:
     """Mean absolute difference of each sample's two pictures: ``[N]``."""
-    shots = [capture.draw(sample, np.random.default_rng(number)) for number, sample in enumerate(samples)]
-    by_loader = np.stack([capture.render(sample, shot) for sample, shot in zip(samples, shots, strict=True)])
-    sources, rows = zip(*map(capture.lay_out, samples, shots), strict=True)
+    parameters = [capture.draw(sample, np.random.default_rng(number)) for number, sample in enumerate(samples)]
+    by_loader = np.stack([capture.render(sample, drawn) for sample, drawn in zip(samples, parameters, strict=True)])
+    sources, rows = zip(*map(capture.lay_out, samples, parameters), strict=True)
     on_device = capture.executor()(torch.from_numpy(np.stack(sources)), torch.from_numpy(np.stack(rows))).numpy()
     return np.abs(by_loader.astype(float) - on_device).mean(axis=(1, 2, 3))
 

@@ -59,8 +59,8 @@ class DenseTable(nn.Module):
         """Classes that take part, in order, and where the labels are among them."""
         self.step += 1
         chosen = sampled_classes(len(self.weight), self.negatives, seed=0, step=self.step)
-        ids, places = torch.cat([labels, chosen]).unique(return_inverse=True)
-        return ids, places[: len(labels)]
+        ids, columns = torch.cat([labels, chosen]).unique(return_inverse=True)
+        return ids, columns[: len(labels)]
 
     def loss(self, embeddings: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
         """CosFace over the classes ``ids``."""
@@ -92,9 +92,9 @@ def steps_of(
         labels = torch.randint(classes, (options.batch,), generator=chance)
         clock = [time.perf_counter()]
         if dense:
-            ids, places = dense.sample(labels)
+            ids, columns = dense.sample(labels)
             clock.append(time.perf_counter())
-            loss = dense.loss(embeddings, ids, places)
+            loss = dense.loss(embeddings, ids, columns)
         else:
             selection = select(labels)
             sparse.table.select = lambda _, chosen=selection: chosen  # type: ignore[method-assign] # timed apart

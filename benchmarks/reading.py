@@ -66,7 +66,7 @@ def main() -> None:
 
 def _compare(paths: list[Path], cache: Path) -> dict[str, object]:
     kept = DecodedImages(paths, paths[0].parent, max_side=SIDE, cache=str(cache), cache_mb=1024)
-    number = {path: place for place, path in enumerate(paths)}
+    number = {path: index for index, path in enumerate(paths)}
     ways: dict[str, Callable[[Path], UInt8Image]] = {
         "zoo": lambda path: read_image(path, SIDE),
         "zoo_cached": lambda path: kept.read(number[path]),
@@ -140,8 +140,8 @@ def _synthetic(folder: Path) -> list[Path]:
         coarse = generator.integers(0, 256, (5, 8, 3), dtype=np.uint8)
         picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
         for line in range(12):
-            place = (int(generator.integers(0, width // 2)), (line + 1) * height // 13)
-            cv2.putText(picture, f"{generator.integers(10**9):09}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20))
+            corner = (int(generator.integers(0, width // 2)), (line + 1) * height // 13)
+            cv2.putText(picture, f"{generator.integers(10**9):09}", corner, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20))
         paths.append(folder / f"{number:03}.jpg")
         Image.fromarray(picture).save(paths[-1], quality=90)
     return paths

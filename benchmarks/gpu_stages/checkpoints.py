@@ -33,7 +33,7 @@ def run(session: Session) -> None:
             plan = planned([*overrides, *changed])
         else:
             registry = discover()
-            plan = plan_training(load_run_recipe(folder, changed, registry=registry), registry, resume=True)
+            plan = plan_training(load_run_recipe(folder, changed, registry=registry), registry, resume=folder)
         train(plan, folder)
         figure = _leg(folder, accelerator)
         session.report.add(f"leg_{leg}", figure)

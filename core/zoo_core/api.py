@@ -20,8 +20,9 @@ if TYPE_CHECKING:
         FeatureLevel,
         FollowsProgress,
         HasClassTable,
+        HasMargin,
         HasProvenance,
-        HasScaleAndMargin,
+        HasScale,
         Head,
         Loss,
         OwnsClassTable,
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
         UInt8Image,
     )
     from zoo_core.lazy_names import LazyNames
-    from zoo_core.near_duplicates import near_duplicates
+    from zoo_core.near_duplicates import REDUCED_SIDE, near_duplicates
     from zoo_core.seeding import seeded_generator
 
 __all__ = [
+    "REDUCED_SIDE",
     "AffineMap",
     "Augmentation",
     "Backbone",
@@ -52,8 +54,9 @@ __all__ = [
     "FeatureLevel",
     "FollowsProgress",
     "HasClassTable",
+    "HasMargin",
     "HasProvenance",
-    "HasScaleAndMargin",
+    "HasScale",
     "Head",
     "LazyNames",
     "Loss",
@@ -80,6 +83,7 @@ __all__ = [
 # What needs numpy is imported when it is asked for: a manifest does not ask, and listing plugins stays instant.
 _HOMES = {
     "LazyNames": "zoo_core.lazy_names",
+    "REDUCED_SIDE": "zoo_core.near_duplicates",
     "near_duplicates": "zoo_core.near_duplicates",
     "seeded_generator": "zoo_core.seeding",
 }

@@ -58,7 +58,7 @@ def build(
         parameters = accepted(component, factory)
     except ComponentError as error:
         if location := locate(("name",)):
-            error.problems = tuple(replace(problem, location=location) for problem in error.problems)
+            error.with_problems(replace(problem, location=location) for problem in error.problems)
         raise
     passed = {key: value for key, value in wired.items() if key in parameters}
     problems = check_options(component, factory, options, passed, locate) + _contradictions(options, passed, locate)

@@ -106,18 +106,21 @@ class FollowsProgress(Protocol):
 
 
 @runtime_checkable
-class HasScaleAndMargin(Protocol):
-    """A loss whose scale and margin are written into the training curves."""
+class HasScale(Protocol):
+    """A loss whose scale is written into the training curves."""
 
     @property
     def scale(self) -> float:
         """The scale that the next step uses, a ``float``."""
-        ...
+
+
+@runtime_checkable
+class HasMargin(Protocol):
+    """A loss whose margin is written into the training curves."""
 
     @property
     def margin(self) -> float:
         """The margin that the next step uses, a ``float``."""
-        ...
 
 
 @runtime_checkable
@@ -127,7 +130,6 @@ class HasClassTable(Protocol):
     @property
     def class_table_summary(self) -> str:
         """The number of class-table rows and the memory they take, in a few words: a ``str``."""
-        ...
 
 
 @runtime_checkable

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class ZooError(Exception):
             message = message.rpartition(f"{type(self).__name__}: ")[2].strip()
         super().__init__(message)
         self.problems: tuple[Problem, ...] = (Problem(message, location, hint),)
+
+    def with_problems(self, problems: Iterable[Problem]) -> Self:
+        """Take these problems in place of the one that the message makes, and return the error."""
+        self.problems = tuple(problems)
+        return self
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

@@ -122,8 +122,8 @@ def load(table: SparseTable, names: ClassNames, folder: Path) -> str:
         for name, values in read_shard(shard, tensors).items():
             device = tensors[name].device
             tensors[name].index_copy_(0, rows.to(device), values[plan.sources[rows] - shard.start].to(device))
-    table.reset_rows(torch.nonzero(plan.sources < 0)[:, 0], manifest["drawn"] + plan.new_before)
-    table.step, table.initialized = manifest["step"], manifest["drawn"] + plan.new
+    new, drawn = torch.nonzero(plan.sources < 0)[:, 0], manifest["drawn"]
+    table.restore(new, drawn + plan.new_before, step=manifest["step"], initialized=drawn + plan.new)
     return plan.summary
 
 

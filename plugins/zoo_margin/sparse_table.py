@@ -88,11 +88,12 @@ class SparseTable(nn.Module):
             self._tensors = {"weight": weight.to(device), **state}
         return self._tensors
 
-    def reset_rows(self, indices: Tensor, first: int) -> None:
-        """Give the rows ``indices int64 [n]`` of this rank the initial values of rows ``first..``, and no state."""
-        values = initial_rows(first, first + len(indices), self.width, seed=self.seed, std=INITIAL_STD)
+    def restore(self, new: Tensor, first: int, *, step: int, initialized: int) -> None:
+        """Continue at a saved step; this rank's rows ``new int64 [n]`` get initial values of ``first..``, no state."""
+        self.step, self.initialized = step, initialized
+        values = initial_rows(first, first + len(new), self.width, seed=self.seed, std=INITIAL_STD)
         for name, tensor in self._tensors.items():
-            on_device = indices.to(tensor.device)
+            on_device = new.to(tensor.device)
             if name == "weight":
                 tensor.index_copy_(0, on_device, values.to(tensor.device))
             else:

@@ -77,7 +77,7 @@ build() {
 rebuild() {
     mkdir "$work/checkout"
     cp -a "$root"/{LICENSE,README.md,configs,core,docker,plugins,pyproject.toml,zoo,.dockerignore} "$work/checkout"
-    echo "# $EPOCHREALTIME" >>"$work/checkout/zoo/zoo/folders.py"
+    echo "# $EPOCHREALTIME" >>"$work/checkout/zoo/zoo/atomic.py"
     build "$work/checkout" inference
     # Dependencies come from the cache, and the wheel does not.
     grep -A1 -- 'pip install --requirement' "$work/build" | grep -- '--> Using cache'

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from zoo_images.capture import effects
-from zoo_images.capture.geometry import frame_to_image, frame_to_size, halved_towards, reduced
-from zoo_images.capture.noise_textures import CROP_OFFSETS, NOISE_STD, sensor_noise, surface_texture
+from zoo_images.capture.geometry import frame_to_image, frame_to_size, reduced, resident_size
+from zoo_images.capture.noise_textures import CROP_OFFSETS, sensor_noise, surface_texture
 from zoo_images.capture.packing import pack
 from zoo_images.capture.parameters import IDENTITY
 from zoo_images.capture.random_parameters import EffectProbabilities, draw_parameters, view_aspect
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from cv2.typing import MatLike
 
     from zoo_core.api import AffineMap, Sample, UInt8Image
-    from zoo_images.capture.parameters import CaptureParameters, Noise, Surface
-
-# At strength 1 hardly a view shows its document larger than this: of 8,000 drawn none where its sides are alike. Those
-# that do are a little softer where the pixels stay on the device.
-_NEAREST = 1.25
+    from zoo_images.capture.parameters import CaptureParameters, Surface
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -102,26 +98,18 @@ class Capture:
     def resident_image(self, sample: Sample) -> tuple[UInt8Image, npt.NDArray[np.float64]]:
         """Return the image, halved where every view would halve it, and its size as decoded with the sample's view."""
         height, width = sample.image.shape[:2]
-        size = self._resident_size((height, width), sample.view)
+        size = resident_size((height, width), sample.view, (self._height, self._width), self._canvas, self._strength)
         return reduced(sample.image, size), np.array([height, width, *sample.view.ravel()])
 
     def prepare_resident(
         self, description: npt.NDArray[np.float64], generator: np.random.Generator
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
         """Return the packed parameters that ``prepare`` draws, and the size of the image that is kept."""
-        height, width, view = int(description[0]), int(description[1]), description[2:].reshape(3, 3)
-        parameters = self._draw((height, width), view, generator)
-        frame = (self._height, self._width)
-        size, matrix = frame_to_size((height, width), view, parameters.corners, frame, self._canvas)
-        return pack(parameters, matrix, size), np.array(self._resident_size((height, width), view), np.int16)
-
-    def _resident_size(self, decoded: tuple[int, int], view: AffineMap) -> tuple[int, int]:
-        """Return the size to which every view reduces an image, in halves alone, so that no pixel is made twice."""
-        near = 0.5 * _NEAREST**self._strength
-        low, high = 0.5 - near, 0.5 + near
-        corners = (low, low, high, low, high, high, low, high)
-        (height, width), _ = frame_to_size(decoded, view, corners, (self._height, self._width))
-        return halved_towards(height, self._canvas), halved_towards(width, self._canvas)
+        decoded, view = (int(description[0]), int(description[1])), description[2:].reshape(3, 3)
+        frame, parameters = (self._height, self._width), self._draw(decoded, view, generator)
+        size, matrix = frame_to_size(decoded, view, parameters.corners, frame, self._canvas)
+        kept = resident_size(decoded, view, frame, self._canvas, self._strength)
+        return pack(parameters, matrix, size), np.array(kept, np.int16)
 
     def executor(self) -> torch.nn.Module:
         """Return the module that augments a whole batch on its device."""
@@ -146,7 +134,7 @@ class Capture:
         if parameters.blur is not None:
             image = effects.blurred(image, parameters.blur)
         if parameters.noise is not None:
-            image = self._with_noise(image, parameters.noise)
+            image = effects.with_noise(image, parameters.noise, self._noise)
         if parameters.reduction is not None:
             factor = parameters.reduction
             small = (max(1, round(self._width / factor)), max(1, round(self._height / factor)))
@@ -183,12 +171,6 @@ class Capture:
         mix = [((to - start) / 255, start) for start, to in zip(low, high, strict=True)]
         crop = self._texture[top : top + points, left : left + points]
         return cv2.transform(crop, np.array([*mix, (0.0, 0.0)]))
-
-    def _with_noise(self, image: MatLike, noise: Noise) -> MatLike:
-        top, left = int(noise.down * CROP_OFFSETS), int(noise.right * CROP_OFFSETS)
-        crop = self._noise[top : top + self._height, left : left + self._width]
-        weight = noise.sigma / NOISE_STD
-        return cv2.addWeighted(image, 1, crop, weight, -128 * weight)
 
     def _enlarged(self, image: MatLike) -> MatLike:
         return cv2.resize(image, (self._width, self._height), interpolation=cv2.INTER_LINEAR)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from zoo_images.capture.noise_textures import CROP_OFFSETS, NOISE_STD
 from zoo_images.capture.parameters import GAUSSIAN, MOTION
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cv2.typing import MatLike
 
     from zoo_core.api import UInt8Image
-    from zoo_images.capture.parameters import Blur, Glare, Light, Shadow
+    from zoo_images.capture.parameters import Blur, Glare, Light, Noise, Shadow
 
 GRID_SIZE = 16  # glare and shadows vary slowly, so they are computed on a grid of this side and enlarged
 _CENTRES = (np.arange(GRID_SIZE, dtype=np.float32) + np.float32(0.5)) / GRID_SIZE - np.float32(0.5)
@@ -94,3 +95,11 @@ def jpeg_compressed(image: MatLike, quality: int) -> MatLike:
     """Compress and decompress an image, with 4:2:0 chroma."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
+def with_noise(image: MatLike, noise: Noise, sensor: UInt8Image) -> MatLike:
+    """Add a crop of ``sensor``, which ``sensor_noise`` made, to the image."""
+    height, width = image.shape[:2]
+    top, left = int(noise.down * CROP_OFFSETS), int(noise.right * CROP_OFFSETS)
+    weight = noise.sigma / NOISE_STD
+    return cv2.addWeighted(image, 1, sensor[top : top + height, left : left + width], weight, -128 * weight)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from zoo_core.api import UnreadableSample, near_duplicates
+from zoo_core.api import REDUCED_SIDE, UnreadableSample, near_duplicates
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 # What `near_duplicates` compares.
-_REDUCED_SIDE = 32
 
 
 def duplicate_groups(images: DecodedImages) -> list[int]:
@@ -35,7 +34,7 @@ def duplicate_groups(images: DecodedImages) -> list[int]:
 
 def _reductions(images: DecodedImages) -> tuple[Floats, Floats]:
     # Unreadable images stay NaN, which is near nothing.
-    reductions = np.full((len(images), _REDUCED_SIDE, _REDUCED_SIDE, 3), np.nan, np.float32)
+    reductions = np.full((len(images), REDUCED_SIDE, REDUCED_SIDE, 3), np.nan, np.float32)
     aspects = np.ones(len(images), np.float32)
     for index in range(len(images)):
         try:
@@ -43,7 +42,7 @@ def _reductions(images: DecodedImages) -> tuple[Floats, Floats]:
         except UnreadableSample:
             continue
         aspects[index] = image.shape[1] / image.shape[0]
-        reductions[index] = cv2.resize(image, (_REDUCED_SIDE, _REDUCED_SIDE), interpolation=cv2.INTER_AREA)
+        reductions[index] = cv2.resize(image, (REDUCED_SIDE, REDUCED_SIDE), interpolation=cv2.INTER_AREA)
     return reductions, aspects
 
 

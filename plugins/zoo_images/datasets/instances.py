@@ -81,8 +81,7 @@ class InstancesDataset:
         try:
             return Sample(self._images.read(self._selected[position]), label, self._views[view][1])
         except UnreadableSample as error:
-            error.samples = len(self._views)
-            raise
+            raise UnreadableSample(error.source, error.reason, samples=len(self._views)) from error
 
 
 def _view_name(images: Sequence[str], views: Sequence[str], label: int) -> str:

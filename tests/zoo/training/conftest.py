@@ -46,7 +46,7 @@ def resume(registry):
 
     def again(folder, *overrides):
         loaded = load_run_recipe(folder, overrides, registry=registry)
-        return train(plan_training(loaded, registry, resume=True), folder)
+        return train(plan_training(loaded, registry, resume=folder), folder)
 
     return again
 

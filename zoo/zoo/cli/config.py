@@ -149,8 +149,7 @@ def _together(failures: list[ZooError]) -> ZooError:
 
     worst = next((error for error in failures if not isinstance(error, ComponentError)), failures[0])
     # Recipes share bases, and so their problems.
-    worst.problems = tuple(dict.fromkeys(problem for error in failures for problem in error.problems))
-    return worst
+    return worst.with_problems(dict.fromkeys(problem for error in failures for problem in error.problems))
 
 
 def _leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:

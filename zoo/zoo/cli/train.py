@@ -73,7 +73,7 @@ def command(
     from zoo.training.run import train
     from zoo.training.trainer import is_first_rank
 
-    plan = plan_training(loaded, registry, resume=resume)
+    plan = plan_training(loaded, registry, resume=resumed)
     if is_first_rank():
         _announce(plan)
     if dry_run:

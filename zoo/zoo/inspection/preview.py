@@ -62,7 +62,7 @@ def preview(loaded: LoadedRecipe, registry: Registry, *, side: Side, augmented: 
         columns[0][1],
     )
     for part in found:
-        sheet.rows += artist.rows(part, -(-rows // len(found)))
+        sheet.rows.extend(artist.rows(part, -(-rows // len(found))))
     if not sheet.rows:
         msg = f"{loaded.name}: no sample of {side} could be read"
         raise RunError(msg, hint="zoo data check says why")

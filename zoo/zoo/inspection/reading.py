@@ -15,6 +15,7 @@ from zoo.validation.dataset import plain_view
 from zoo.workers import loader_processes
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
+from zoo_core.near_duplicates import REDUCED_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from zoo.inspection.data_parts import Part
     from zoo_core.contracts import Sample, UInt8Image
 
-THUMB = 32
 _BATCH = 64
 _FEW = 512  # below, starting processes takes longer than reading
 
@@ -97,7 +97,7 @@ def _reading(index: int, item: Sample | RunError) -> Reading:
     key.update(repr((image.shape, item.view.tolist())).encode())
     down, across = shown_size(item)
     digest = int.from_bytes(key.digest(), "little")
-    return Reading(index, item.label, width, height, across / down, digest, shown(item, (THUMB, THUMB)))
+    return Reading(index, item.label, width, height, across / down, digest, shown(item, (REDUCED_SIDE, REDUCED_SIDE)))
 
 
 def shown_size(sample: Sample) -> tuple[int, int]:

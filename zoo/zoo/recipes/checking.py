@@ -40,9 +40,7 @@ def check_recipe(document: Document, registry: Registry) -> None:
     if problems:
         raise RecipeError(sort_problems([*problems, *check.unavailable]))
     if check.unavailable:
-        error = ComponentError(check.unavailable[0].message)
-        error.problems = tuple(sort_problems(check.unavailable))
-        raise error
+        raise ComponentError(check.unavailable[0].message).with_problems(sort_problems(check.unavailable))
 
 
 class _ComponentCheck:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import lightning
+import torch
 
 from zoo.assembly import RecipeBuilder
 from zoo.recipes.schema import TEACHER
@@ -18,7 +19,7 @@ from zoo.training.data.training_data import TrainingData
 from zoo.training.optimizers import check_optimizer, learning_rate_factor
 from zoo.training.trainer import check_batch, make_trainer, quiet
 from zoo_core.contracts import StreamingDataset
-from zoo_core.errors import Problem, RecipeError
+from zoo_core.errors import Problem, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from zoo.assembly import EmbeddingModel
     from zoo.recipes.loading import LoadedRecipe
     from zoo.recipes.schema import Recipe
+    from zoo.runs.layout import RunFolder
     from zoo_core.contracts import DeviceAugmentation
     from zoo_core.registry import Component, Registry
 
@@ -69,13 +71,21 @@ class TrainingPlan:
         return learning_rate_factor(self.recipe.optimizer, self.images_per_step)
 
 
-def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = False) -> TrainingPlan:
+def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder | None = None) -> TrainingPlan:
     """Build all that a training needs; seeds torch, numpy and ``random`` of this process.
 
+    Args:
+        loaded: the recipe; of a run that is resumed, its own.
+        registry: the plugins.
+        resume: the run to resume from its last checkpoint.
+
     Raises:
+        UsageError: the run has no checkpoint.
         RecipeError: the recipe's sections do not fit each other, or Lightning or torch refuses a section.
         ComponentError: a component is not available.
     """
+    if resume is not None and not resume.last.is_file():
+        raise UsageError(f"{resume.path} has no checkpoint to go on from", hint="start anew: zoo train --cfg RECIPE")
     quiet()
     recipe = loaded.recipe
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -87,7 +97,9 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = Fa
     augmentation = on_device.prepare if on_device else builder.augmentation()
     items = TrainingItems(dataset, augmentation, recipe.seed, recipe.data.captures)
     validation = builder.validation_items()
-    model = builder.model(initial_weights=not resume)
+    model = builder.model(initial_weights=resume is None)
+    if recipe.model.memory_format == "channels_last":
+        model.to(memory_format=torch.channels_last)
     loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
     streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
     teacher = _teacher(builder, streamed=streamed)
@@ -115,7 +127,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: bool = Fa
         data=data,
         executor=residency.executor if residency else on_device.executor() if on_device else None,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
-        resume=resume,
+        resume=resume is not None,
     )
 
 

@@ -32,7 +32,7 @@ from zoo.training.schedules import schedule
 from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.workers import loader_processes
 from zoo_core.contracts import OwnsClassTable
-from zoo_core.errors import RunError, UsageError
+from zoo_core.errors import RunError
 from zoo_core.events import notify
 
 if TYPE_CHECKING:
@@ -59,11 +59,9 @@ def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     """Train what is planned into ``folder``.
 
     Raises:
-        UsageError: there is nothing to resume, or the folder is not free.
+        UsageError: the folder is not free.
         RunError: training failed; the folder keeps the last checkpoint.
     """
-    if plan.resume and not folder.last.is_file():
-        raise UsageError(f"{folder.path} has no checkpoint to go on from", hint="start anew: zoo train --cfg RECIPE")
     # Of several ranks the first one writes, and locks the folder for all.
     with locked(folder, new=not plan.resume) if is_first_rank() else nullcontext():
         return _train(plan, folder)
@@ -96,9 +94,6 @@ def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
 
 def _module(plan: TrainingPlan) -> EmbeddingTraining:
     recipe = plan.recipe
-    channels_last = recipe.model.memory_format == "channels_last"
-    if channels_last:
-        plan.model.to(memory_format=torch.channels_last)
     distillation = recipe.model.distillation
     classes = ""
     if not isinstance(plan.loss, OwnsClassTable):
@@ -108,7 +103,7 @@ def _module(plan: TrainingPlan) -> EmbeddingTraining:
         plan.loss,
         optimizer=partial(build_optimizer, recipe.optimizer, batch=plan.images_per_step),
         schedule=schedule(recipe.lr_scheduler.name, recipe.lr_scheduler.options),
-        channels_last=channels_last,
+        channels_last=recipe.model.memory_format == "channels_last",
         distillation=SimilarityDistillation(temperature=distillation.temperature, weight=distillation.weight)
         if distillation
         else None,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from zoo_core.contracts import HasScaleAndMargin
+from zoo_core.contracts import HasMargin, HasScale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,8 +155,8 @@ class TrainingDisplay(ProgressBar):
             "images_per_second": round(self.images_per_second, 1),
             "loss": float(trainer.callback_metrics.get("train/loss", math.nan)),
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "scale": module.loss.scale if isinstance(module.loss, HasScaleAndMargin) else "",
-            "margin": module.loss.margin if isinstance(module.loss, HasScaleAndMargin) else "",
+            "scale": module.loss.scale if isinstance(module.loss, HasScale) else "",
+            "margin": module.loss.margin if isinstance(module.loss, HasMargin) else "",
         }
 
     def _write(self, row: dict[str, Any]) -> None:
