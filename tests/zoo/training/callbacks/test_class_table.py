@@ -19,8 +19,8 @@ SPARSE = "model.loss.options.class_table.negatives=4"
 def rows_beside(run, name="last"):
     checkpoint = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
     folder = run / "checkpoints" / checkpoint["zoo_rows"]
-    pieces = [load_file(path) for path in sorted(folder.glob("*.safetensors"))]
-    return {key: torch.cat([piece[key] for piece in pieces]) for key in pieces[0]}
+    shards = [load_file(path) for path in sorted(folder.glob("*.safetensors"))]
+    return {key: torch.cat([shard[key] for shard in shards]) for key in shards[0]}
 
 
 def test_the_command_says_what_the_table_takes_and_keeps_it_beside_the_checkpoints(zoo, tiny_recipe, tmp_path):
