@@ -1,0 +1,112 @@
+"""Samples that stay on the device: when they do, and when that is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from zoo.assembly import RecipeBuilder
+from zoo.training.data import residency
+from zoo.training.data.residency import Residency
+from zoo.training.data.resident import ResidentExecutor
+from zoo_core.api import RecipeError, RunError
+
+from .resident_samples import CPU, DEVICE, Numbers, Plain, Same, items_of, load
+
+
+class Sees(Plain):
+    """Has to see the pixels of a sample for each view."""
+
+    prepare_resident = None
+
+
+def test_too_little_memory_is_an_error_with_numbers(train, monkeypatch):
+    monkeypatch.setattr(residency, "free_memory", lambda _: 1_000_000)
+    with pytest.raises(RunError) as caught:
+        train("small", *DEVICE, "data.resident=true")
+
+    text = str(caught.value)
+    assert "data.resident: the pixels of 96 samples take about 0.00" in text
+    assert "cpu has 0.001 GB free" in text
+    assert "data.resident=false" in text
+
+
+def test_on_one_cpu_ranks_share_its_memory(monkeypatch):
+    items = items_of(Numbers(broken=0))
+    _, images = load(items)[0], load(items)[0].images
+    monkeypatch.setattr(residency, "free_memory", lambda _: images.bytes * 3 // 2)
+    made = Residency(Plain(), ResidentExecutor(Same()), required=True)
+    options = {"device": CPU, "workers": 0, "agree": bool, "show": False}
+
+    assert made.load(items, sharers=1, **options) is not None
+    with pytest.raises(RunError, match="free"):
+        made.load(items, sharers=2, **options)
+
+
+@pytest.mark.parametrize(
+    ("device", "free", "agree", "resident", "said"),
+    [
+        ("meta", 20_000, True, True, "60 samples stay on meta"),
+        ("meta", 3_000, True, False, "60 samples take about"),
+        ("meta", 20_000, False, False, "60 samples take about"),
+        ("meta", None, True, False, "nobody knows how much memory meta has"),
+        ("cpu", 20_000, True, False, "the training runs on the CPU"),
+    ],
+)
+def test_auto_keeps_what_fits_into_half_of_a_device(monkeypatch, capsys, device, free, agree, resident, said):
+    """The samples take 2,160 bytes; a device without memory stands for one that computes."""
+    monkeypatch.setattr(residency, "free_memory", lambda _: free)
+    executor, items = load(
+        items_of(Numbers(broken=0)), required=False, device=torch.device(device), agree=lambda fits: fits and agree
+    )
+
+    assert (items is not None) == (executor.images is not None) == resident
+    assert said in capsys.readouterr().err
+
+
+def test_auto_stays_off_on_the_cpu_and_says_so(train, seen, capsys):
+    folder, _ = train("auto", *DEVICE, "trainer.max_epochs=1")
+    assert "data.resident: auto: samples come from the loader: the training runs on the CPU" in capsys.readouterr().err
+    assert json.loads(folder.record.read_text())["resident"] is False
+    before = seen()
+
+    train("loader", "trainer.max_epochs=1")
+    assert "data.resident" not in capsys.readouterr().err
+    train("never", *DEVICE, "data.resident=false", "trainer.max_epochs=1")
+    assert "data.resident" not in capsys.readouterr().err
+    assert all(torch.equal(one[0], other[0]) for one, other in zip(before, seen()[-len(before) :], strict=True))
+
+
+def refusal(prepare, *overrides):
+    with pytest.raises(RecipeError) as caught:
+        prepare("data.resident=true", *overrides)
+    (problem,) = caught.value.problems
+    assert problem.location.key == "data.resident"
+    return str(problem)
+
+
+def test_what_cannot_stay_on_the_device_is_refused_at_its_place(prepare, monkeypatch, tmp_path):
+    assert "set data.augment_on: device" in refusal(prepare)
+
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    (tmp_path / "cards.tar").write_bytes(b"")
+    options = f"{{shards: '{tmp_path}/cards.tar', classes: {tmp_path}/classes.txt}}"
+    stream = f"data.train_also=[{{name: images/webdataset, options: {options}, share: 0.5}}]"
+    assert "a stream" in refusal(prepare, *DEVICE, stream)
+    assert prepare(*DEVICE, stream, "data.samples_per_epoch=64").data.residency is not None
+
+    monkeypatch.setattr(RecipeBuilder, "device_augmentation", lambda _: Sees())
+    assert "the augmentation has to see the pixels" in refusal(prepare, *DEVICE)
+
+
+def test_auto_says_what_forbids_it(capsys):
+    made = Residency(Sees(), ResidentExecutor(Same()), required=False)
+    loaded = made.load(items_of(Numbers()), device=torch.device("meta"), sharers=1, workers=0, agree=bool, show=True)
+    assert loaded is None
+    assert "the augmentation has to see the pixels" in capsys.readouterr().err
+
+
+def test_free_memory_is_that_of_the_machine():
+    assert 2**20 < residency.free_memory(CPU) < 2**50
