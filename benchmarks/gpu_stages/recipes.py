@@ -37,7 +37,7 @@ RECIPE = "lcnet050_cosface_96"
 UNVALIDATED = ("trainer.limit_val_batches=0", "trainer.num_sanity_val_steps=0")
 # Where samples are augmented, and whether they stay on the device.
 DATA = {"loader": ("loader", "false"), "device": ("device", "false"), "resident": ("device", "true")}
-# Bytes per image of a batch that a loader process sends: an augmented image, a canvas with parameters, or these alone.
+# Bytes per image of a batch that a loader process sends: an augmented image, a canvas with parameters, or about these.
 SENT_BYTES = {"loader": 96 * 96 * 3, "device": 192 * 192 * 3 + 284, "resident": 296}
 # What such a process sends at once when it reads samples ahead: 64 documents of 160 pixels at most.
 READ_AHEAD_BYTES = 64 * 160 * 160 * 3

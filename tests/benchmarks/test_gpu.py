@@ -59,7 +59,9 @@ def stage_modules(monkeypatch):
 @pytest.fixture
 def new_session(stage_modules, tmp_path):
     """A stage's session in this process, of the smallest sizes or the full ones."""
-    module = stage_modules("session")
+    module, threads = stage_modules("session"), torch.get_num_threads()
+    # So small batches only wait for threads, for long where other work takes the cores.
+    torch.set_num_threads(1)
 
     def make(*, tiny=True):
         report = module.Report(tmp_path / "stage.json", {"shared_memory_mb": 64, "status": "running", "figures": {}})
@@ -67,7 +69,8 @@ def new_session(stage_modules, tmp_path):
         work.mkdir(exist_ok=True)
         return module.Session(device=torch.device("cpu"), tiny=tiny, work=work, report=report, seconds=500)
 
-    return make
+    yield make
+    torch.set_num_threads(threads)
 
 
 def unmeasured(figures, path=()):
