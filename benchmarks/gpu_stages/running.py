@@ -131,6 +131,9 @@ def _inside(report: Report, seconds: float, work: str) -> None:
         # An import has started CUDA before this process split off.
         raise SystemExit(_CUDA_STARTED)
     signal.signal(signal.SIGTERM, _end)
+    if tiny:
+        # So small batches only wait for threads, for long where other work takes the cores.
+        torch.set_num_threads(1)
     report.began = time.monotonic()
     session = Session(torch.device(device), tiny, Path(work), report, seconds)
     errors: list[str] = []
