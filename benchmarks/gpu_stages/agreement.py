@@ -6,7 +6,9 @@ Each comparison has a tolerance beside it. The stage fails where one is exceeded
 from __future__ import annotations
 
 import copy
+import itertools
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,21 +16,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gpu_stages.recipes import UNVALIDATED, overrides_for, planned
+from gpu_stages.recipes import UNVALIDATED, overrides_for, planned, trained
+from gpu_stages.session import is_measured
 from zoo.models.torch_model import to_pixels
-from zoo.training.data.items import generator_of
 from zoo.validation import metrics
 from zoo.validation.dataset import collate
 from zoo.validation.embedded_images import EmbeddedImages
-from zoo_core.api import Sample
 from zoo_core.building import build
 from zoo_core.discovery import discover
 from zoo_core.errors import RunError
-from zoo_documents.synthetic import SyntheticDocuments
-from zoo_images.capture.augmentation import Capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -46,6 +45,8 @@ TABLES: dict[str, dict[str, Any]] = {
     # AdamW divides a gradient by its own size, and makes a step of a rounding error.
     "sparse": {"mode": "sparse", "negatives": 64, "optimizer": "sgd"},
 }
+# Where the samples are, and the pictures' size: for the smaller one the device reduces the documents, of 160 pixels.
+PICTURES = (("device", 96), ("device", 48), ("resident", 96), ("resident", 48))
 CLASSES, DIM, BATCH, RATE = 1000, 128, 64, 1e-2
 # Of a loss and its gradients: the largest difference, as a share of the largest number.
 RELATIVE = 1e-4
@@ -62,48 +63,51 @@ def run(session: Session) -> None:
     """Compare everything, then judge."""
     disagreeing: list[str] = []
 
-    def compare(name: str, figure: dict[str, Any]) -> None:
-        session.report.add(name, figure)
-        if not figure["agrees"]:
+    def compare(name: str, measure: Callable[..., dict[str, Any]], *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - those of ``measure``
+        figure = session.attempt(name, partial(measure, session, *arguments, **named))
+        if is_measured(figure) and not figure["agrees"]:
             disagreeing.append(name)
 
     torch.set_float32_matmul_precision("highest")
-    compare("augmentation", _augmentation(session))
-    for margin, options in MARGINS.items():
-        for table in TABLES:
-            compare(f"{margin}, {table}", _loss(session, margin, options, table))
-    compare("sampling", _sampling(session))
+    for data, side in session.size(PICTURES, PICTURES[::3]):
+        compare(f"augmentation, {data}, {side} px", _augmentation, data, side)
+    for margin, table in itertools.product(MARGINS, TABLES):
+        compare(f"{margin}, {table}", _loss, margin, MARGINS[margin], table)
+    compare("sampling", _sampling)
     plan = planned([*overrides_for(session, batch=256), *UNVALIDATED])
     images, columns = _validation_images(plan, session.size(1000, 24))
     _adapt(plan.model, images)
     for name, tf32, least in (("validation", False, COSINE), ("validation, tf32", True, COSINE_TF32)):
-        compare(name, _validation(session, plan.model, images, columns, tf32=tf32, least=least))
+        compare(name, _validation, plan.model, images, columns, tf32=tf32, least=least)
     session.report.add("disagreeing", len(disagreeing))
     if disagreeing:
         raise RunError(f"CPU and {session.device.type} disagree: {'; '.join(disagreeing)}")
 
 
-def _augmentation(session: Session) -> dict[str, Any]:
-    """Compare pictures that the executor renders on both."""
-    count = session.size(512, 16)
-    documents = SyntheticDocuments(templates=max(8, count // 8), samples_per_template=8, seed=0)
-    capture = Capture((96, 96))
-    prepared = [
-        capture.prepare(Sample(documents[number].image, 0), generator_of(0, 0, number)) for number in range(count)
-    ]
-    batch = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*prepared, strict=True)]
-    by_cpu = capture.executor()(*batch).float()
-    executor = capture.executor().to(session.device)
-    by_device = executor(*(array.to(session.device) for array in batch)).cpu().float()
-    apart = (by_cpu - by_device).abs()
+def _augmentation(session: Session, data: str, side: int) -> dict[str, Any]:
+    """Compare a batch that a training augments on its device, on both, and with it all that leads there."""
+    here, there = (_augmented(session, data, side, accelerator) for accelerator in ("cpu", session.accelerator))
+    apart = (here - there).abs()
     mean, share = float(apart.mean(dim=(1, 2, 3)).max()), float((apart > 1).float().mean())
     return {
+        "pictures": len(here),
         "largest_grey_difference": float(apart.max()),
         "largest_mean_of_a_picture": mean,
         "share_apart_by_more_than_1": share,
         "tolerance": {"largest_mean_of_a_picture": MEAN_GREY, "share_apart_by_more_than_1": SHARE_APART},
         "agrees": mean <= MEAN_GREY and share <= SHARE_APART,
     }
+
+
+def _augmented(session: Session, data: str, side: int, accelerator: str) -> Tensor:
+    """Train for a step, and return the pictures ``float32 [N, side, side, 3]`` that it was given."""
+    changed = [f"data.image_size=[{side},{side}]", f"trainer.accelerator={accelerator}", "trainer.max_steps=1"]
+    plan = planned([*overrides_for(session, batch=256, data=data), *UNVALIDATED, *changed])
+    pictures: list[Tensor] = []
+    # On a CPU both are the same.
+    name = f"{data}-{side}-{1 + len([*session.work.glob(f'{data}-{side}-*')])}"
+    trained(session, plan, name, after_batch=lambda batch: pictures.append(batch["images"].cpu().float()))
+    return pictures[0]
 
 
 def _loss(session: Session, margin: str, options: dict[str, Any], table: str) -> dict[str, Any]:

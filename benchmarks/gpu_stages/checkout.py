@@ -17,8 +17,8 @@ ROOTS = ("core", "plugins", "zoo")
 # Import packages that the stages cannot do without. Others, such as onnxsim, are looked for where they are used.
 NEEDED = (
     *("torch", "torchvision", "lightning", "timm", "numpy", "PIL", "cv2", "pluggy", "click", "yaml", "rich"),
-    *("packaging", "filelock", "safetensors", "tensorboard", "onnx", "onnxruntime", "pydantic", "pydantic_core"),
-    *("annotated_types", "typing_inspection", "typing_extensions"),
+    *("packaging", "filelock", "safetensors", "tensorboard", "onnx", "onnxruntime", "huggingface_hub", "pydantic"),
+    *("pydantic_core", "annotated_types", "typing_inspection", "typing_extensions"),
 )
 
 

@@ -43,7 +43,8 @@ def run(session: Session) -> None:
     products = session.attempt("products", partial(_products, session, dim))
     rows: dict[str, dict[str, Any]] = {}
     for mode, count, optimizer in itertools.product(("sparse", "dense"), classes, OPTIMIZERS):
-        figure = session.tried(partial(_measured, session, mode, optimizer, count, dim), least=5)
+        name = f"{mode}/{optimizer}, {count} classes"
+        figure = session.tried(name, partial(_measured, session, mode, optimizer, count, dim), least=5)
         if "step_ms" in figure and "step_ms" in products:
             figure["times_products"] = round(figure["step_ms"] / products["step_ms"], 2)
         rows.setdefault(f"{mode}/{optimizer}", {})[str(count)] = figure

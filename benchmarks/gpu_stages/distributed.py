@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpu_stages import ranks
-from gpu_stages.recipes import SPARSE, UNVALIDATED, FromMemory, overrides_for, planned, trained
-from gpu_stages.session import Skipped
+from gpu_stages.recipes import UNVALIDATED, FromMemory, overrides_for, planned_sparse, trained
+from gpu_stages.session import Skipped, is_measured
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -29,35 +29,36 @@ TOLERANCE = 1e-4
 
 def run(session: Session) -> None:
     """Train by one rank, then step shared class tables."""
-    figure = _trained(session)
-    session.report.add("one_rank", figure)
-    session.report.add("alone", alone := ranks.measured(session.device, tiny=session.tiny))
-    for count in (1, 2):
-        shared = session.attempt(f"table_of_{count}", partial(_shared, session, count), least=10)
-        if "skipped" in shared:
-            continue
-        apart = max(abs(shared[name] / alone[name] - 1) for name in ("loss", "gradient_norm", "rows_norm"))
-        session.report.add(f"table_of_{count}", {**shared, "apart": apart, "tolerance": TOLERANCE})
-        if not apart <= TOLERANCE:
-            raise RunError(f"{count} ranks compute other numbers than one process without a group: {shared}, {alone}")
+    session.attempt("one_rank", partial(_trained, session))
+    alone = session.attempt("alone", partial(ranks.measured, session.device, tiny=session.tiny))
+    if is_measured(alone):
+        for count in (1, 2):
+            session.attempt(f"table_of_{count}", partial(_compared, session, count, alone), least=10)
 
 
 def _trained(session: Session) -> dict[str, Any]:
     """Train in a process group of this process alone; Lightning makes it, as it does of ``devices=1`` in a cluster."""
     limits = session.size(("trainer.max_time={seconds: 5}",), ("trainer.max_steps=3",))
-    overrides = [*overrides_for(session, batch=BATCH), SPARSE, *UNVALIDATED, *limits]
-    plan = planned([*overrides, "trainer.strategy=ddp", "trainer.precision=bf16-mixed"])
+    overrides = [*overrides_for(session, batch=BATCH), *UNVALIDATED, *limits]
+    plan = planned_sparse(session, [*overrides, "trainer.strategy=ddp", "trainer.precision=bf16-mixed"])
     backends: list[str] = []
 
-    def after_batch(_: int) -> None:
-        if not backends:
-            backends.append(ranks.distributed.get_backend())
+    def before(*_: object) -> None:
+        backends.append(ranks.distributed.get_backend())
 
     with FromMemory(plan, session.device).fed():
-        watched = trained(session, plan, "one-rank", after_batch=after_batch)
+        watched = trained(session, plan, "one-rank", before=before)
     if ranks.distributed.is_initialized():
         ranks.distributed.destroy_process_group()
     return {**watched.describe(), "backend": backends[0]}
+
+
+def _compared(session: Session, count: int, alone: dict[str, Any]) -> dict[str, Any]:
+    shared = _shared(session, count)
+    apart = max(abs(shared[name] / alone[name] - 1) for name in ("loss", "gradient_norm", "rows_norm"))
+    if not apart <= TOLERANCE:
+        raise RunError(f"{count} ranks compute other numbers than one process without a group: {shared}, {alone}")
+    return {**shared, "apart": apart, "tolerance": TOLERANCE}
 
 
 def _shared(session: Session, count: int) -> dict[str, Any]:
@@ -74,11 +75,11 @@ def _shared(session: Session, count: int) -> dict[str, Any]:
     )
     try:
         printed, error = process.communicate(timeout=None if session.tiny else max(10, session.left))
-    except subprocess.TimeoutExpired:
-        # Ranks that wait for each other: the launcher, and what it has launched.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise
+    finally:
+        if process.poll() is None:
+            # Ranks that wait for each other, or the stage's time is over: the launcher, and what it has launched.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     if process.returncode:
         raise RunError(f"{count} ranks failed: {error.strip()[-400:]}")
     said: dict[str, Any] = json.loads(printed.strip().rpartition("\n")[2])

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,15 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gpu_stages.session import Report, Session, Skipped
+from gpu_stages.session import Report, Session, Skipped, reason_of
 from zoo.training.trainer import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
 
-# What a stage may take beyond its time: it looks at the clock between measurements only.
-GRACE = 15
+# Less is not worth a start.
 LEAST = 10
+# Seconds in which a process that ran too long may end what it has started.
+ENDING = 3
 # How a process ends that cannot use the GPU: CUDA does not survive a fork.
 _CUDA_STARTED = 77
 # Imported once, before the stages' processes split off.
@@ -64,8 +67,23 @@ def start_together() -> None:
     warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
 
 
-def run_stage(stage: str, out: Path, facts: Mapping[str, Any], *, seconds: float, tiny: bool) -> dict[str, Any]:
-    """Run a stage and return its JSON, which it also leaves in ``out``."""
+class Ended(BaseException):
+    """The stage's time is over: no figure is to catch it."""
+
+
+def run_stage(
+    stage: str, out: Path, facts: Mapping[str, Any], *, seconds: float, limit: float | None, tiny: bool
+) -> dict[str, Any]:
+    """Run a stage and return its JSON, which it also leaves in ``out``.
+
+    Args:
+        stage: its name.
+        out: the folder of the JSON files.
+        facts: what they say of the machine.
+        seconds: after which the stage starts no further measurement.
+        limit: seconds after which its process is ended; ``None``: never.
+        tiny: whether the sizes are the smallest ones.
+    """
     path = out / f"{stage}.json"
     path.unlink(missing_ok=True)
     report = Report(path, {**facts, "stage": stage, "tiny": tiny, "figures": {}})
@@ -74,8 +92,6 @@ def run_stage(stage: str, out: Path, facts: Mapping[str, Any], *, seconds: float
         return report.document
     print(f"{stage} ...", file=sys.stderr, flush=True)
     report.write("running")
-    # The tests' sizes have no limit: other work may share their machine.
-    limit = None if tiny else seconds + GRACE
     with tempfile.TemporaryDirectory(prefix=f"gpu-{stage}-", ignore_cleanup_errors=True) as work:
         ended = _in_process("fork", limit, report, seconds, work)
         if ended == _CUDA_STARTED:
@@ -95,11 +111,17 @@ def _in_process(method: str, limit: float | None, *arguments: object) -> int | N
     process.start()
     process.join(limit)
     if process.is_alive():
+        process.terminate()
+        process.join(ENDING)
         process.kill()
         process.join()
         return None
     ended: int = process.exitcode
     return ended
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise Ended
 
 
 def _inside(report: Report, seconds: float, work: str) -> None:
@@ -108,15 +130,23 @@ def _inside(report: Report, seconds: float, work: str) -> None:
     if device == "cuda" and torch.cuda._is_in_bad_fork():  # noqa: SLF001 - torch has no public name for it
         # An import has started CUDA before this process split off.
         raise SystemExit(_CUDA_STARTED)
+    signal.signal(signal.SIGTERM, _end)
+    if tiny:
+        # So small batches only wait for threads, for long where other work takes the cores.
+        torch.set_num_threads(1)
     report.began = time.monotonic()
     session = Session(torch.device(device), tiny, Path(work), report, seconds)
+    errors: list[str] = []
     try:
         import_module(f"gpu_stages.{stage}").run(session)
     except Skipped as reason:
         report.write("skipped", reason=str(reason))
+        return
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the other stages are to run
         traceback.print_exc()
-        report.write("failed", error=f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
+        errors.append(reason_of(error))
+    if errors := [*errors, *report.failures]:
+        report.write("failed", error="; ".join(errors)[:1000])
     else:
         report.write("measured")
 
@@ -131,13 +161,19 @@ def _version(name: str) -> str | None:
 def _card() -> dict[str, Any]:
     """Ask for the number of cards, the first one's name and its driver, in other processes: see ``_CUDA_STARTED``."""
     code = "import torch; n = torch.cuda.device_count(); print(n, torch.cuda.get_device_name(0) if n else '', sep=';')"
-    cards, _, name = _said([sys.executable, "-W", "ignore", "-c", code]).partition(";")
+    said = _said([sys.executable, "-W", "ignore", "-c", code])
+    if said is None:
+        raise SystemExit("torch does not say how many cards there are; --device cpu does without them")
+    cards, _, name = said.partition(";")
     tool = shutil.which("nvidia-smi")
     driver = _said([tool, "--query-gpu=driver_version", "--format=csv,noheader"]) if tool else ""
     return {"cards": int(cards or 0), "name": name or None, "driver": driver or None}
 
 
-def _said(command: Sequence[str]) -> str:
-    """Return the first line that a command prints."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - as above
+def _said(command: Sequence[str]) -> str | None:
+    """Return the first line that a command prints; ``None`` where it takes too long."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=40)  # noqa: S603 - our own
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout.partition("\n")[0].strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
@@ -25,13 +26,31 @@ class Skipped(Exception):  # noqa: N818 - it is no error
     """The stage, or a part of it, cannot run on this machine; the text says why."""
 
 
+def reason_of(error: BaseException) -> str:
+    """Return an error's type and message in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+
+
+def is_measured(figure: dict[str, Any]) -> bool:
+    """Return whether a figure was measured, neither skipped nor failed."""
+    return "skipped" not in figure and "failed" not in figure
+
+
 @dataclass
 class Report:
-    """The JSON of one stage, written anew with each figure, whole each time."""
+    """The JSON of one stage, written anew with each figure, whole each time.
+
+    Attributes:
+        path: the file.
+        document: what it holds.
+        began: when the stage began.
+        failures: figures that failed, and why.
+    """
 
     path: Path
     document: dict[str, Any]
     began: float = field(default_factory=time.monotonic)
+    failures: list[str] = field(default_factory=list)
 
     def add(self, name: str, figure: object) -> None:
         """Keep a figure; the file has it from now on."""
@@ -70,6 +89,11 @@ class Session:
         return self.device.type == "cuda"
 
     @property
+    def accelerator(self) -> str:
+        """The device as a recipe's trainer names it."""
+        return "gpu" if self.on_gpu else "cpu"
+
+    @property
     def left(self) -> float:
         """Seconds of the budget that are left."""
         return self.seconds - (time.monotonic() - self.report.began)
@@ -80,20 +104,29 @@ class Session:
 
     def attempt(self, name: str, measure: Callable[[], Any], least: float = 1.0) -> dict[str, Any]:
         """Report and return what ``measure`` returns, as ``tried`` does."""
-        figure = self.tried(measure, least)
+        figure = self.tried(name, measure, least)
         self.report.add(name, figure)
         return figure
 
-    def tried(self, measure: Callable[[], Any], least: float = 1.0) -> dict[str, Any]:
-        """Return what ``measure`` returns; where it cannot run, memory is short, or no time is left, why not."""
+    def tried(self, name: str, measure: Callable[[], Any], least: float = 1.0) -> dict[str, Any]:
+        """Return what ``measure`` returns.
+
+        Where it cannot run, memory is short, or fewer than ``least`` seconds are left: ``skipped`` with the reason.
+        Where it fails: ``failed`` with the reason; the stage goes on, and has failed in the end.
+        """
         if self.left < least and not self.tiny:
             return {"skipped": "the stage's time is used up"}
         try:
             figure: dict[str, Any] = measure()
         except Skipped as reason:
             figure = {"skipped": str(reason)}
-        except torch.OutOfMemoryError as error:
-            figure = {"skipped": f"does not fit: {str(error).splitlines()[0]}"}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other figures are to be measured
+            if short := _shortage(error):
+                figure = {"skipped": f"does not fit: {str(short).splitlines()[0]}"}
+            else:
+                traceback.print_exc()
+                figure = {"failed": reason_of(error)}
+                self.report.failures.append(f"{name}: {reason_of(error)}")
         self.free()
         return figure
 
@@ -128,3 +161,10 @@ class Session:
         for _ in range(warm_up):
             work()
         return median(self.timed(work, repeat=repeat) for _ in range(rounds))
+
+
+def _shortage(error: BaseException | None) -> torch.OutOfMemoryError | None:
+    """Return the shortage of the device's memory that an error is, or comes from: a training reports it as its own."""
+    while error is not None and not isinstance(error, torch.OutOfMemoryError):
+        error = error.__cause__
+    return error

@@ -26,10 +26,12 @@ HEADLINES: dict[str, list[tuple[tuple[str, ...], str]]] = {
         (("ratios_to_smallest", "adagrad"), "Adagrad, likewise"),
     ],
     "synchronisation": [
-        (("step", "synchronisations_per_step"), "waits for the device in a step"),
-        (("trainer", "synchronisations_per_step"), "the same with the trainer"),
+        (("resident, 32-true", "synchronisations_per_step"), "waits for the device in a step, fp32"),
+        (("resident, bf16-mixed", "synchronisations_per_step"), "the same, bf16-mixed"),
+        (("resident, 16-mixed", "synchronisations_per_step"), "the same, 16-mixed"),
+        (("device, bf16-mixed", "synchronisations_per_step"), "the same, bf16-mixed, pixels from the loader"),
     ],
-    "quality": [(("seconds_to_aim",), "s to TPR@1e-3 0.95, unseen"), (("best",), "best TPR@1e-3")],
+    "quality": [(("seconds_to_aim",), "s from the start to TPR@1e-3 0.95, unseen"), (("best",), "best TPR@1e-3")],
     "precision": [
         (("fp32", "model_only", "images_per_second"), "images/s, fp32"),
         (("bf16-mixed", "model_only", "images_per_second"), "images/s, bf16-mixed"),
