@@ -50,7 +50,7 @@ def test_on_one_cpu_ranks_share_its_memory(monkeypatch):
     [
         ("meta", 20_000, True, True, "60 samples stay on meta"),
         ("meta", 3_000, True, False, "60 samples take about"),
-        ("meta", 20_000, False, False, "60 samples take about"),
+        ("meta", 20_000, False, False, "another rank has too little memory"),
         ("meta", None, True, False, "nobody knows how much memory meta has"),
         ("cpu", 20_000, True, False, "the training runs on the CPU"),
     ],
