@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from zoo.training.data.device_parts import BatchPlanner, augment
 from zoo.training.data.items import generator_of
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
@@ -129,13 +130,13 @@ def each(take: Callable[[Sample, np.random.Generator], UInt8Image]) -> Chain:
 
 
 def on_device(capture: Capture) -> Chain:
-    """The second executor, here on the CPU: drawing, laying out, stacking and rendering in batches."""
-    executor = capture.executor()
+    """The second executor, here on the CPU: drawing, laying out, stacking, planning and rendering in batches."""
+    executor, planned = capture.executor(), BatchPlanner(capture, torch.device("cpu"))
 
     def take(samples: list[Sample]) -> list[UInt8Image]:
         prepared = (capture.prepare(sample, generator(number)) for number, sample in enumerate(samples))
-        batch = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*prepared, strict=True))
-        return list(executor(*batch).numpy())
+        batch = planned(tuple(np.stack(arrays) for arrays in zip(*prepared, strict=True)))
+        return list(augment(executor, batch).numpy())
 
     return take
 

@@ -304,6 +304,28 @@ class ResidentAugmentation(DeviceAugmentation, Protocol):
         ...
 
 
+@runtime_checkable
+class PlannedAugmentation(DeviceAugmentation, Protocol):
+    """A device augmentation whose executor is told what it would otherwise have to read from each batch.
+
+    A GPU that is asked for a number makes the CPU wait for it. The loader's processes therefore cut each batch into
+    parts of at most ``images_at_once`` and ``plan`` each; the executor's ``forward`` is called for each part, with its
+    arrays and the keyword ``plan``.
+    """
+
+    def images_at_once(self, device: torch.device) -> int:
+        """Return how many images the executor should get at once on ``device``, as speed and memory allow."""
+        ...
+
+    def plan(self, *arrays: npt.NDArray[Any] | None) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
+        """Return what the executor has to know of a part: numbers ``[K]`` for the device, and others for the CPU.
+
+        ``arrays`` are stacked, the executor's own, with ``None`` for pixels that are on the device. The executor gets
+        the first numbers as ``int64 [K]`` on its device, and the others as they are.
+        """
+        ...
+
+
 class TrainedModel(Protocol):
     """What an export wrapper is given: the trained model with its backbone and head."""
 

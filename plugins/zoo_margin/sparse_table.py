@@ -114,8 +114,8 @@ class SparseTable(nn.Module):
         indices = classes - self.start
         rows = _gather_rows(weight, indices)
         own_rows = rows.new_zeros(len(columns), self.width)
-        (on_this_rank,) = torch.nonzero(columns >= 0, as_tuple=True)
-        own_rows[on_this_rank] = rows[columns[on_this_rank]]
+        if len(rows):
+            own_rows = _where_on_this_rank(columns, rows[columns.clamp(min=0)])
         selection = Selection(rows, own_rows, columns, correction)
         if self.training and torch.is_grad_enabled():
             rows.requires_grad_()
@@ -176,7 +176,11 @@ def _selected_classes(
     """Return the classes ``[S]`` in order, the index in them of each label ``[N]``, and their correction ``[S]``."""
     if negatives >= num_classes:
         return torch.arange(num_classes, device=labels.device), labels, None
-    sampled = sampled_classes(num_classes, negatives, seed=seed, step=step).to(labels.device)
+    sampled = sampled_classes(num_classes, negatives, seed=seed, step=step)
+    if labels.device.type == "cuda":
+        # Only from pinned memory a copy does not wait for what the device still has to do.
+        sampled = sampled.pin_memory()
+    sampled = sampled.to(labels.device, non_blocking=labels.device.type == "cuda")
     classes, inverse = torch.unique(torch.cat([labels, sampled]), return_inverse=True)
     columns = inverse[: len(labels)]
     if not log_q:
@@ -220,8 +224,18 @@ def _gradient_of(selection: Selection) -> Tensor | None:
     gradient, own_gradient = selection.rows.grad, selection.own_rows.grad
     if gradient is None or own_gradient is None:
         return None
-    (on_this_rank,) = torch.nonzero(selection.columns >= 0, as_tuple=True)
-    return gradient.index_add_(0, selection.columns[on_this_rank], own_gradient[on_this_rank])
+    if not len(gradient):
+        return gradient
+    own_gradient = _where_on_this_rank(selection.columns, own_gradient)
+    return gradient.index_add_(0, selection.columns.clamp(min=0), own_gradient)
+
+
+def _where_on_this_rank(columns: Tensor, values: Tensor) -> Tensor:
+    """Return ``values [N, width]``, with zeros where ``columns [N]`` say that another rank holds the row.
+
+    A list of those that it holds would do as well, but its length would have to be read from the device.
+    """
+    return torch.where((columns >= 0)[:, None], values, 0)
 
 
 def _coalesced(gradients: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from zoo_images.capture import effects
-from zoo_images.capture.geometry import frame_to_image, frame_to_size, reduced, resident_size
+from zoo_images.capture.batch_plan import plan_batch
+from zoo_images.capture.geometry import canvas_side, frame_to_image, frame_to_size, reduced, resident_size
 from zoo_images.capture.noise_textures import CROP_OFFSETS, sensor_noise, surface_texture
 from zoo_images.capture.packing import pack
 from zoo_images.capture.parameters import IDENTITY
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from zoo_images.capture.parameters import CaptureParameters, Surface
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+# Images that the executor renders at once on a CPU, whose cache holds no more. Elsewhere their sources may take so many
+# bytes as floats, 1,213 of them for frames of 96 pixels and 222 for frames of 224; the rest takes about twice as much.
+_AT_ONCE_ON_CPU, _LARGEST_TENSOR = 32, 2**29
 
 
 class Capture:
@@ -63,7 +68,7 @@ class Capture:
         self._side = math.sqrt(self._height * self._width)
         self._strength = strength
         self._probabilities = EffectProbabilities(colour, light, blur, noise, reduction, jpeg, occlusion)
-        self._canvas = 2 * max(image_size)
+        self._canvas = canvas_side(image_size)
         self._coordinates = effects.pixel_coordinates(*image_size)
         self._noise = sensor_noise(*image_size)
         self._texture = surface_texture()
@@ -110,6 +115,19 @@ class Capture:
         size, matrix = frame_to_size(decoded, view, parameters.corners, frame, self._canvas)
         kept = resident_size(decoded, view, frame, self._canvas, self._strength)
         return pack(parameters, matrix, size), np.array(kept, np.int16)
+
+    def images_at_once(self, device: torch.device) -> int:
+        """Return how many images the executor renders at once on ``device``."""
+        return _AT_ONCE_ON_CPU if device.type == "cpu" else max(1, _LARGEST_TENSOR // (3 * 4 * self._canvas**2))
+
+    def plan(
+        self,
+        sources: npt.NDArray[np.uint8] | None,  # noqa: ARG002 - the contract's
+        parameters: npt.NDArray[np.uint8],
+        sizes: npt.NDArray[np.int16] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
+        """Return what the executor has to know of a batch, so that it reads nothing from its device."""
+        return plan_batch(parameters, sizes)
 
     def executor(self) -> torch.nn.Module:
         """Return the module that augments a whole batch on its device."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_images.capture.device_jpeg import jpeg_compressed
+from zoo_images.capture.batch_plan import plan_batch, unpack_plan
+from zoo_images.capture.device_jpeg import JpegCompression
 from zoo_images.capture.device_resizing import reduced
 from zoo_images.capture.effects import GRID_SIZE
+from zoo_images.capture.geometry import canvas_side
 from zoo_images.capture.noise_textures import CROP_OFFSETS, NOISE_STD, sensor_noise, surface_texture
 from zoo_images.capture.packing import FIELDS
 from zoo_images.capture.parameters import GAUSSIAN, MOTION
@@ -19,14 +22,14 @@ from zoo_images.capture.parameters import GAUSSIAN, MOTION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Images rendered at once: more are no faster, and a large batch of floats would take a gigabyte.
-_CHUNK_SIZE = 32
+    from zoo_images.capture.batch_plan import BatchPlan
 
 
 class CaptureExecutor(nn.Module):
     """Renders the augmented views that ``Capture.prepare`` or ``Capture.prepare_resident`` describes.
 
     Images are ``float32 [N, 3, H, W]`` in 0..255 internally, and rounded after each effect as images of bytes are.
+    With a plan, no number is read from the device and none is sent to it: a GPU then never waits for the CPU.
     """
 
     noise: Tensor
@@ -37,39 +40,49 @@ class CaptureExecutor(nn.Module):
         self._size = image_size
         self.register_buffer("noise", torch.tensor(sensor_noise(*image_size)), persistent=False)
         self.register_buffer("texture", torch.tensor(surface_texture()), persistent=False)
+        self.jpeg = JpegCompression()
 
     @torch.no_grad()
-    def forward(self, sources: Tensor, parameters: Tensor, sizes: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        sources: Tensor,
+        parameters: Tensor,
+        sizes: Tensor | None = None,
+        *,
+        plan: tuple[Tensor, tuple[int, ...]] | None = None,
+    ) -> Tensor:
         """Render ``sources uint8 [N, C, C, 3]`` with ``parameters uint8 [N, P]`` as ``uint8 [N, H, W, 3]`` RGB.
 
         With ``sizes [N, 2]``, heights and widths of the sources, those that are too fine for their view are reduced.
+        ``plan`` is that of ``plan_batch``; without one it is made here, from parameters read back from the device.
         """
+        if plan is None:
+            read = None if sizes is None else sizes.cpu().numpy()
+            indices, counts = plan_batch(parameters.cpu().numpy(), read)
+            plan = torch.from_numpy(indices).to(sources.device), counts
         packed = parameters.contiguous().view(torch.float32)
         with torch.autocast(sources.device.type, enabled=False):
-            chunks = (slice(first, first + _CHUNK_SIZE) for first in range(0, len(packed), _CHUNK_SIZE))
-            return torch.cat(
-                [
-                    self._render(sources[chunk], packed[chunk], None if sizes is None else sizes[chunk])
-                    for chunk in chunks
-                ]
-            )
+            return self._render(sources, packed, sizes, unpack_plan(*plan))
 
-    def _render(self, sources: Tensor, packed: Tensor, sizes: Tensor | None) -> Tensor:
+    def _render(self, sources: Tensor, packed: Tensor, sizes: Tensor | None, plan: BatchPlan) -> Tensor:
         fields = {name: packed[:, field] for name, field in FIELDS.items()}
         if sizes is not None:
-            sources = reduced(sources, sizes, fields["source"])
-        images = self._warp(sources, fields)
-        _apply(images, self._with_finger, fields["finger"])
-        _apply(images, _with_light, fields["light"], fields["shadow"])
-        _apply(images, _with_glare, fields["glare"])
-        _apply(images, _coloured, fields["colour"])
-        _apply(images, _blurred, fields["blur"])
-        _apply(images, self._with_noise, fields["noise"])
-        _apply(images, _reduced_and_enlarged, fields["reduction"])
-        _apply(images, lambda some, quality: jpeg_compressed(some, quality[:, 0]), fields["quality"])
+            sources = reduced(sources, sizes, fields["source"], plan.halved)
+            # No view needs a longer source.
+            longest = canvas_side(self._size)
+            sources = sources[:, :longest, :longest]
+        images, affected = self._warp(sources, fields, plan.affected["neighbour"]), plan.affected
+        _apply(images, affected["finger"], self._with_finger, fields["finger"])
+        _apply(images, affected["light"], _with_light, fields["light"], fields["shadow"])
+        _apply(images, affected["glare"], _with_glare, fields["glare"])
+        _apply(images, affected["colour"], _coloured, fields["colour"])
+        _apply(images, affected["blur"], partial(_blurred, reach=plan.reach), fields["blur"])
+        _apply(images, affected["noise"], self._with_noise, fields["noise"])
+        _apply(images, affected["reduction"], _reduced_and_enlarged, fields["reduction"])
+        _apply(images, affected["quality"], self.jpeg, fields["quality"])
         return images.permute(0, 2, 3, 1).to(torch.uint8)
 
-    def _warp(self, sources: Tensor, fields: dict[str, Tensor]) -> Tensor:
+    def _warp(self, sources: Tensor, fields: dict[str, Tensor], beside_another: Tensor) -> Tensor:
         """Show the documents on their surfaces."""
         y, x = self._pixels(sources)
         matrix = fields["matrix"][:, :, None, None]
@@ -85,7 +98,7 @@ class CaptureExecutor(nn.Module):
         cover = torch.minimum(u + 1, width - u).clamp(0, 1) * torch.minimum(v + 1, height - v).clamp(0, 1)
         cover = torch.where(fields["surface"].any(dim=1)[:, None, None], cover, 1)[:, None]
         background = self._surface(fields["surface"])
-        _apply(background, self._with_neighbour, fields["neighbour"])
+        _apply(background, beside_another, self._with_neighbour, fields["neighbour"])
         return torch.lerp(background, document, cover).round_()
 
     def _surface(self, surface: Tensor) -> Tensor:
@@ -148,9 +161,8 @@ class CaptureExecutor(nn.Module):
         return y.T, x
 
 
-def _apply(images: Tensor, effect: Callable[..., Tensor], *fields: Tensor) -> None:
-    """Apply an effect in place to those images whose first field is not all zeros."""
-    affected = fields[0].any(dim=1).nonzero().squeeze(1)
+def _apply(images: Tensor, affected: Tensor, effect: Callable[..., Tensor], *fields: Tensor) -> None:
+    """Apply an effect in place to the images at the indices ``affected``."""
     if len(affected):
         changed = effect(images[affected], *(field[affected] for field in fields))
         images[affected] = changed.round().clamp(0, 255)
@@ -204,11 +216,10 @@ def _coloured(images: Tensor, colour: Tensor) -> Tensor:
     return torch.baddbmm(affine[:, :, 3:], affine[:, :, :3], images.flatten(2)).view(images.shape)
 
 
-def _blurred(images: Tensor, blur: Tensor) -> Tensor:
-    """Convolve each image with its kernel."""
+def _blurred(images: Tensor, blur: Tensor, reach: int) -> Tensor:
+    """Convolve each image with its kernel, none of which reaches further than ``reach`` pixels."""
     kind, size, angle = blur.T[:, :, None, None]
     reaches = torch.where(kind == GAUSSIAN, 2.5 * size, size + 0.5).floor()
-    reach = int(reaches.max())
     x = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     x, y = x[None, :], x[:, None]
     gaussian = torch.exp((x**2 + y**2) * (-0.5 / (size * size + 1e-9)))

@@ -7,26 +7,33 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
-def reduced(images: Tensor, sizes: Tensor, wanted: Tensor) -> Tensor:
+# Bytes of the floats that are resized at once.
+_LARGEST_TENSOR = 2**28
+
+
+def reduced(images: Tensor, sizes: Tensor, wanted: Tensor, steps: Sequence[Tensor]) -> Tensor:
     """Reduce images in the upper left corners of ``uint8 [N, C, C, 3]`` from ``sizes [N, 2]`` to ``wanted [N, 2]``.
 
-    What lies outside of an image's new size is left as it falls.
+    ``steps`` are the indices of the images that are halved once, twice and so on: see ``batch_plan.halvings``. What
+    lies outside of an image's new size is left as it falls.
     """
-    sizes, wanted = sizes.float(), wanted.float()
-    result = images
-    while len(affected := (sizes != wanted).any(dim=1).nonzero().squeeze(1)):
+    sizes, wanted = sizes.to(torch.float32, copy=True), wanted.float()
+    result = images.clone() if steps else images
+    at_once = max(1, _LARGEST_TENSOR // (4 * images[0].numel()))
+    for affected in (some for step in steps for some in torch.split(step, at_once)):
         before = sizes[affected]
         after = wanted[affected].maximum((before / 2).ceil())
         pixels = result[affected].float()
         for axis in (0, 1):
             pixels = _resized(pixels, axis + 1, before[:, axis], after[:, axis])
         # Halves are rounded up, as in OpenCV.
-        rounded = (pixels + 0.5).floor_().to(torch.uint8)
-        result = result.index_copy(0, affected, rounded)
-        sizes = sizes.index_copy(0, affected, after)
+        result[affected] = (pixels + 0.5).floor_().to(torch.uint8)
+        sizes[affected] = after
     return result
 
 

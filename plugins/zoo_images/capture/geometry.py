@@ -24,6 +24,11 @@ _NEAREST = 1.25
 _MAX_STEP = 2.0  # image pixels per frame pixel; beyond, bilinear sampling aliases visibly
 
 
+def canvas_side(frame: tuple[int, int]) -> int:
+    """Return the longest side of the sources that the device gets, for a frame of this height and width."""
+    return 2 * max(frame)
+
+
 def frame_to_image(
     image: UInt8Image,
     view: AffineMap,

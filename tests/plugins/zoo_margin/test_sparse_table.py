@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo_core.contracts import OwnsClassTable
 from zoo_margin import SGD, Adagrad, AdamW, ArcFace, CosFace, MarginSoftmaxLoss, SparseMarginSoftmaxLoss, SparseTable
@@ -229,6 +231,35 @@ def test_a_step_makes_no_tensor_of_the_size_of_the_table():
     largest = max(event.cpu_memory_usage for event in profile.events())
     # The table is 12.8 MB; rows of 80 classes are 5 kB.
     assert 0 < largest < 200_000
+
+
+class Reads(TorchDispatchMode):
+    """Counts what would make the CPU wait for a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if name in {"nonzero", "_unique2", "_local_scalar_dense"}:
+            self.counts[name] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_asks_the_device_twice():
+    """Once for how many classes were selected, and once whether their gradients are finite."""
+    table = sparse().table
+    labels = torch.tensor([5, 999, 5, 0])
+    with Reads() as seen:
+        selection = table.select(labels)
+    assert seen.counts == {"_unique2": 1}
+
+    torch.testing.assert_close(selection.own_rows, table.tensors(CPU)["weight"][labels], rtol=0, atol=0)
+    (selection.rows.sum() + 2 * selection.own_rows.sum()).backward()
+    with Reads() as seen:
+        assert table.apply_gradients(0.1)
+    assert seen.counts == {"_local_scalar_dense": 1}
 
 
 def test_a_step_between_two_backward_passes_of_one_graph_changes_neither():

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from zoo.models.torch_model import to_pixels
+from zoo.training.data.device_parts import augment
 from zoo.validation import metrics
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.contracts import FollowsProgress
@@ -101,7 +102,7 @@ class EmbeddingTraining(lightning.LightningModule):
         if self.executor is None or not self.trainer.training:
             return super().on_after_batch_transfer(batch, dataloader_idx)
         prepared = cast("TrainingBatch", batch)
-        return {**prepared, "images": self.executor(*prepared["images"])}
+        return {**prepared, "images": augment(self.executor, prepared["images"])}
 
     def training_step(self, batch: TrainingBatch, _batch_index: int) -> Tensor:
         """Return the loss of one batch."""

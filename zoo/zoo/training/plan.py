@@ -113,6 +113,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder
         seed=recipe.seed,
         validation=validation,
         unreadable_share=recipe.data.unreadable_share,
+        on_device=on_device,
         residency=residency,
     )
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)

@@ -23,6 +23,7 @@ from zoo.training.callbacks.stopping import GracefulStop, StopAtStepLimit, StopO
 from zoo.training.checkpoints import KeepLast, kept_checkpoints
 from zoo.training.data.epoch_length import EpochLength
 from zoo.training.data.loaders import TrainingLoaders
+from zoo.training.data.resident import ResidentExecutor
 from zoo.training.distillation.loss import SimilarityDistillation
 from zoo.training.distillation.teacher_features import teacher_features
 from zoo.training.module import EmbeddingTraining
@@ -168,5 +169,8 @@ def _fit(
         raise RunError(f"lightning: {' '.join(str(error).split())}", hint="look at the recipe's trainer") from error
     except torch.OutOfMemoryError as error:
         msg = f"the device ran out of memory: {str(error).splitlines()[0]}"
-        raise RunError(msg, hint="lower data.loader.batch_size, or set trainer.precision=16-mixed") from error
+        hint = "lower data.loader.batch_size, or set trainer.precision=16-mixed"
+        if isinstance(module.executor, ResidentExecutor) and module.executor.images is not None:
+            hint = f"set data.resident=false: the samples take {module.executor.images.bytes / 1e9:.3g} GB; or {hint}"
+        raise RunError(msg, hint=hint) from error
     return False

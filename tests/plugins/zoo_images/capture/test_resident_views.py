@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from zoo_core.api import ResidentAugmentation, Sample
 from zoo_images.capture.augmentation import Capture
+from zoo_images.capture.batch_plan import halvings
 from zoo_images.capture.device_resizing import reduced
 from zoo_images.datasets.views import views
 
@@ -109,7 +110,9 @@ def test_halves_are_those_of_opencv(to):
     canvases = torch.zeros(3, 80, 80, 3, dtype=torch.uint8)
     canvases[1, :64, :64] = torch.from_numpy(image)
     before = canvases.clone()
-    seen = reduced(canvases, torch.tensor([[9, 9], [64, 64], [9, 9]]), torch.tensor([[9, 9], [*to], [9, 9]]))
+    sizes, wanted = torch.tensor([[9, 9], [64, 64], [9, 9]]), torch.tensor([[9, 9], [*to], [9, 9]])
+    steps = halvings(sizes.numpy(), wanted.numpy())
+    seen = reduced(canvases, sizes, wanted, [torch.from_numpy(affected) for affected in steps])
 
     np.testing.assert_array_equal(seen[1, : to[0], : to[1]], expected)
     assert torch.equal(canvases, before)

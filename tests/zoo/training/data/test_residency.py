@@ -11,6 +11,7 @@ from zoo.assembly import RecipeBuilder
 from zoo.training.data import residency
 from zoo.training.data.residency import Residency
 from zoo.training.data.resident import ResidentExecutor
+from zoo.training.module import EmbeddingTraining
 from zoo_core.api import RecipeError, RunError
 
 from .resident_samples import CPU, DEVICE, Numbers, Plain, Same, items_of, load
@@ -45,18 +46,43 @@ def test_on_one_cpu_ranks_share_its_memory(monkeypatch):
         made.load(items, sharers=2, **options)
 
 
+def test_what_is_asked_for_leaves_a_fifth_of_the_memory_to_the_model(monkeypatch):
+    """The samples take 2,109 bytes, four fifths of 2,637."""
+    options = {"required": True, "device": torch.device("meta")}
+    monkeypatch.setattr(residency, "free_memory", lambda _: 2637)
+    assert load(items_of(Numbers(broken=0)), **options)[1] is not None
+
+    monkeypatch.setattr(residency, "free_memory", lambda _: 2636)
+    with pytest.raises(RunError, match="of which they may take"):
+        load(items_of(Numbers(broken=0)), **options)
+
+
+@pytest.mark.parametrize("resident", ["true", "false"])
+def test_running_out_of_memory_names_the_samples_that_take_it(train, monkeypatch, resident):
+    def full(*_):
+        raise torch.OutOfMemoryError("tried to allocate 9 GiB")
+
+    monkeypatch.setattr(EmbeddingTraining, "training_step", full)
+    with pytest.raises(RunError, match="the device ran out of memory: tried to allocate 9 GiB") as caught:
+        train("full", *DEVICE, f"data.resident={resident}")
+
+    said = str(caught.value)
+    assert ("set data.resident=false: the samples take 0.00" in said) == (resident == "true")
+    assert "lower data.loader.batch_size" in said
+
+
 @pytest.mark.parametrize(
     ("device", "free", "agree", "resident", "said"),
     [
         ("meta", 20_000, True, True, "60 samples stay on meta"),
         ("meta", 3_000, True, False, "60 samples take about"),
-        ("meta", 20_000, False, False, "60 samples take about"),
+        ("meta", 20_000, False, False, "another rank has too little memory"),
         ("meta", None, True, False, "nobody knows how much memory meta has"),
         ("cpu", 20_000, True, False, "the training runs on the CPU"),
     ],
 )
 def test_auto_keeps_what_fits_into_half_of_a_device(monkeypatch, capsys, device, free, agree, resident, said):
-    """The samples take 2,160 bytes; a device without memory stands for one that computes."""
+    """The samples take 2,109 bytes; a device without memory stands for one that computes."""
     monkeypatch.setattr(residency, "free_memory", lambda _: free)
     executor, items = load(
         items_of(Numbers(broken=0)), required=False, device=torch.device(device), agree=lambda fits: fits and agree

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,27 @@ def test_an_image_that_several_samples_show_is_kept_once():
 def test_memory_is_estimated_from_runs_of_samples():
     exact = 4 * 5 * 3 / 3 * 9000
     assert exact <= estimate_bytes(items_of(Views(9000)), Plain(), workers=0) < 1.1 * exact
+
+
+class Recorded(Views):
+    """Says which samples are read one after the other by which process."""
+
+    def __init__(self, length, folder):
+        super().__init__(length)
+        self.folder = folder
+
+    def __getitem__(self, index):
+        with (self.folder / str(os.getpid())).open("a", encoding="ascii") as file:
+            file.write(f"{index}\n")
+        return super().__getitem__(index)
+
+
+def test_few_samples_are_estimated_exactly_and_shared_by_the_processes(tmp_path):
+    assert estimate_bytes(items_of(Recorded(2000, tmp_path)), Plain(), workers=2) == 256 * 4 * 5 * 3
+
+    read = [list(map(int, file.read_text("ascii").split())) for file in tmp_path.iterdir()]
+    assert len(read) == 2
+    assert sorted(index for each in read for index in each) == list(range(2000))
 
 
 def test_chunks_are_whole_blocks_and_hold_each_sample_once():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from zoo.training.data.device_parts import BatchPlanner
     from zoo.training.distillation.teacher_features import TeacherFeatures
 
 
@@ -30,7 +31,8 @@ class TrainingItem(NamedTuple):
 class TrainingBatch(TypedDict):
     """Items as tensors: ``images uint8 [N, H, W, 3]`` and ``labels int64 [N]``.
 
-    Until the device has augmented them, ``images`` may be the stacked arrays that a ``DeviceAugmentation`` prepared.
+    Until the device has augmented them, ``images`` may be the stacked arrays that a ``DeviceAugmentation`` prepared, or
+    the ``PlannedBatch`` of a ``PlannedAugmentation``.
     ``teacher_features float16 [N, D]`` is there where the recipe distils.
     """
 
@@ -40,21 +42,27 @@ class TrainingBatch(TypedDict):
 
 
 class Collate:
-    """Stacks the views of all samples of a batch, those of one sample side by side."""
+    """Stacks the views of all samples of a batch, those of one sample side by side.
 
-    def __init__(self, features: TeacherFeatures | None = None) -> None:
+    Args:
+        features: of the teacher, where the recipe distils.
+        planner: plans the batch for the device that augments it, where the augmentation does that.
+    """
+
+    def __init__(self, features: TeacherFeatures | None = None, planner: BatchPlanner | None = None) -> None:
         self._features = features
+        self._planner = planner
 
     def __call__(self, samples: Sequence[Sequence[TrainingItem]]) -> TrainingBatch:
         """Stack ``samples``, each a list of views."""
         images, labels, positions = zip(*chain.from_iterable(samples), strict=True)
-        batch: TrainingBatch = {"images": _stack(images), "labels": torch.tensor(labels)}
+        batch: TrainingBatch = {"images": self._together(images), "labels": torch.tensor(labels)}
         if self._features is not None:
             batch["teacher_features"] = self._features[positions]
         return batch
 
-
-def _stack(images: Sequence[Any]) -> Any:  # noqa: ANN401 - a tensor or a tuple of them
-    if isinstance(images[0], tuple):
-        return tuple(_stack(arrays) for arrays in zip(*images, strict=True))
-    return torch.from_numpy(np.stack(images))
+    def _together(self, images: Sequence[Any]) -> Any:  # noqa: ANN401 - a tensor, a tuple of them, or a planned batch
+        if not isinstance(images[0], tuple):
+            return torch.from_numpy(np.stack(images))
+        arrays = tuple(np.stack(each) for each in zip(*images, strict=True))
+        return self._planner(arrays) if self._planner else tuple(map(torch.from_numpy, arrays))

@@ -9,20 +9,22 @@ from torch.utils.data import DataLoader
 
 from zoo.runs import unreadable
 from zoo.training.data.batch import Collate
+from zoo.training.data.device_parts import BatchPlanner
+from zoo.training.data.resident import ResidentItems
 from zoo.training.data.sampler import EpochSampler
 from zoo.training.data.streaming import StreamReader
 from zoo.validation.dataset import collate
 from zoo.workers import start_worker
-from zoo_core.contracts import BlockedDataset
+from zoo_core.contracts import BlockedDataset, PlannedAugmentation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from torch.utils.data import Dataset
 
     from zoo.training.data.batch import TrainingItem
     from zoo.training.data.epoch_length import EpochLength
-    from zoo.training.data.resident import ResidentItems
     from zoo.training.data.training_data import TrainingData
     from zoo.training.distillation.teacher_features import TeacherFeatures
 
@@ -117,11 +119,17 @@ class TrainingLoaders(lightning.LightningDataModule):
             batch_size=size,
             sampler=sampler,
             num_workers=self.workers,
-            collate_fn=Collate(self._features),
+            collate_fn=Collate(self._features, self._planner(trainer.strategy.root_device)),
             pin_memory=trainer.strategy.root_device.type == "cuda",
             persistent_workers=self.workers > 0,
             worker_init_fn=start_worker,
         )
+
+    def _planner(self, device: torch.device) -> BatchPlanner | None:
+        if not isinstance(self.data.on_device, PlannedAugmentation):
+            return None
+        sides = self._shown.descriptions.sides if isinstance(self._shown, ResidentItems) else None
+        return BatchPlanner(self.data.on_device, device, sides)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Build the loader of the validation set."""

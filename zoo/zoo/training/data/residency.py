@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Where nobody asked for it, so many samples are not read ahead: it would take hours.
 _MOST_SAMPLES = 10_000_000
+# What samples may take of the memory that is free before the model is there: where a recipe asks for it, and else.
+_ASKED, _UNASKED = 0.8, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Residency:
     Attributes:
         augmentation: what prepares them for the device.
         executor: what augments them there.
-        required: whether the recipe asks for it; else it is done where it fits into half of the free memory.
+        required: whether the recipe asks for it, so that samples may take more of the memory that is free.
     """
 
     augmentation: DeviceAugmentation
@@ -70,9 +72,11 @@ class Residency:
             available = free_memory(device)
             free = None if available is None else available // (sharers if device.type == "cpu" else 1)
             expected = estimate_bytes(items, cast("ResidentAugmentation", self.augmentation), workers=workers)
-            # Where nobody asked, half of it is left to the model.
-            if not agree(free is None or expected <= (free if self.required else free // 2)):
-                reason = _does_not_fit(expected, len(items), free, device)
+            # What remains is the model's.
+            most = None if free is None else int(free * _ASKED)
+            fitting = most if self.required or free is None else int(free * _UNASKED)
+            if not agree(fitting is None or expected <= fitting):
+                reason = _does_not_fit(expected, len(items), free, fitting, device)
         if reason is not None:
             if self.required:
                 hint = "set data.resident=false, lower the data sets' max_side, or train on fewer samples"
@@ -80,7 +84,7 @@ class Residency:
             if show:
                 _say(f"data.resident: auto: samples come from the loader: {reason}")
             return None
-        return self._read(items, expected=expected, limit=free, device=device, workers=workers, show=show)
+        return self._read(items, expected=expected, limit=most, device=device, workers=workers, show=show)
 
     def _read(
         self, items: TrainingItems, *, expected: int, limit: int | None, device: torch.device, workers: int, show: bool
@@ -137,11 +141,11 @@ def _free_memory_of_the_machine() -> int | None:
     return None
 
 
-def _does_not_fit(expected: int, samples: int, free: int | None, device: torch.device) -> str:
-    if free is None:
+def _does_not_fit(expected: int, samples: int, free: int | None, limit: int | None, device: torch.device) -> str:
+    if free is None or limit is None or expected <= limit:
         return "another rank has too little memory"
     much = f"the pixels of {samples:,} samples take about {expected / 1e9:.3g} GB"
-    return f"{much}, and {device} has {free / 1e9:.3g} GB free"
+    return f"{much}, and {device} has {free / 1e9:.3g} GB free, of which they may take {limit / 1e9:.3g} GB"
 
 
 def _say(text: str) -> None:

@@ -24,19 +24,21 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-# Images gathered at once: their indices take eight bytes a pixel.
-_CHUNK_SIZE = 64
+# Pixels gathered at once: their indices take eight bytes each.
+_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True, eq=False)
 class ResidentDescriptions:
     """What the loader's processes know of the samples, by index: ``numbers float64 [M, K]``, ``labels int64 [M]``.
 
-    Arrays, because a process that was forked would copy the pages of whatever Python counts references in.
+    ``sides int32 [M]`` are the longest ones of the images that are kept. Arrays, because a forked process would copy
+    the pages of whatever Python counts references in.
     """
 
     numbers: Floats
     labels: npt.NDArray[np.int64]
+    sides: npt.NDArray[np.int32]
     unreadable: Mapping[int, UnreadableSample]
 
     def read(self, index: int) -> tuple[Floats, int]:
@@ -87,8 +89,7 @@ class ResidentImages:
         self._pixels = pixels
         self._sizes = sizes.to(pixels.device)
         self._starts = starts.to(pixels.device)
-        # Of two pixels at least: executors divide by the distance from the first one to the last.
-        self.side = max(2, int(sizes.max()))
+        self.side = int(sizes.max())
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -103,17 +104,22 @@ class ResidentImages:
         """The memory that they take."""
         return self._pixels.numel()
 
-    def gather(self, indices: Tensor) -> Tensor:
-        """Return images ``[N]`` in the upper left corners of ``uint8 [N, side, side, 3]`` of zeros."""
-        images = torch.empty(len(indices), self.side, self.side, 3, dtype=torch.uint8, device=self.device)
-        steps = torch.arange(self.side, device=self.device)
-        for first in range(0, len(indices), _CHUNK_SIZE):
-            chunk = indices[first : first + _CHUNK_SIZE]
+    def gather(self, indices: Tensor, side: int | None = None) -> Tensor:
+        """Return images ``[N]`` in the upper left corners of ``uint8 [N, S, S, 3]`` of zeros.
+
+        S is ``side``, that of the largest of these images, or else that of the largest of all.
+        """
+        # Of two pixels at least: executors divide by the distance from the first one to the last.
+        side = max(2, side or self.side)
+        images = torch.empty(len(indices), side, side, 3, dtype=torch.uint8, device=self.device)
+        steps, at_once = torch.arange(side, device=self.device), max(1, _AT_ONCE // side**2)
+        for first in range(0, len(indices), at_once):
+            chunk = indices[first : first + at_once]
             height, width = self._sizes[chunk].T[:, :, None, None]
             row, column = steps[None, :, None], steps[None, None, :]
             inside = (row < height) & (column < width)
             positions = torch.where(inside, self._starts[chunk][:, None, None] + row * width + column, 0)
-            images[first : first + _CHUNK_SIZE] = self._pixels[positions] * inside[..., None]
+            images[first : first + at_once] = self._pixels[positions] * inside[..., None]
         return images
 
 
@@ -137,6 +143,7 @@ class ResidentExecutor(nn.Module):
         """Take the images of which batches will name the indices."""
         self._images = images
 
-    def forward(self, first: Tensor, *prepared: Tensor) -> Any:  # noqa: ANN401 - the executor's
-        """Augment a batch: ``first`` are the indices of images held, or else the images themselves."""
-        return self.executor(first if self._images is None else self._images.gather(first), *prepared)
+    def forward(self, first: Tensor, *prepared: Tensor, side: int | None = None, **options: Any) -> Any:  # noqa: ANN401 - the executor's
+        """Augment a batch: ``first`` are the indices of images held, up to ``side`` long, or else the images."""
+        images = first if self._images is None else self._images.gather(first, side)
+        return self.executor(images, *prepared, **options)

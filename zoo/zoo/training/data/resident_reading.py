@@ -96,8 +96,10 @@ def estimate_bytes(items: TrainingItems, augmentation: ResidentAugmentation, *, 
     """Return the memory that all pixels will take, from stretches of samples all over the data; a little too much."""
     length = len(items)
     if length <= 2 * _STRETCHES * _STRETCH:
-        (chunk,) = _loader(items, augmentation, [range(length)], workers=workers)
-        return int(chunk.pixels.numel())
+        counts: dict[bytes, int] = {}
+        for chunk in _loader(items, augmentation, list(_in_order(items.dataset)), workers=workers):
+            counts |= chunk.digests
+        return 3 * sum(counts.values())
     firsts = np.linspace(0, length - _STRETCH - 1, _STRETCHES, dtype=np.int64).tolist()
     stretches = _loader(items, augmentation, [range(first, first + _STRETCH + 1) for first in firsts], workers=workers)
     # The first image of a stretch may be that of the sample before it.
@@ -137,7 +139,7 @@ def read_resident(
         sizes[chunk.indices], labels[chunk.indices] = chunk.sizes, chunk.labels
         numbers[chunk.indices] = chunk.numbers
     images = ResidentImages(pixels.all(), torch.from_numpy(starts), torch.from_numpy(sizes))
-    return ResidentDescriptions(numbers, labels, unreadable), images
+    return ResidentDescriptions(numbers, labels, sizes.max(axis=1).astype(np.int32), unreadable), images
 
 
 class _Pixels:

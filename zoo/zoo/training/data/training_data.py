@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from zoo.training.data.items import TrainingItems
     from zoo.training.data.residency import Residency
     from zoo.validation.dataset import ValidationItems
+    from zoo_core.contracts import DeviceAugmentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class TrainingData:
         seed: of the order of samples.
         validation: the validation set.
         unreadable_share: how much of a data set may be unreadable, 0..1.
+        on_device: augments the samples, where the recipe wants that on the device.
         residency: decides whether the samples stay on the device; ``None``: they do not.
     """
 
@@ -35,6 +37,7 @@ class TrainingData:
     seed: int
     validation: ValidationItems
     unreadable_share: float
+    on_device: DeviceAugmentation | None = None
     residency: Residency | None = None
 
     @property
