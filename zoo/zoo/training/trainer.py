@@ -14,6 +14,7 @@ from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcess
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.training.checkpoints import AtomicCheckpointIO
+from zoo.training.ranks import watch_launched
 from zoo_core.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         message = f"{given.get('strategy')} trains in processes that keep their results to themselves"
         location = loaded.document.locate(("trainer", "strategy"))
         raise RecipeError([Problem(message, location, "ddp starts as many, and works everywhere")])
+    watch_launched(trainer)
     # Lightning takes these, then divides by zero, or ends without a step and without a checkpoint.
     for name in ("max_epochs", "max_steps", "limit_train_batches", "accumulate_grad_batches"):
         value = getattr(trainer, name)
