@@ -18,7 +18,11 @@ def train(arguments, *, log, event=None, place=None, on_rank=0, rank=0, world_si
     os.dup2(descriptor, 2)
     if world_size > 1:
         os.environ.update(
-            LOCAL_RANK=str(rank), NODE_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE=str(world_size)
+            LOCAL_RANK=str(rank),
+            NODE_RANK="0",
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=str(port),
+            WORLD_SIZE=str(world_size),
         )
     import torch
     from lightning.pytorch.utilities import rank_zero_only
@@ -26,6 +30,9 @@ def train(arguments, *, log, event=None, place=None, on_rank=0, rank=0, world_si
     from zoo.cli.main import cli
 
     torch.set_num_threads(1)
+    # As in a shell, whatever started the tests.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rank_zero_only.rank = rank
     if event and rank == on_rank:
         _at(place, lambda: _happen(event))
@@ -49,9 +56,11 @@ def _at(place, happen):
 
     def here(module, index):
         last = module.trainer.num_training_batches - 1
-        return (module.current_epoch, index) == {"start": (0, 0), "mid-epoch": (1, 1), "last step of an epoch": (1, last)}[
-            place
-        ]
+        return (module.current_epoch, index) == {
+            "start": (0, 0),
+            "mid-epoch": (1, 1),
+            "last step of an epoch": (1, last),
+        }[place]
 
     def before(owner, name, wanted):
         original = getattr(owner, name)

@@ -16,7 +16,14 @@ import dying
 
 # Frequent checkpoints between validations, too.
 OPTIONS = ("trainer.max_epochs=3", "checkpoint.every_steps=2", "trainer.log_every_n_steps=1")
-PRELOADED = ["lightning.pytorch", "timm", "zoo.training.run", "zoo.training.plan", "zoo.evaluation.run", "zoo.cli.train"]
+PRELOADED = [
+    "lightning.pytorch",
+    "timm",
+    "zoo.training.run",
+    "zoo.training.plan",
+    "zoo.evaluation.run",
+    "zoo.cli.train",
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +77,9 @@ def whole(launch, home):
     def of(ranks):
         if ranks not in found:
             found[ranks] = home / f"whole-{ranks}"
-            codes = launch("--cfg", home / "tiny.yaml", "--output", found[ranks], *OPTIONS, *devices(ranks), ranks=ranks)
+            codes = launch(
+                "--cfg", home / "tiny.yaml", "--output", found[ranks], *OPTIONS, *devices(ranks), ranks=ranks
+            )
             assert codes == [0] * ranks, (home / "log.txt").read_text()
         return found[ranks]
 
@@ -105,7 +114,8 @@ def check(event, place, ranks, *, launch, whole, home):
     assert (folder / "evaluation" / "untrained.json").read_bytes() == baseline
     assert baseline == (reference / "evaluation" / "untrained.json").read_bytes()
     resumed = json.loads((folder / "record.json").read_text())
-    assert len(resumed.pop("resumes")) == 1
+    # Of a training that was at its end, nothing is left to resume.
+    assert len(resumed.pop("resumes", [])) == (place != "end")
     assert resumed == record
     best = [json.loads((one / "evaluation" / "metrics.json").read_text()) for one in (reference, folder)]
     assert best[0]["metrics"] == best[1]["metrics"]
