@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -119,7 +121,23 @@ def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -
         if not is_changeable(key):
             hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
             raise UsageError(f"{key} cannot change on --resume", hint=hint)
-    return open_run(run_path)
+    return _where_it_was_started(open_run(run_path), overrides)
+
+
+def _where_it_was_started(run: RunFolder, overrides: tuple[str, ...]) -> RunFolder:
+    """Change to the folder that the recipe's relative paths are relative to, and return the run as seen from there."""
+    from zoo.cli.output import say
+    from zoo.runs.layout import RunFolder
+
+    started = run.read_record().get("folder") if run.record.is_file() else None
+    if not isinstance(started, str) or not Path(started).is_dir() or Path(started).samefile(Path.cwd()):
+        return run
+    run = RunFolder(run.path.absolute())
+    say(f"paths in the recipe are relative to {started}, where the run was started")
+    os.chdir(started)
+    # Lightning starts other ranks by this process's words, and where it is.
+    sys.argv[1:] = ["train", "--resume", "--run", str(run.path), *overrides]
+    return run
 
 
 def _announce(plan: TrainingPlan) -> None:

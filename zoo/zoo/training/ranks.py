@@ -75,6 +75,8 @@ class RankWatch(Callback):
 
     def setup(self, trainer: lightning.Trainer, _module: lightning.LightningModule, stage: str) -> None:
         """Begin to watch the ranks that this process started."""
+        # Only the first rank knows where a new run is.
+        self._folder = trainer.strategy.broadcast(self._folder)
         if stage == "fit" and (ranks := _started(trainer)):
             threading.Thread(target=self._watch, args=(ranks,), daemon=True, name="rank-watch").start()
 

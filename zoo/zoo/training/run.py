@@ -92,6 +92,8 @@ def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
         plan.loaded,
         logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
         callbacks=[watch, *_callbacks(plan, folder, display, signals, epoch_length)],
+        # A model that has been trained is not the untrained one.
+        **({"num_sanity_val_steps": 0} if plan.resumption else {}),
     )
     on_cpu = trainer.strategy.root_device.type == "cpu"
     workers = loader_processes(plan.recipe.data.loader.num_workers, devices=trainer.num_devices, on_cpu=on_cpu)

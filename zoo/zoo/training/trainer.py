@@ -48,7 +48,11 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         trainer = lightning.Trainer(**arguments)
     except (MisconfigurationException, TypeError, ValueError) as error:
         message = f"lightning.Trainer: {' '.join(str(error).split())}"
-        raise RecipeError([Problem(message, loaded.document.locate(("trainer",)))]) from error
+        location = loaded.document.locate(("trainer", *_refused(arguments, given)))
+        raise RecipeError([Problem(message, location)]) from error
+    if given.get("profiler"):
+        # It reports by a message, as all that is silenced.
+        logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         message = f"{given.get('strategy')} trains in processes that keep their results to themselves"
         location = loaded.document.locate(("trainer", "strategy"))
@@ -61,6 +65,17 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
             location = loaded.document.locate(("trainer", name))
             raise RecipeError([Problem(f"{value} is no training: it has to be above 0", location)])
     return trainer
+
+
+def _refused(arguments: dict[str, Any], given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the one of the ``given`` arguments without which Lightning accepts the others, if there is one."""
+    for name in given:
+        try:
+            lightning.Trainer(**{key: value for key, value in arguments.items() if key != name})
+        except (MisconfigurationException, TypeError, ValueError):
+            continue
+        return (name,)
+    return ()
 
 
 def check_batch(model: nn.Module, images: int, image_size: tuple[int, int], loaded: LoadedRecipe) -> None:
