@@ -13,7 +13,6 @@ from zoo_core.errors import RecipeError
         ("trainer.overfit_batches=2", "trainer.overfit_batches", "zoo orders the batches"),
         ("trainer.devices=abc", "trainer.devices", "lightning.Trainer"),
         ("trainer.strategy=none_such", "trainer.strategy", "lightning.Trainer"),
-        ("trainer.no_such_thing=1", "trainer.no_such_thing", "lightning.Trainer"),
         ("trainer.strategy=ddp_spawn", "trainer.strategy", "keep their results"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches", "above 0"),
         ("trainer.accumulate_grad_batches=-1", "trainer.accumulate_grad_batches", "above 0"),

@@ -98,7 +98,8 @@ def check(event, place, ranks, *, launch, whole, home):
     codes = launch("--cfg", home / "tiny.yaml", "--output", folder, *OPTIONS, *devices(ranks), **options)
     log = (home / "log.txt").read_text()
     assert codes[0] == dying.EVENTS[event], log
-    assert 0 not in codes, log
+    # At the end, a rank that no signal has reached has nothing more to do.
+    assert 0 not in codes or place == "end", log
     assert "Traceback" not in log
     if event not in {"SIGKILL", "full disk"}:
         assert f"resume: zoo train --resume --run {folder}" in log
