@@ -38,7 +38,7 @@ if ((${NNODES:-1} > 1)); then
         torchrun --nnodes "$NNODES" --nproc-per-node "$processes"
         --rdzv-backend c10d --rdzv-endpoint "$RDZV_ENDPOINT" --rdzv-id "${RDZV_ID:-zoo}"
         ${address[@]+"${address[@]}"}
-        --no-python "${command[@]}" "trainer.num_nodes=$NNODES"
+        --no-python -- "${command[@]}" "trainer.num_nodes=$NNODES"
     )
 fi
 conclude docker run "${options[@]}" "$train_image" "${command[@]}"

@@ -57,6 +57,11 @@ def zoo(tmp_path):
     return run
 
 
+@pytest.fixture(scope="session")
+def tiny_recipe_text():
+    return TINY_RECIPE
+
+
 @pytest.fixture
 def tiny_recipe(tmp_path):
     """Write a recipe that trains in seconds, and return its path."""

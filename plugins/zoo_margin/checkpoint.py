@@ -7,6 +7,7 @@ A folder holds ``table.json``, the manifest; ``classes.json``, the class names i
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -110,6 +111,7 @@ def load(table: SparseTable, names: ClassNames, folder: Path) -> str:
     """
     manifest = _read_json(folder / MANIFEST)
     tensors = table.tensors(_initial_device())
+    _check_digests(manifest, folder)
     _check(table, tensors, manifest, folder)
     plan = _plan(table, names, manifest, folder)
     shards = [shard for shard in _shards(manifest, folder) if len(shard.positions_of(plan.sources))]
@@ -148,7 +150,7 @@ def _plan(table: SparseTable, names: ClassNames, manifest: dict[str, Any], folde
 
 def _manifest(table: SparseTable, names: ClassNames, world_size: int) -> dict[str, Any]:
     # The keys are those of the format, and older than the words of the code.
-    return {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "classes": table.num_classes,
         "width": table.width,
@@ -165,6 +167,26 @@ def _manifest(table: SparseTable, names: ClassNames, world_size: int) -> dict[st
             for start, stop in _shard_ranges(table, rank, world_size)
         ],
     }
+    return {**manifest, "sha256": _digest(manifest), "names_sha256": _digest(list(names))}
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(_to_json(value)).hexdigest()
+
+
+def _check_digests(manifest: Any, folder: Path) -> None:  # noqa: ANN401 - JSON
+    """Refuse a manifest or class names that are not what was written; those of an older zoo have no digest.
+
+    Raises:
+        RunError: they are not.
+    """
+    if not isinstance(manifest, dict) or not {"sha256", "names_sha256"} & manifest.keys():
+        return
+    content = {name: value for name, value in manifest.items() if name not in {"sha256", "names_sha256"}}
+    if manifest.get("sha256") != _digest(content):
+        raise RunError(f"{folder / MANIFEST}: is damaged", hint=_HINT)
+    if manifest.get("names_sha256") != _digest(_read_json(folder / NAMES)):
+        raise RunError(f"{folder / NAMES}: is damaged", hint=_HINT)
 
 
 def _state_names(tensors: dict[str, Tensor]) -> str:

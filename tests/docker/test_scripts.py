@@ -250,6 +250,17 @@ class TestTraining:
             *("zoo", "train", "--cfg", "tiny", "seed=1", "trainer.num_nodes=2")
         ]
 
+    def test_several_nodes_resume_a_run(self, caller, make_run):
+        from torch.distributed.run import parse_args
+
+        make_run()
+        call = caller.call("train.bash", "tiny", "--resume", env={"NNODES": "2", "RDZV_ENDPOINT": "first:29500"})
+
+        # Without two dashes before the program, torchrun takes --run for an abbreviation of --run-path.
+        understood = parse_args(call.command[1:])
+        assert understood.training_script == "zoo"
+        assert "--run" in understood.training_script_args
+
     def test_several_nodes_need_a_place_to_meet(self, caller):
         assert "RDZV_ENDPOINT" in one_line_error(caller.run("train.bash", "tiny", env={"NNODES": "2"}), 2)
 
@@ -268,7 +279,8 @@ class TestTraining:
         assert call.command[call.command.index("--rdzv-endpoint") + 1] == "node3:29500"
         assert call.command[call.command.index("--rdzv-id") + 1] == "77"
         assert call.command[call.command.index("--local-addr") + 1] == "node4"
-        assert call.command[-3:] == ["tiny", "k=a b", "trainer.num_nodes=2"]
+        assert call.command[call.command.index("zoo") :][2:5] == ["--cfg", "tiny", "k=a b"]
+        assert call.command[-1] == "trainer.num_nodes=2"
 
 
 class TestSecrets:

@@ -19,7 +19,11 @@ def loader_processes(wish: int | str, *, devices: int = 1, on_cpu: bool = False)
 
 
 def start_worker(_worker: int) -> None:
-    """Prepare a loader's process: the main process decides about Ctrl-C, and cores are shared."""
+    """Prepare a loader's process: the main process decides about signals, and cores are shared."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # SLURM and others send it to all processes of a job; a second one is that of the main process.
+    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(0)

@@ -4,6 +4,7 @@ import json
 import shutil
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -222,6 +223,21 @@ def test_a_damaged_folder_is_refused_by_name_and_nothing_changes(tmp_path, monke
     other = trained(NAMES, seed=3)
     with unchanged(other), pytest.raises(RunError, match=str(tmp_path / "rows")):
         other.load_class_table(tmp_path / "rows")
+
+
+def test_a_flipped_bit_anywhere_in_the_folder_is_refused(tmp_path):
+    folder = tmp_path / "rows"
+    trained(NAMES).save_class_table(folder)
+    other = trained(NAMES, seed=3)
+    random = np.random.default_rng(1)
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for bit in random.choice(8 * len(whole), 40, replace=False).tolist():
+            path.write_bytes(whole[: bit // 8] + bytes([whole[bit // 8] ^ 1 << bit % 8]) + whole[bit // 8 + 1 :])
+            with unchanged(other), pytest.raises(RunError, match=str(folder)):
+                other.load_class_table(folder)
+        path.write_bytes(whole)
+    other.load_class_table(folder)
 
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path):

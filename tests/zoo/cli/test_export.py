@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import pathlib
+import re
 
 import pytest
 import torch
@@ -118,7 +119,7 @@ def pickled():
 def test_a_checkpoint_that_does_not_load_is_one_line(here, trained_run, content):
     trained_run.best.write_bytes(content)
     failed = here("export", check=1)
-    assert f"{trained_run.best.name}: cannot be loaded: it is no checkpoint of tensors alone; " in failed.stderr
+    assert re.search(r"best\.ckpt: .*no checkpoint of tensors alone; ", failed.stderr)
     assert "weights_only" not in failed.stderr
     assert len(failed.stderr.splitlines()) == 2
 

@@ -61,6 +61,26 @@ def test_half_a_checkpoint_is_one_line(zoo, train):
     assert folder.last.read_bytes() == whole[: len(whole) // 2]
 
 
+def test_one_flipped_bit_is_neither_evaluated_nor_exported(zoo, train):
+    folder, _ = train("run", "trainer.max_epochs=1")
+    whole = bytearray(folder.best.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    folder.best.write_bytes(whole)
+
+    for command in ("eval", "export"):
+        result = zoo(command, "--run", folder.path, check=1)
+        (line,) = (line for line in result.stderr.splitlines() if "error" in line)
+        assert "best.ckpt: it is damaged" in line
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_the_first_checkpoint_on_a_full_disk_does_not_promise_an_earlier_one(tmp_path):
+    with pytest.raises(RunError, match="there was none before") as caught:
+        AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, tmp_path / "last.ckpt")
+    assert "still there" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_best_checkpoint_may_take_the_place_of_a_damaged_last_one(train, resume, state_of):
     folder, _ = train("run")
     folder.last.write_bytes(folder.best.read_bytes())

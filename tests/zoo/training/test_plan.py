@@ -11,7 +11,8 @@ from zoo_core.errors import RecipeError
     ("override", "place", "text"),
     [
         ("trainer.overfit_batches=2", "trainer.overfit_batches", "zoo orders the batches"),
-        ("trainer.devices=abc", "trainer", "lightning.Trainer"),
+        ("trainer.devices=abc", "trainer.devices", "lightning.Trainer"),
+        ("trainer.strategy=none_such", "trainer.strategy", "lightning.Trainer"),
         ("trainer.strategy=ddp_spawn", "trainer.strategy", "keep their results"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches", "above 0"),
         ("trainer.accumulate_grad_batches=-1", "trainer.accumulate_grad_batches", "above 0"),
@@ -33,6 +34,14 @@ def test_it_is_one_problem_at_its_place(prepare, override, place, text):
     (problem,) = caught.value.problems
     assert problem.location.key == place
     assert text in str(problem)
+
+
+def test_an_override_is_blamed_itself_not_a_line_of_the_recipe(prepare):
+    with pytest.raises(RecipeError) as caught:
+        prepare("trainer.devices=abc")
+
+    (problem,) = caught.value.problems
+    assert problem.location.file == "<command line>"
 
 
 def test_a_dry_run_refuses_as_the_run_would(zoo, tiny_recipe, tmp_path):

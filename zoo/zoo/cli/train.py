@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -69,6 +72,7 @@ def command(
     registry = open_registry()
     loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
 
+    from zoo.runs.resuming import resume_command
     from zoo.training.plan import plan_training
     from zoo.training.run import train
     from zoo.training.trainer import is_first_rank
@@ -81,36 +85,67 @@ def command(
     folder = resumed or _new_folder(loaded.name, output)
     try:
         outcome = train(plan, folder)
-    except BaseException:
+    except BaseException as error:
         _remove_empty(folder, named=bool(output or resume))
+        if isinstance(error, SystemExit) and is_first_rank() and folder.last.is_file():
+            say(f"stopped at once; resume from the last checkpoint: {resume_command(folder)}")
         raise
-    if outcome.interrupted and is_first_rank():
-        say(f"the last step is kept in {folder.last}; go on with: zoo train --resume --run {folder.path}")
     if outcome.interrupted:
-        raise KeyboardInterrupt
+        _leave(folder, outcome)
     if is_first_rank():
         _conclude(folder, loaded, registry, outcome, as_json=as_json)
 
 
+def _leave(folder: RunFolder, outcome: TrainingOutcome) -> NoReturn:
+    """Say how to resume, and exit as a process that a signal ended."""
+    from zoo.cli.output import say
+    from zoo.runs.resuming import resume_command
+    from zoo.training.trainer import is_first_rank
+
+    if is_first_rank():
+        say(f"the last step is kept in {folder.last}; resume: {resume_command(folder)}")
+    if outcome.signal == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise click.exceptions.Exit(128 + outcome.signal)
+
+
 def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
     """Open the run to resume; what made its checkpoint has to stay, or it would not be the same training."""
+    from zoo.training.resume import is_changeable
     from zoo_core.errors import UsageError
 
     if anew:
         raise UsageError("--resume goes on with a run's own recipe and folder; leave --cfg and --output out")
     for override in overrides:
-        if not override.startswith(("trainer.", "data.loader.")):
-            raise UsageError(
-                f"{override.partition('=')[0]} cannot change on --resume",
-                hint="trainer.* and data.loader.* can; for all else train anew",
-            )
-    return open_run(run_path)
+        key = override.partition("=")[0]
+        if not is_changeable(key):
+            hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
+            raise UsageError(f"{key} cannot change on --resume", hint=hint)
+    return _where_it_was_started(open_run(run_path), overrides)
+
+
+def _where_it_was_started(run: RunFolder, overrides: tuple[str, ...]) -> RunFolder:
+    """Change to the folder that the recipe's relative paths are relative to, and return the run as seen from there."""
+    from zoo.cli.output import say
+    from zoo.runs.layout import RunFolder
+
+    started = run.read_record().get("folder") if run.record.is_file() else None
+    if not isinstance(started, str) or not Path(started).is_dir() or Path(started).samefile(Path.cwd()):
+        return run
+    run = RunFolder(run.path.absolute())
+    say(f"paths in the recipe are relative to {started}, where the run was started")
+    os.chdir(started)
+    # Lightning starts other ranks by this process's words, and where it is.
+    sys.argv[1:] = ["train", "--resume", "--run", str(run.path), *overrides]
+    return run
 
 
 def _announce(plan: TrainingPlan) -> None:
     from zoo.cli.output import say
     from zoo_core.contracts import HasClassTable
 
+    for line in plan.resumption.lines if plan.resumption else ():
+        say(f"changed since the start: {line}")
     recipe = plan.recipe
     parameters = sum(parameter.numel() for parameter in plan.model.parameters())
     height, width = recipe.data.image_size

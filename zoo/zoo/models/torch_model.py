@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import DataLoader
 
+from zoo.runs.checksum import verify
 from zoo.validation.dataset import collate
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.errors import RunError
@@ -42,12 +44,15 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """
     prefix = "model."
     try:
+        checked = verify(checkpoint, hint="restore the file from a copy, or train anew")
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
         weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         model.load_state_dict(weights)
     except FileNotFoundError:
         msg = f"{checkpoint}: no such checkpoint"
         raise RunError(msg, hint="has the training got as far as its first validation?") from None
+    except RunError:
+        raise
     except Exception as error:
         # Torch's own words advise to load the file unsafely, or are none, or a lone key.
         if isinstance(error, pickle.UnpicklingError | EOFError | LookupError | TypeError | AttributeError):
@@ -56,6 +61,8 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         msg = f"{checkpoint}: cannot be loaded: {reason}"
         raise RunError(msg, hint="it must come from this run's recipe") from error
+    if not checked:
+        warnings.warn(f"{checkpoint}: has no checksum yet, and is read unchecked", stacklevel=2)
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -180,9 +180,17 @@ SCHEDULES: dict[str, type[ScheduleOptions]] = {
 
 
 class CheckpointSection(Section):
-    """Which validation metric decides what the best checkpoint is."""
+    """Which validation metric decides what the best checkpoint is, and how often the last one is written."""
 
     monitor: Metric = "tpr_at_fpr_1e-3"
+    every_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        default=5.0,
+        description="how often the last checkpoint is written between validations; less often where that would take "
+        "more than a hundredth of the time; null: never",
+    )
+    every_steps: PositiveInt | None = Field(
+        default=None, description="the same by steps of the optimizer, whatever it takes; null: never"
+    )
 
 
 class TensorSection(Section):

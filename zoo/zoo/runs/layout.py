@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.atomic import read_json
@@ -64,7 +65,7 @@ class RunFolder:
     @property
     def name(self) -> str:
         """The recipe's name: as the record says, else the folder's above this one."""
-        recorded = read_json(self.record).get("name") if self.record.is_file() else None
+        recorded = self.read_record().get("name") if self.record.is_file() else None
         return str(recorded or self.path.absolute().parent.name)
 
     @property
@@ -76,6 +77,23 @@ class RunFolder:
     def record(self) -> Path:
         """The BuildRecord: what exactly made this model."""
         return self.path / "record.json"
+
+    def read_record(self) -> dict[str, Any]:
+        """Read the record.
+
+        Raises:
+            UsageError: there is none, or it is no record.
+        """
+        record = read_json(self.record)
+        if not isinstance(record, dict):
+            hint = "restore it from a copy, or delete it: the run then resumes without comparison"
+            raise UsageError(f"{self.record}: not the record of a training", hint=hint)
+        return record
+
+    @property
+    def classes(self) -> Path:
+        """The names of the classes of training and validation."""
+        return self.path / "classes.json"
 
     @property
     def checkpoints(self) -> Path:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo.atomic import replacing
+from zoo.runs.checksum import HashingWriter, verify
 from zoo.training.callbacks.class_table import drop_remnants
 from zoo_core.errors import RunError
 
@@ -40,12 +42,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         try:
             with replacing(Path(path)) as beside, beside.open("wb") as file:
-                torch.save(checkpoint, file)
+                hashing = HashingWriter(file)
+                torch.save(checkpoint, cast("IO[bytes]", hashing))
+                hashing.finish()
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
             message = f"{path}: the checkpoint cannot be written: {_reason(error)}"
-            hint = "make room and go on with --resume; the checkpoint from before is still there"
+            if Path(path).is_file():
+                hint = "make room and resume by --resume; the checkpoint from before is still there"
+            else:
+                hint = "make room and start anew; there was none before"
             raise RunError(message, hint=hint) from error
         drop_remnants(Path(path).parent)
 
@@ -60,16 +67,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             RunError: it cannot be read, or is no checkpoint of a training.
         """
-        hint = "copy best.ckpt over last.ckpt to go on from the best validation, or train anew"
+        hint = "copy best.ckpt over last.ckpt to resume from the best validation, or train anew"
         try:
+            checked = verify(Path(path), hint=hint)
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error.strerror or error}", hint=hint) from error
+        except RunError:
+            raise
         except Exception as error:  # zip, pickle and torch each have their own kinds of broken
             raise RunError(f"{path}: it is damaged, or no checkpoint of tensors alone", hint=hint) from error
         needed = {"state_dict", "optimizer_states", "loops", "pytorch-lightning_version"}
         if not isinstance(checkpoint, dict) or not needed <= checkpoint.keys():
             raise RunError(f"{path}: it is no checkpoint of a training", hint=hint)
+        if not checked:
+            warnings.warn(f"{path}: has no checksum yet, and is read unchecked", stacklevel=2)
         return checkpoint
 
 

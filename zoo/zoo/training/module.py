@@ -130,7 +130,9 @@ class EmbeddingTraining(lightning.LightningModule):
         embedded = EmbeddedImages.of(*columns)
         values = metrics.summary(embedded.embeddings, embedded.labels, embedded.is_reference)
         if self.trainer.sanity_checking:
-            self.untrained = values
+            # That of a resumed training sees a trained model.
+            if self.global_step == 0:
+                self.untrained = values
             return
         self.validated = values
         self.log_dict({f"valid/{name}": value for name, value in values.items()}, rank_zero_only=False)

@@ -17,6 +17,7 @@ from zoo.training.data.resident import ResidentExecutor
 from zoo.training.data.streaming import ENDLESS
 from zoo.training.data.training_data import TrainingData
 from zoo.training.optimizers import check_optimizer, learning_rate_factor
+from zoo.training.resume import Resumption, check_data, check_recipe, check_versions
 from zoo.training.trainer import check_batch, make_trainer, quiet
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import Problem, RecipeError, UsageError
@@ -46,7 +47,7 @@ class TrainingPlan:
         data: what it is trained and validated on.
         executor: augments a batch on the device, where the recipe wants that.
         images_per_step: of all devices, accumulated batches included.
-        resume: whether the run folder's last checkpoint is resumed.
+        resumption: what has changed since the run was started that is resumed; ``None``: a new one is.
     """
 
     loaded: LoadedRecipe
@@ -58,7 +59,7 @@ class TrainingPlan:
     data: TrainingData
     executor: nn.Module | None
     images_per_step: int
-    resume: bool
+    resumption: Resumption | None
 
     @property
     def recipe(self) -> Recipe:
@@ -80,12 +81,15 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder
         resume: the run to resume from its last checkpoint.
 
     Raises:
-        UsageError: the run has no checkpoint.
+        UsageError: the run has no checkpoint, or its recipe has changed.
+        RunError: the run's data have changed so that it cannot be resumed.
         RecipeError: the recipe's sections do not fit each other, or Lightning or torch refuses a section.
         ComponentError: a component is not available.
     """
     if resume is not None and not resume.last.is_file():
         raise UsageError(f"{resume.path} has no checkpoint to go on from", hint="start anew: zoo train --cfg RECIPE")
+    compared = resume is not None and resume.record.is_file()
+    changes = check_recipe(loaded, resume) if resume and compared else ()
     quiet()
     recipe = loaded.recipe
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -116,19 +120,25 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder
         on_device=on_device,
         residency=residency,
     )
+    components = tuple(builder.components())
+    resumption = None
+    if resume is not None:
+        resumption = Resumption(data=(f"{resume.record} is missing: nothing is compared",))
+        if compared:
+            resumption = Resumption(changes, check_data(data, loss, resume), check_versions(components, resume))
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
     check_batch(model, images, recipe.data.image_size, loaded)
     return TrainingPlan(
         loaded=loaded,
         registry=registry,
-        components=tuple(builder.components()),
+        components=components,
         model=model,
         loss=loss,
         teacher=teacher,
         data=data,
         executor=residency.executor if residency else on_device.executor() if on_device else None,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
-        resume=resume is not None,
+        resumption=resumption,
     )
 
 

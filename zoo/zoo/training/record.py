@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.atomic import read_json, write_json, write_text
+from zoo.atomic import write_json, write_text
 from zoo.training.data.resident import ResidentExecutor
+from zoo.training.fingerprint import class_names, fingerprint
 from zoo.training.trainer import device_names
 from zoo_core.config import dump
 from zoo_core.contracts import HasProvenance
-from zoo_core.provenance import BuildRecord
+from zoo_core.provenance import BuildRecord, timestamp
 
 if TYPE_CHECKING:
     import lightning
@@ -18,32 +20,51 @@ if TYPE_CHECKING:
     from zoo.training.plan import TrainingPlan
 
 
-def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Trainer) -> None:
-    """Write recipe and record into ``folder``."""
+def write_record(
+    plan: TrainingPlan, folder: RunFolder, trainer: lightning.Trainer, untrained: dict[str, float]
+) -> None:
+    """Write recipe, record and the ``untrained`` model's metrics into ``folder``.
+
+    What the start of a run has written stays: a resumed training adds itself to the record, and no more.
+    """
     recipe = plan.recipe.model_dump(mode="json")
     write_text(folder.recipe, dump(recipe))
+    if plan.resumption is not None and folder.record.is_file():
+        _add_resume(plan, folder, trainer)
+        return
     record = BuildRecord.capture(
         recipe=recipe,
         seed=plan.recipe.seed,
         components=plan.components,
         devices=device_names(trainer),
-        weights=_initial_weights(plan, folder),
+        weights=_provenance(plan.model.backbone),
     )
     more: dict[str, Any] = {
         "images_per_step": plan.images_per_step,
         "learning_rate_factor": plan.learning_rate_factor,
         "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
+        "data": fingerprint(plan.data),
+        "folder": str(Path.cwd()),
     }
     if plan.teacher is not None:
         more["teacher"] = _provenance(plan.teacher)
+    if untrained:
+        write_json(folder.evaluation / "untrained.json", untrained)
+    write_json(folder.classes, class_names(plan.data))
     write_json(folder.record, {"name": plan.loaded.name, **record.to_json(), **more})
 
 
-def _initial_weights(plan: TrainingPlan, folder: RunFolder) -> dict[str, str]:
-    """Return where the backbone's weights came from, which a resumed training only knows from its record."""
-    if plan.resume and folder.record.is_file():
-        return dict(read_json(folder.record)["weights"])
-    return _provenance(plan.model.backbone)
+def _add_resume(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Trainer) -> None:
+    record = folder.read_record()
+    resume = {
+        "created": timestamp(),
+        "step": trainer.global_step,
+        "world_size": trainer.world_size,
+        "devices": device_names(trainer),
+        "images_per_step": plan.images_per_step,
+        "changed": list(plan.resumption.lines) if plan.resumption else [],
+    }
+    write_json(folder.record, {**record, "resumes": [*record.get("resumes", []), resume]})
 
 
 def _provenance(module: object) -> dict[str, str]:

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from zoo.atomic import write_json
 from zoo.runs.lock import locked
 from zoo.training.callbacks.class_table import ClassTableSteps
 from zoo.training.callbacks.display import TrainingDisplay
 from zoo.training.callbacks.ema import ExponentialMovingAverage
 from zoo.training.callbacks.progress import FollowProgress
-from zoo.training.callbacks.stopping import GracefulStop, StopAtStepLimit, StopOnNonFiniteLoss, StopRequested
+from zoo.training.callbacks.saving import SaveBetweenValidations
+from zoo.training.callbacks.stopping import StopAtStepLimit, StopOnNonFiniteLoss, StopRequested
 from zoo.training.checkpoints import KeepLast, kept_checkpoints
 from zoo.training.data.epoch_length import EpochLength
 from zoo.training.data.loaders import TrainingLoaders
 from zoo.training.data.resident import ResidentExecutor
 from zoo.training.distillation.loss import SimilarityDistillation
 from zoo.training.distillation.teacher_features import teacher_features
+from zoo.training.fingerprint import names_digest
 from zoo.training.module import EmbeddingTraining
 from zoo.training.optimizers import build_optimizer
+from zoo.training.ranks import RankWatch
 from zoo.training.record import write_record
 from zoo.training.schedules import schedule
+from zoo.training.signals import StopSignals
 from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.workers import loader_processes
 from zoo_core.contracts import OwnsClassTable
@@ -37,6 +39,8 @@ from zoo_core.errors import RunError
 from zoo_core.events import notify
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import lightning
     from lightning.pytorch.callbacks import Callback
 
@@ -47,13 +51,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """The result of a training: the last validation's metrics, and those of the untrained model."""
+    """The result of a training.
+
+    Attributes:
+        metrics: of the last validation.
+        untrained: of the model before its first step.
+        images_per_second: throughput of the steps.
+        images: shown so far.
+        signal: the number of the signal that stopped it; 0: none did.
+    """
 
     metrics: dict[str, float]
     untrained: dict[str, float]
     images_per_second: float
     images: int
-    interrupted: bool
+    signal: int
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal stopped it."""
+        return self.signal != 0
 
 
 def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
@@ -64,18 +81,20 @@ def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
         RunError: training failed; the folder keeps the last checkpoint.
     """
     # Of several ranks the first one writes, and locks the folder for all.
-    with locked(folder, new=not plan.resume) if is_first_rank() else nullcontext():
+    with locked(folder, new=plan.resumption is None) if is_first_rank() else nullcontext():
         return _train(plan, folder)
 
 
 def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     module = _module(plan)
     display = TrainingDisplay(folder.metrics_csv, bar=plan.recipe.trainer.get("enable_progress_bar", True))
-    stop, epoch_length = GracefulStop(folder.last), EpochLength()
+    signals, watch, epoch_length = StopSignals(), RankWatch(folder), EpochLength()
     trainer = make_trainer(
         plan.loaded,
         logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
-        callbacks=_callbacks(plan, folder, display, stop, epoch_length),
+        callbacks=[watch, *_callbacks(plan, folder, display, signals, epoch_length)],
+        # A model that has been trained is not the untrained one.
+        **({"num_sanity_val_steps": 0} if plan.resumption else {}),
     )
     on_cpu = trainer.strategy.root_device.type == "cpu"
     workers = loader_processes(plan.recipe.data.loader.num_workers, devices=trainer.num_devices, on_cpu=on_cpu)
@@ -83,22 +102,20 @@ def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     loaders = TrainingLoaders(
         plan.data, folder.unreadable, workers=workers, epoch_length=epoch_length, features=features
     )
-    # Asked for in the last validation, it came too late to stop the training, but not its evaluation.
-    interrupted = _fit(trainer, module, loaders, folder, resume=plan.resume) or stop.requested
-    if trainer.is_global_zero:
-        if module.untrained:
-            write_json(folder.evaluation / "untrained.json", module.untrained)
-        if not interrupted:
-            notify(plan.registry, "zoo_run_finished", run=folder.path, metrics=module.validated)
-    return TrainingOutcome(module.validated, module.untrained, display.images_per_second, display.images, interrupted)
+    with signals:
+        _fit(trainer, module, loaders, ckpt_path=folder.last if plan.resumption else None, watch=watch)
+    # Sent in the last validation, a signal came too late to stop the training, but not its evaluation.
+    if trainer.is_global_zero and not signals.number:
+        notify(plan.registry, "zoo_run_finished", run=folder.path, metrics=module.validated)
+    return TrainingOutcome(
+        module.validated, module.untrained, display.images_per_second, display.images, signals.number
+    )
 
 
 def _module(plan: TrainingPlan) -> EmbeddingTraining:
     recipe = plan.recipe
     distillation = recipe.model.distillation
-    classes = ""
-    if not isinstance(plan.loss, OwnsClassTable):
-        classes = hashlib.sha256("\0".join(plan.data.classes).encode("utf-8", "surrogatepass")).hexdigest()
+    classes = "" if isinstance(plan.loss, OwnsClassTable) else names_digest(plan.data.classes)
     return EmbeddingTraining(
         plan.model,
         plan.loss,
@@ -114,14 +131,18 @@ def _module(plan: TrainingPlan) -> EmbeddingTraining:
 
 
 def _callbacks(
-    plan: TrainingPlan, folder: RunFolder, display: TrainingDisplay, stop: GracefulStop, epoch_length: EpochLength
+    plan: TrainingPlan,
+    folder: RunFolder,
+    display: TrainingDisplay,
+    signals: StopSignals,
+    epoch_length: EpochLength,
 ) -> list[Callback]:
     """Return the callbacks in the order in which Lightning calls them."""
 
-    def on_train_start(trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+    def on_train_start(trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         # Not before: all that could be refused has been accepted.
         if trainer.is_global_zero:
-            write_record(plan, folder, trainer)
+            write_record(plan, folder, trainer, cast("EmbeddingTraining", module).untrained)
 
     ema = plan.recipe.ema
     return [
@@ -130,7 +151,9 @@ def _callbacks(
         *([ClassTableSteps(folder, display.say)] if isinstance(plan.loss, OwnsClassTable) else []),
         LambdaCallback(on_train_start=on_train_start),
         epoch_length,
-        *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display, stop, KeepLast(folder)),
+        *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display),
+        SaveBetweenValidations(folder.last, plan.recipe.checkpoint, signals),
+        KeepLast(folder),
         *kept_checkpoints(folder, plan.recipe.checkpoint.monitor),
     ]
 
@@ -150,21 +173,24 @@ def _teacher_features(plan: TrainingPlan, trainer: lightning.Trainer, workers: i
 
 
 def _fit(
-    trainer: lightning.Trainer, module: EmbeddingTraining, loaders: TrainingLoaders, folder: RunFolder, *, resume: bool
-) -> bool:
-    """Train, and return whether the user stopped it."""
+    trainer: lightning.Trainer,
+    module: EmbeddingTraining,
+    loaders: TrainingLoaders,
+    *,
+    ckpt_path: Path | None,
+    watch: RankWatch,
+) -> None:
+    """Train to the end, or until a signal."""
     try:
         trainer.fit(
             module,
             train_dataloaders=None,
             datamodule=loaders,
-            ckpt_path=folder.last if resume else None,
+            ckpt_path=ckpt_path,
             weights_only=True,
         )
     except StopRequested:
-        return True
-    except SystemExit as error:  # Lightning's answer to the second Ctrl-C
-        raise KeyboardInterrupt from error
+        return
     except MisconfigurationException as error:
         raise RunError(f"lightning: {' '.join(str(error).split())}", hint="look at the recipe's trainer") from error
     except torch.OutOfMemoryError as error:
@@ -173,4 +199,7 @@ def _fit(
         if isinstance(module.executor, ResidentExecutor) and module.executor.images is not None:
             hint = f"set data.resident=false: the samples take {module.executor.images.bytes / 1e9:.3g} GB; or {hint}"
         raise RunError(msg, hint=hint) from error
-    return False
+    except Exception as error:
+        if watch.lost:
+            raise watch.lost from error
+        raise

@@ -14,6 +14,7 @@ from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcess
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.training.checkpoints import AtomicCheckpointIO
+from zoo.training.ranks import watch_launched
 from zoo_core.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -47,11 +48,16 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         trainer = lightning.Trainer(**arguments)
     except (MisconfigurationException, TypeError, ValueError) as error:
         message = f"lightning.Trainer: {' '.join(str(error).split())}"
-        raise RecipeError([Problem(message, loaded.document.locate(("trainer",)))]) from error
+        location = loaded.document.locate(("trainer", *_refused(arguments, given)))
+        raise RecipeError([Problem(message, location)]) from error
+    if given.get("profiler"):
+        # It reports by a message, as all that is silenced.
+        logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         message = f"{given.get('strategy')} trains in processes that keep their results to themselves"
         location = loaded.document.locate(("trainer", "strategy"))
         raise RecipeError([Problem(message, location, "ddp starts as many, and works everywhere")])
+    watch_launched(trainer)
     # Lightning takes these, then divides by zero, or ends without a step and without a checkpoint.
     for name in ("max_epochs", "max_steps", "limit_train_batches", "accumulate_grad_batches"):
         value = getattr(trainer, name)
@@ -59,6 +65,17 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
             location = loaded.document.locate(("trainer", name))
             raise RecipeError([Problem(f"{value} is no training: it has to be above 0", location)])
     return trainer
+
+
+def _refused(arguments: dict[str, Any], given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the one of the ``given`` arguments without which Lightning accepts the others, if there is one."""
+    for name in given:
+        try:
+            lightning.Trainer(**{key: value for key, value in arguments.items() if key != name})
+        except (MisconfigurationException, TypeError, ValueError):
+            continue
+        return (name,)
+    return ()
 
 
 def check_batch(model: nn.Module, images: int, image_size: tuple[int, int], loaded: LoadedRecipe) -> None:

@@ -1,10 +1,9 @@
-"""When a training stops before its end: a limit of steps, a loss that is not finite, Ctrl-C."""
+"""When a training stops before its end: a limit of steps, a loss that is not finite, a signal."""
 
 from __future__ import annotations
 
 import math
-import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 
@@ -12,14 +11,11 @@ from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from types import FrameType
-
     from lightning import LightningModule, Trainer
 
 
 class StopRequested(Exception):  # noqa: N818 - it is no error
-    """The user pressed Ctrl-C, and the last checkpoint is written."""
+    """A signal asked for the end, and the last checkpoint is written."""
 
 
 class StopAtStepLimit(Callback):
@@ -45,36 +41,3 @@ class StopOnNonFiniteLoss(Callback):
             msg = f"the loss became {loss} by step {trainer.global_step}"
             hint = "lower optimizer.options.lr or set trainer.gradient_clip_val; the last checkpoint is from before"
             raise RunError(msg, hint=hint)
-
-
-class GracefulStop(Callback):
-    """Ctrl-C once: finish the step, write the last checkpoint, stop. Twice: stop at once."""
-
-    def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint = checkpoint
-        self.requested = False
-        self._previous: Any = signal.SIG_DFL
-
-    def setup(self, _trainer: Trainer, _module: LightningModule, stage: str) -> None:
-        """Start to listen."""
-        if stage == "fit":
-            self._previous = signal.signal(signal.SIGINT, self._handle)
-
-    def teardown(self, _trainer: Trainer, _module: LightningModule, stage: str) -> None:
-        """Stop listening."""
-        if stage == "fit":
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            signal.default_int_handler(number, frame)
-        self.requested = True
-
-    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        """Stop here, on all ranks, when any of them was asked to."""
-        requested = self.requested
-        if trainer.world_size > 1:
-            requested = trainer.strategy.reduce_boolean_decision(requested, all=False)
-        if requested:
-            trainer.save_checkpoint(self.checkpoint)
-            raise StopRequested
