@@ -220,7 +220,7 @@ live_source() {
     local project=$work/projects/PROJECT
     echo 'print("live source at work")' >>"$project/zoo/zoo/__init__.py"
     cd "$work/projects"
-    export ZOO_DOCKER_ARGS="--env 'ZOO_RECIPE__CARD__SUMMARY=of the caller'
+    export ZOO_DOCKER_ARGS="--env 'ZOO_RECIPE__card__summary=of the caller'
         --mount 'type=bind,source=$DATA_DIR,target=/my scans,readonly'"
     LIVE_SOURCE=1 bash PROJECT/docker/train.bash mine -o "kept here/two" 'data.train.options.root="/my scans"' | tee "$work/answer"
     grep 'live source at work' "$work/answer"
