@@ -118,6 +118,19 @@ draw() {
         "$TRAIN_IMAGE" python /tests/pictures.py /data/Dataset
 }
 
+# The image has fonts for the names of classes in any script, and puts Arabic in order.
+scripts() {
+    local name
+    for name in 北京 서울 東京カード قاهرة กรุงเทพ दिल्ली; do
+        mkdir -p "$work/preview/scripts/$name"
+        find "$DATA_DIR" -name '*.png' | sort | sed -n 1,2p | xargs cp -t "$work/preview/scripts/$name"
+    done
+    docker run --mount "type=bind,source=$work/preview,target=/workspace" --mount "type=bind,source=$here,target=/tests,readonly" \
+        "$TRAIN_IMAGE" zoo data preview --cfg /tests/tiny.yaml data.train.options.root=scripts -o scripts.png 2>&1 | tee "$work/answer"
+    grep 'written: scripts.png (6 of 6 classes)' "$work/answer"
+    gives 1 grep 'no installed font' "$work/answer"
+}
+
 # All below the mounted folders belongs to the ids, and the data still to root.
 owned() {
     local strangers
@@ -287,6 +300,7 @@ step "zoo doctor, inference" light
 step "zoo doctor, inference, as 1234:2345" light --env USER_ID=1234 --env GROUP_ID=2345
 step "zoo doctor and tensorboard, training" full
 step "draw a data set" draw
+step "zoo data preview, names in six scripts" scripts
 
 # From here on the scripts are called as if by another user.
 export USER_ID=1234 GROUP_ID=2345
