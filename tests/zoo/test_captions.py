@@ -115,10 +115,12 @@ def test_names_that_cannot_be_shown_are_drawn_as_escapes(name, shown, tmp_path):
     assert warning_of(lettering, tmp_path) == ""
 
 
-def test_right_to_left_needs_complex_layout(monkeypatch):
+def test_right_to_left_needs_complex_layout(monkeypatch, tmp_path):
     monkeypatch.setattr("PIL.features.check", lambda _: False)
+    lettering = Lettering(20)
 
-    np.testing.assert_array_equal(drawn("\u05d0"), drawn(r"\u05d0"))
+    np.testing.assert_array_equal(drawn("\u05d0", lettering=lettering), drawn(r"\u05d0"))
+    assert "libfribidi0" in warning_of(lettering, tmp_path)
 
 
 @given(st.lists(st.text() | HIDDEN).map("".join), st.integers(30, 380))

@@ -59,7 +59,7 @@ class Lettering:
             more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
             warnings.warn(
                 f"{path}: no installed font has all characters of {', '.join(texts[:_LISTED])}{more}; shown as "
-                "escapes; install one, such as Debian's fonts-noto-cjk or fonts-unifont",
+                f"escapes; install one, such as Debian's fonts-noto-cjk or fonts-unifont{self._fonts.lacks}",
                 stacklevel=2,
             )
 
@@ -121,6 +121,7 @@ class _Fonts:
         self._opened = [(first, _characters(path))]
         self._found: dict[str, ImageFont.FreeTypeFont | None] = {}
         self._complex_layout = features.check("raqm")
+        self.lacks = "" if self._complex_layout else "; Arabic, Hindi and the like need libfribidi0 too"
 
     def find(self, character: str, before: ImageFont.FreeTypeFont | None = None) -> ImageFont.FreeTypeFont | None:
         """Return the font ``before`` if it has the character, so that words stay whole, else another that has it."""

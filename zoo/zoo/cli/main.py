@@ -89,7 +89,8 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as a line for users, who have no use for its location in the code."""
     from zoo.cli.output import warn
 
-    warn(str(message))
+    # Those of libraries are often broken into lines.
+    warn(" ".join(str(message).splitlines()))
 
 
 def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) -> int:
