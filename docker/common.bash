@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # What the scripts beside this file share. They source it; on its own it does nothing.
-# shellcheck disable=SC2034 # the names that it sets are used there
+# shellcheck disable=SC2034,SC2154 # the names that it sets are used there, and `root` is set there
 runs=${RUNS_DIR:-$PWD/runs}
 train_image=${TRAIN_IMAGE:-zoo-train}
 infer_image=${INFER_IMAGE:-zoo-infer}
+options=()
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
     sed -n '2,${/^#/!q; s/^# //p}' "$0"
@@ -51,9 +52,35 @@ bind_own() {
     bind "$(realpath -m -- "$1")" "$2"
 }
 
+# Recipes are found by name as by zoo itself: those of the caller's folder, then the checkout's, which lie over the
+# image's copies, so that an edited one is never the image's.
+bind_recipes() {
+    local own=${CONFIGS_DIR:-configs}
+    [[ -z ${CONFIGS_DIR:-} || -d $own ]] || fail 2 "CONFIGS_DIR=$own: no such folder"
+    [[ ! -d $own ]] || bind "$(realpath -- "$own")" /workspace/configs ,readonly
+    [[ ! -d $root/configs ]] || bind "$root/configs" /usr/share/zoo/configs ,readonly
+}
+
+# LIVE_SOURCE=1: the checkout's packages instead of the image's, to try a change without a build.
+add_source() {
+    [[ ${LIVE_SOURCE:-0} != 0 ]] || return 0
+    bind "$root" /source ,readonly
+    options+=(--env PYTHONPATH=/source/core:/source/zoo:/source/plugins --env PYTHONDONTWRITEBYTECODE=1)
+}
+
+# ZOO_DOCKER_ARGS: more options of docker run, last, so that they prevail; in quotes as for a shell, which expands nothing.
+add_more_options() {
+    local words more
+    words=$(xargs -r -n 1 printf '%s\n' <<<"${ZOO_DOCKER_ARGS:-}" 2>/dev/null) \
+        || fail 2 "ZOO_DOCKER_ARGS: a quote is not closed in $ZOO_DOCKER_ARGS"
+    [[ -n $words ]] || return 0
+    mapfile -t more <<<"$words"
+    options+=("${more[@]}")
+}
+
 # What each container gets: the caller's ids, runs, recipes, data and caches.
 set_common_options() {
-    options=(
+    options+=(
         --rm --init --stop-timeout 60
         --shm-size "${SHM_SIZE:-8g}"
         --env "USER_ID=${USER_ID:-$(id -u)}" --env "GROUP_ID=${GROUP_ID:-$(id -g)}"
@@ -70,13 +97,47 @@ set_common_options() {
     bind_own "$runs" /workspace/runs
     bind_own "$cache/zoo" /cache/zoo
     bind_own "${HF_HUB_CACHE:-$hugging_face/hub}" /cache/huggingface/hub
-    # Recipes here are found by name, as by zoo itself.
-    [[ ! -d configs ]] || bind "$(realpath configs)" /workspace/configs ,readonly
+    bind_recipes
     if [[ -n ${DATA_DIR:-} ]]; then
         [[ -d $DATA_DIR ]] || fail 2 "DATA_DIR=$DATA_DIR: no such folder"
         bind "$(realpath -- "$DATA_DIR")" /data/Dataset ,readonly
     elif [[ -d /data/Dataset ]]; then
         bind /data/Dataset /data/Dataset ,readonly
+    fi
+    add_source
+}
+
+# Set `arguments` to these words for zoo. The folder that -o, --output or --run names is this host's: what holds it is
+# mounted, as what is written elsewhere is gone with the container. With --run `run` is that folder.
+take_arguments() {
+    arguments=() run=
+    while (($#)); do
+        case $1 in
+            -o | --output | --run)
+                (($# > 1)) || fail 2 "$1 needs a folder"
+                take_folder "$1" "$2"
+                shift
+                ;;
+            --output=* | --run=*) take_folder "${1%%=*}" "${1#*=}" ;;
+            -o?*) take_folder -o "${1#-o}" ;;
+            *) arguments+=("$1") ;;
+        esac
+        shift
+    done
+}
+
+# take_folder OPTION FOLDER: see take_arguments.
+take_folder() {
+    [[ -n $2 ]] || fail 2 "$1 needs a folder"
+    local folder
+    folder=$(realpath -m -- "$2")
+    if [[ $1 == --run ]]; then
+        [[ -f $folder/recipe.yaml ]] || fail 2 "$2: not a run folder (it holds no recipe.yaml)"
+        bind "$(dirname -- "$folder")" /workspace/run
+        run=run/$(basename -- "$folder")
+    else
+        bind_own "$(dirname -- "$folder")" /workspace/output
+        arguments+=("$1" "output/$(basename -- "$folder")")
     fi
 }
 
@@ -107,8 +168,9 @@ add_gpu_options() {
         || fail 4 "docker has no nvidia runtime; install the NVIDIA Container Toolkit, or train on the CPU with GPUS=none"
 }
 
-# Set `run` to the newest run of recipe $1, as the container sees it.
+# Set `run` to the newest run of recipe $1, as the container sees it, unless --run named one.
 find_run() {
+    [[ -z $run ]] || return 0
     local name folder newest=
     name=$(basename -- "$1")
     name=${name%.yaml}

@@ -8,10 +8,13 @@ root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/docker/common.bash"
 
 (($#)) || fail 2 "which recipe? docker/push.bash RECIPE --repo ORG/NAME"
-find_run "$1"
+recipe=$1
 shift
 
+take_arguments "$@"
+find_run "$recipe"
 need_docker
 set_common_options
 add_hub_options
-conclude docker run "${options[@]}" "$train_image" zoo push --run "$run" "$@"
+add_more_options
+conclude docker run "${options[@]}" "$train_image" zoo push --run "$run" "${arguments[@]}"

@@ -7,9 +7,12 @@ root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/docker/common.bash"
 
 (($#)) || fail 2 "which recipe? docker/to_onnx.bash RECIPE"
-find_run "$1"
+recipe=$1
 shift
 
+take_arguments "$@"
+find_run "$recipe"
 need_docker
 set_common_options
-conclude docker run "${options[@]}" "$train_image" zoo export --simplify --run "$run" "$@"
+add_more_options
+conclude docker run "${options[@]}" "$train_image" zoo export --simplify --run "$run" "${arguments[@]}"

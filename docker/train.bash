@@ -13,6 +13,7 @@ shift
 
 need_docker
 set_common_options
+take_arguments "$@"
 add_hub_options
 add_gpu_options
 
@@ -23,10 +24,12 @@ if [[ $recipe == */* || $recipe == *.yaml || $recipe == *.yml ]]; then
     recipe=recipes/$(basename -- "$recipe")
 fi
 
-command=(zoo train --cfg "$recipe" "$@")
+command=(zoo train --cfg "$recipe" "${arguments[@]}")
 if [[ " $* " == *" --resume "* ]]; then
     find_run "$recipe"
-    command=(zoo train --run "$run" "$@")
+    command=(zoo train --run "$run" "${arguments[@]}")
+elif [[ -n $run ]]; then
+    fail 2 "--run names a run to --resume; a new one goes to --output DIR"
 fi
 if ((${NNODES:-1} > 1)); then
     [[ -n ${RDZV_ENDPOINT:-} ]] || fail 2 "NNODES=$NNODES needs RDZV_ENDPOINT=HOST:PORT, the same on all nodes"
@@ -41,4 +44,5 @@ if ((${NNODES:-1} > 1)); then
         --no-python -- "${command[@]}" "trainer.num_nodes=$NNODES"
     )
 fi
+add_more_options
 conclude docker run "${options[@]}" "$train_image" "${command[@]}"

@@ -12,7 +12,7 @@ import pytest
 DOCKER = Path(__file__).parents[2] / "docker"
 BASH = shutil.which("bash")
 # All that the scripts call, so that a test decides whether there is a docker, a GPU or a runtime.
-TOOLS = ("bash", "basename", "dirname", "env", "git", "head", "id", "mkdir", "realpath", "sed")
+TOOLS = ("bash", "basename", "dirname", "env", "git", "head", "id", "mkdir", "realpath", "sed", "xargs", "printf")
 # It keeps what it is called with; `docker info` answers as an engine does, unless the test wants it otherwise.
 FAKE_DOCKER = """\
 #!/usr/bin/env bash

@@ -118,6 +118,19 @@ draw() {
         "$TRAIN_IMAGE" python /tests/pictures.py /data/Dataset
 }
 
+# The image has fonts for the names of classes in any script, and puts Arabic in order.
+scripts() {
+    local name
+    for name in 北京 서울 東京カード قاهرة กรุงเทพ दिल्ली; do
+        mkdir -p "$work/preview/scripts/$name"
+        find "$DATA_DIR" -name '*.png' | sort | sed -n 1,2p | xargs cp -t "$work/preview/scripts/$name"
+    done
+    docker run --mount "type=bind,source=$work/preview,target=/workspace" --mount "type=bind,source=$here,target=/tests,readonly" \
+        "$TRAIN_IMAGE" zoo data preview --cfg /tests/tiny.yaml data.train.options.root=scripts -o scripts.png 2>&1 | tee "$work/answer"
+    grep 'written: scripts.png (6 of 6 classes)' "$work/answer"
+    gives 1 grep 'no installed font' "$work/answer"
+}
+
 # All below the mounted folders belongs to the ids, and the data still to root.
 owned() {
     local strangers
@@ -198,6 +211,45 @@ two_nodes() {
     owned
 }
 
+# From the folder above a checkout: a recipe of the caller's own, which extends one of the checkout's that was edited.
+parent_folder() {
+    local project=$work/projects/PROJECT
+    mkdir -p "$project" "$work/projects/configs"
+    cp -a "$root"/{configs,core,docker,plugins,pyproject.toml,zoo} "$project"
+    cp "$here/tiny.yaml" "$work/projects/configs/mine.yaml"
+    printf '\nseed: 77\n' >>"$project/configs/lcnet050_cosface_96.yaml"
+    cd "$work/projects"
+    install -d -o 1234 -g 2345 "kept here"
+    bash PROJECT/docker/train.bash mine -o "kept here/one"
+    grep 'seed: 77' "$work/projects/kept here/one/recipe.yaml"
+    [[ -f "kept here/one/checkpoints/best.ckpt" ]]
+    [[ -z $(find "kept here" ! -uid 1234 -o ! -gid 2345) ]]
+    bash PROJECT/docker/to_onnx.bash mine --run "kept here/one"
+    [[ -s "kept here/one/artifact/onnx/model.onnx" ]]
+}
+
+# Source that no image has, a mount and a variable of the caller's.
+live_source() {
+    local project=$work/projects/PROJECT
+    echo 'print("live source at work")' >>"$project/zoo/zoo/__init__.py"
+    cd "$work/projects"
+    export ZOO_DOCKER_ARGS="--env 'ZOO_RECIPE__card__summary=of the caller'
+        --mount 'type=bind,source=$DATA_DIR,target=/my scans,readonly'"
+    LIVE_SOURCE=1 bash PROJECT/docker/train.bash mine -o "kept here/two" 'data.train.options.root="/my scans"' | tee "$work/answer"
+    grep 'live source at work' "$work/answer"
+    grep 'summary: of the caller' "kept here/two/recipe.yaml"
+}
+
+# As Apptainer runs it: by nobody known, with a cache and the current folder of their own.
+without_ids() {
+    install -d -o 1234 -g 2345 "$work/own" "$work/own/cache"
+    docker run --user 1234:2345 --mount "type=bind,source=$work/own/cache,target=/cache" \
+        --mount "type=bind,source=$work/own,target=/workspace" --mount "type=bind,source=$DATA_DIR,target=/data/Dataset,readonly" \
+        --mount "type=bind,source=$here,target=/tests,readonly" "$TRAIN_IMAGE" zoo train --cfg /tests/tiny.yaml
+    [[ -f $(echo "$work/own/runs/tiny"/*/checkpoints/best.ckpt) ]]
+    [[ -z $(find "$work/own" ! -uid 1234 -o ! -gid 2345) ]]
+}
+
 # The double of the Hub, for some minutes.
 serve_hub() {
     docker run --mount "type=bind,source=$root/tests/zoo/publish,target=/hub,readonly" "$TRAIN_IMAGE" \
@@ -248,10 +300,14 @@ step "zoo doctor, inference" light
 step "zoo doctor, inference, as 1234:2345" light --env USER_ID=1234 --env GROUP_ID=2345
 step "zoo doctor and tensorboard, training" full
 step "draw a data set" draw
+step "zoo data preview, names in six scripts" scripts
 
 # From here on the scripts are called as if by another user.
 export USER_ID=1234 GROUP_ID=2345
 step "docker/train.bash as 1234:2345, data read-only, owners" train
+step "from the folder above: own and edited recipes, -o, --run" parent_folder
+step "live source, more options of docker run" live_source
+step "without ids, as Apptainer runs it" without_ids
 step "data cannot be written" read_only
 step "TensorBoard shows the run" tensorboard
 step "docker/to_onnx.bash, owners" export_graph

@@ -92,6 +92,12 @@ class TestCompose:
 
         assert [f"{train[0]}:ro"] == board
 
+    def test_it_trains_the_checkouts_recipes(self):
+        volumes = self.COMPOSE["services"]["train"]["volumes"]
+        (configs,) = [volume for volume in volumes if volume.endswith(":/workspace/configs:ro")]
+
+        assert (DOCKER / re.match(r"\$\{CONFIGS_DIR:-(.*?)\}:", configs)[1]).resolve() == ROOT / "configs"
+
     def test_gpus_are_added_to_a_service_that_is_there(self):
         more = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text(encoding="utf-8"))
 

@@ -171,6 +171,51 @@ class TestContainers:
 
         assert caller.call("train.bash", "mine").mounts["/workspace/configs"] == (caller.cwd / "configs", True)
 
+    def test_recipes_of_another_folder_are_found_by_name(self, caller, tmp_path):
+        (tmp_path / "our recipes").mkdir()
+
+        mounts = caller.call("train.bash", "mine", env={"CONFIGS_DIR": "../our recipes"}).mounts
+
+        assert mounts["/workspace/configs"] == (tmp_path / "our recipes", True)
+
+    def test_recipes_that_are_not_there_are_an_error(self, caller):
+        line = one_line_error(caller.run("train.bash", "mine", env={"CONFIGS_DIR": "ours"}), 2)
+
+        assert "CONFIGS_DIR=ours: no such folder" in line
+
+    def test_from_anywhere_the_checkouts_recipes_lie_over_the_images(self, caller):
+        mounts = caller.call("train.bash", "mine").mounts
+
+        assert mounts["/usr/share/zoo/configs"] == (ROOT / "configs", True)
+        assert "/workspace/configs" not in mounts
+
+    def test_the_checkouts_source_is_an_option(self, caller):
+        call = caller.call("train.bash", "tiny", env={"LIVE_SOURCE": "1"})
+
+        assert call.mounts["/source"] == (ROOT, True)
+        assert "PYTHONPATH=/source/core:/source/zoo:/source/plugins" in call.values("--env")
+
+    def test_the_source_is_the_images_else(self, caller):
+        assert "/source" not in caller.call("train.bash", "tiny", env={"LIVE_SOURCE": "0"}).mounts
+
+    @pytest.mark.parametrize("call", CALLS[:3], ids=lambda call: call[0])
+    def test_more_options_of_docker(self, caller, make_run, call):
+        make_run()
+        more = """ --mount 'type=bind,source=/my cards,target=/cards'  --env "A=b $HOME `id`" --env B= """
+
+        options = caller.call(*call, env={"ZOO_DOCKER_ARGS": more}).options
+
+        assert options[-6:] == [
+            *("--mount", "type=bind,source=/my cards,target=/cards"),
+            *("--env", "A=b $HOME `id`", "--env", "B="),
+        ]
+
+    def test_an_open_quote_is_an_error(self, caller):
+        line = one_line_error(caller.run("train.bash", "tiny", env={"ZOO_DOCKER_ARGS": "--env 'A=b"}), 2)
+
+        assert "ZOO_DOCKER_ARGS: a quote is not closed in --env 'A=b" in line
+        assert caller.recorded() == []
+
     def test_the_environments_part_of_a_recipe_goes_along(self, caller):
         assert "ZOO_RECIPE__SEED" in caller.call("train.bash", "x", env={"ZOO_RECIPE__SEED": "7"}).values("--env")
 
@@ -204,6 +249,37 @@ class TestTraining:
 
         run = ("--run", "runs/tiny/2026-01-02_03-04-06")
         assert call.command == ["zoo", "train", *run, "--resume", "--max-time", "5m"]
+
+    @pytest.mark.parametrize("words", [["-o", "{}"], ["-o{}"], ["--output", "{}"], ["--output={}"]])
+    @pytest.mark.parametrize("folder", ["../my runs/one", "/{tmp}/my runs/one/"])
+    def test_a_run_in_a_folder_of_this_host_stays(self, caller, tmp_path, words, folder):
+        words = [word.format(folder.format(tmp=tmp_path)) for word in words]
+
+        call = caller.call("train.bash", "tiny", "seed=1", *words, "--max-time", "5m")
+
+        assert call.mounts["/workspace/output"] == (tmp_path / "my runs", False)
+        # What docker makes itself is root's.
+        assert (tmp_path / "my runs").is_dir()
+        option = "--output" if words[0].startswith("--") else "-o"
+        assert call.command[4:] == ["seed=1", option, "output/one", "--max-time", "5m"]
+
+    @pytest.mark.parametrize("words", [["-o"], ["--output="], ["seed=1", "--run", ""]])
+    def test_an_option_without_its_folder_is_an_error(self, caller, words):
+        assert "needs a folder" in one_line_error(caller.run("train.bash", "tiny", *words), 2)
+        assert caller.recorded() == []
+
+    def test_a_run_of_another_folder_goes_on(self, caller, make_run, tmp_path):
+        run = make_run(root=tmp_path / "elsewhere")
+
+        call = caller.call("train.bash", "tiny", "--resume", "--run", str(run))
+
+        assert call.mounts["/workspace/run"] == (run.parent, False)
+        assert call.command == ["zoo", "train", "--run", f"run/{run.name}", "--resume"]
+
+    def test_a_run_without_resume_is_an_error(self, caller, make_run):
+        run = make_run()
+
+        assert "--run names a run to --resume" in one_line_error(caller.run("train.bash", "tiny", f"--run={run}"), 2)
 
     def test_gpus_are_used_where_there_are_some(self, caller):
         caller.add_gpu()
@@ -332,6 +408,20 @@ class TestExportAndPush:
         assert call.image == "zoo-train"
         assert call.command == [*command, "--run", "runs/tiny/2026-01-02_03-04-06", "k=a b"]
         assert "--gpus" not in call.options
+
+    @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
+    def test_a_run_that_is_named(self, caller, make_run, tmp_path, script):
+        make_run()
+        run = make_run(root=tmp_path / "elsewhere")
+
+        call = caller.call(script, "tiny", "--run", str(run), "k=v")
+
+        assert call.mounts["/workspace/run"] == (run.parent, False)
+        assert call.command[-3:] == ["--run", f"run/{run.name}", "k=v"]
+
+    @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
+    def test_a_named_folder_that_holds_no_run_is_an_error(self, caller, tmp_path, script):
+        assert "not a run folder" in one_line_error(caller.run(script, "tiny", "--run", str(tmp_path)), 2)
 
     @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
     def test_a_recipe_without_a_run_is_an_error(self, caller, script):

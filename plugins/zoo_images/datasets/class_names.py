@@ -26,7 +26,7 @@ def read_class_names(file: str) -> list[str]:
     path = Path(file).expanduser()
     try:
         text = path.read_text(encoding="utf-8-sig")
-        names = json.loads(text) if path.suffix == ".json" else [line.strip() for line in text.splitlines()]
+        names = json.loads(text) if path.suffix == ".json" else [line.strip() for line in text.split("\n")]
     except (OSError, ValueError) as error:
         msg = f"{path}: the classes cannot be read ({error})"
         raise ComponentError(msg, hint="one name a line, or a JSON list") from error

@@ -23,7 +23,8 @@ def belongs(name: str, split: Split, unseen_share: float) -> bool:
     """
     if split == "all":
         return True
-    digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode()).digest()
+    # Half a surrogate pair stands for a byte of a file's name that is not UTF-8.
+    digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode(errors="surrogatepass")).digest()
     unseen = int.from_bytes(digest[:8], "big") < unseen_share * 2**64
     return unseen == (split == "unseen")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -35,7 +36,7 @@ def data(tmp_path, monkeypatch):
 
     def run(*arguments, check=0):
         result = CliRunner().invoke(cli, ["data", *map(str, arguments)])
-        assert result.exit_code == check, result.output
+        assert check in (result.exit_code, None), result.output
         return result
 
     return run
@@ -237,3 +238,66 @@ def test_a_stream_is_checked_and_shown(data, folders):
     assert [entry["samples"] for entry in train["unreadable"]] == [1]
     done = data("preview", "--cfg", "shards.yaml")
     assert "(3 of 3 classes)" in done.stderr
+
+
+# As a folder on Linux may be called: line ends, terminal commands, the other direction, bytes that are not UTF-8.
+HOSTILE = [
+    b"a\nb",
+    "a\u2029b".encode(),
+    "a\u202eb".encode(),
+    b"\x1b[31mred",
+    b"broken\xff",
+    b"-dash ",
+    b"[bold]",
+    b"x" * 255,
+]
+HOSTILE += [name.encode() for name in ("\u5317\u4eac", "\u0628\u0637", "\U0001f600", "\ufeffe\u0301")]
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A picture each of a class with such a name, in training and again in validation."""
+    for part in ("train", "valid"):
+        for number, name in enumerate(map(os.fsdecode, HOSTILE)):
+            picture(tmp_path / part / name / "1.png", number)
+    broken = tmp_path / "train" / "a\nb" / os.fsdecode(b"no\xffpicture\n.png")
+    broken.write_bytes(b"")
+
+
+@pytest.mark.usefixtures("hostile")
+def test_classes_of_any_name_are_shown(data, tmp_path):
+    done = data("preview", "--cfg", "folders.yaml")
+    assert f"({len(HOSTILE)} of {len(HOSTILE)} classes)" in done.stderr
+    assert all(line.isprintable() for line in done.stderr.splitlines())
+    data("check", "--cfg", "folders.yaml", "--picture", "same.png", check=1)
+    assert Image.open(tmp_path / "same.png").size[1] > 400
+
+
+@pytest.mark.usefixtures("hostile")
+def test_names_of_any_kind_are_printed_in_a_line_each(data):
+    done = data("check", "--cfg", "folders.yaml", check=1)
+    assert r"    train/a\nb/no\xffpicture\n.png: " in done.stdout
+    pairs = [line.strip() for line in done.stdout.splitlines() if line.startswith("  exact")]
+    assert len(pairs) == len(HOSTILE)
+    for name in (r"a\nb", r"a\u2029b", r"a\u202eb", r"\x1b[31mred", r"broken\xff", "-dash ", "\u5317\u4eac"):
+        assert any(f"train {name} (" in pair and f"=  valid {name} (" in pair for pair in pairs), name
+    assert not set(done.stdout) & set("\x1b\u202e\u2029\udcff")
+
+
+@pytest.mark.usefixtures("hostile")
+def test_names_of_any_kind_are_json_in_utf_8(data):
+    done = data("check", "--cfg", "folders.yaml", "--json", check=1)
+    report = json.loads(done.stdout_bytes.decode("utf-8"))
+    # Half a surrogate pair would not be UTF-8, escaped or not.
+    assert json.dumps(report, ensure_ascii=False).encode()
+    found = {pair["first"]["class"] for pair in report["duplicates"]["listed"]}
+    assert found == {name.decode(errors="backslashreplace") for name in HOSTILE}
+
+
+@pytest.mark.usefixtures("hostile")
+def test_classes_of_any_name_are_held_out(data):
+    split = "data.{0}.options={{root: train, cache: none, split: {1}}}"
+    report = data("check", "--cfg", "folders.yaml", "--json", split.format("train", "train"),
+                  split.format("valid", "unseen"), check=None)  # fmt: skip
+    parts = json.loads(report.stdout)["parts"]
+    assert sum(part["classes"] for part in parts) == len(HOSTILE)

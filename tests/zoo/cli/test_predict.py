@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -54,6 +55,23 @@ def test_unreadable_images_are_named_and_the_others_go_on(zoo, exported, cards, 
     error = json.loads(result.stderr)["error"]
     assert error["code"] == "run"
     assert error["message"].splitlines() == ["bad.png: is not an image of a known format", "none.png: no such file"]
+
+
+def test_names_of_any_kind_are_printed_wherever_it_runs(zoo, exported, cards, picture):
+    for seed, name in enumerate((b"broken\xff", b"a\nb", "\u5317\u4eac".encode())):
+        picture(cards / os.fsdecode(name) / "1.png", seed + 10)
+    terminal = {"PYTHONIOENCODING": "latin-1"}
+    command = ("predict", "--model", exported.artifact.path, "--gallery", cards, "--threshold", "-1", "cards")
+
+    rows = [line.split("  ")[0] for line in zoo(*command, check=0).stdout.splitlines()]
+    assert rows[1:4] == [r"cards/a\nb/1.png", "cards/bill.png", r"cards/broken\xff/1.png"]
+    # A terminal that lacks a character gets an escape, not an error.
+    rows = [line.split()[:2] for line in zoo(*command, check=0, env=terminal).stdout.splitlines()]
+    assert [r"cards/\u5317\u4eac/1.png", r"\u5317\u4eac"] in rows
+    found = json.loads(zoo(*command, "--json", check=0, env=terminal).stdout)["predictions"]
+    assert {"a\nb", r"broken\xff", "\u5317\u4eac"} < {one["label"] for one in found}
+    wrong = zoo(*command[:-1], os.fsdecode(b"no\nsuch\xff"), check=1)
+    assert wrong.stderr.splitlines()[-1] == r"error: no\nsuch\xff: no such file"
 
 
 def test_another_operating_point_is_read_from_the_evaluation(zoo, exported, cards, picture, tmp_path):

@@ -92,6 +92,12 @@ def test_any_name_and_reason_is_one_row(tmp_path_factory, source, reason):
     assert len(skipped.path.read_bytes().split(b"\n")) == len({source, "other"}) + 2
 
 
+def test_a_name_of_any_kind_is_listed_as_it_is_printed(tmp_path):
+    skipped = UnreadableSamples(tmp_path / "skipped.csv", 1.0)
+    skipped.record("train", UnreadableSample("a\nb\u2029\udcff", "cut\roff"), 10)
+    assert [(row["path"], row["reason"]) for row in read_list(skipped.path)] == [(r"a\nb\u2029\xff", r"cut\roff")]
+
+
 def test_the_end_puts_the_list_in_order_and_says_a_line(tmp_path):
     path = tmp_path / "skipped.csv"
     assert summarize(path) is None

@@ -109,7 +109,7 @@ def _check_suffix(path: Path) -> None:
 
 def _print(document: dict[str, Any]) -> None:
     """Print a report as a person reads it."""
-    from zoo.cli.output import print_columns
+    from zoo.cli.output import print_columns, print_line
 
     for part in document["parts"]:
         click.echo(f"{part['part']}: {part['name']}")
@@ -123,7 +123,7 @@ def _print(document: dict[str, Any]) -> None:
         rows.append(["unreadable", f"{sum(one['samples'] for one in part['unreadable']):,} samples"])
         print_columns([["", *row] for row in rows])
         for one in part["unreadable"]:
-            click.echo(f"    {one['source']}: {one['reason']}")
+            print_line(f"    {one['source']}: {one['reason']}")
     duplicates = document["duplicates"]
     click.echo(
         f"{duplicates['pairs']:,} pairs of classes look the same ({duplicates['compared']:,} samples compared), "
@@ -133,7 +133,7 @@ def _print(document: dict[str, Any]) -> None:
         first, second = (
             f"{one['part']} {one['class']} (sample {one['index']})" for one in pair.values() if "part" in one
         )
-        click.echo(f"  {pair['kind']:<5}  {first}  =  {second}")
+        print_line(f"  {pair['kind']:<5}  {first}  =  {second}")
 
 
 def _draw(report: Report, path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -85,7 +87,10 @@ class CommandTable(click.Group):
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as a line for users, who have no use for its location in the code."""
-    click.echo(f"warning: {message}", err=True)
+    from zoo.cli.output import warn
+
+    # Those of libraries are often broken into lines.
+    warn(" ".join(str(message).splitlines()))
 
 
 def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) -> int:
@@ -131,4 +136,7 @@ def main() -> None:
     # Before torch starts its threads: where they wait by spinning they take the cores from the loader's processes
     # (measured on two cores with one of them busy: 28 images/s instead of 122).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A terminal may lack a character, such as one that speaks Latin-1: an escape is better than no output.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli(prog_name="zoo")

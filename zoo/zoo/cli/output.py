@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from zoo.escaping import escape, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,15 +17,17 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 SCHEMA = 1
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print ``document`` on stdout as JSON, with its schema."""
-    click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=False))
+    """Print ``document`` on stdout as JSON, with its schema, in UTF-8 whatever the terminal speaks."""
+    click.echo(_json({"schema": SCHEMA, **document}))
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Print ``rows`` on stdout, their cells aligned."""
+    rows = [[escaped(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     # One write: a reader that has gone away is met once, and a thousand names are not a thousand flushes.
@@ -31,21 +36,26 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
         click.echo(text)
 
 
+def print_line(text: str) -> None:
+    """Print a line of the product on stdout."""
+    click.echo(escaped(text))
+
+
 def say(text: str) -> None:
     """Tell the user something on stderr."""
-    click.echo(text, err=True)
+    click.echo(escaped(text), err=True)
 
 
 def warn(text: str) -> None:
     """Warn the user on stderr."""
-    click.echo(f"warning: {text}", err=True)
+    say(f"warning: {text}")
 
 
 def report_problems(code: str, problems: Sequence[Problem], *, as_json: bool) -> None:
     """Print what went wrong on stderr: one line per problem, or one JSON document."""
     if not as_json:
         for problem in problems:
-            click.echo(f"error: {problem}", err=True)
+            say(f"error: {problem}")
         return
     locations = [
         {
@@ -61,7 +71,13 @@ def report_problems(code: str, problems: Sequence[Problem], *, as_json: bool) ->
     ]
     message = "\n".join(map(str, problems))
     document = {"schema": SCHEMA, "error": {"code": code, "message": message, "locations": locations}}
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=True)
+    click.echo(_json(document), err=True)
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    # Half a surrogate pair is no text, and neither UTF-8 nor strict readers of JSON take it: write its escape.
+    return _HALVES.sub(lambda match: escape(match[0]).replace("\\", r"\\"), text).encode()
 
 
 def open_registry() -> Registry:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from zoo.atomic import replacing
+from zoo.captions import font_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def draw_embedding(embedded: EmbeddedImages, path: Path, *, title: str) -> None:
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     positions = centred @ directions[:2].T
     shares = sizes[:2] ** 2 / max(float((sizes**2).sum()), np.finfo(np.float32).tiny)
-    figure, axes = _canvas(title)
+    figure, axes = _canvas("")
     colours = colormaps["tab20"]
     for number, label in enumerate(shown):
         own, reference = embedded.labels[rows] == label, embedded.is_reference[rows]
@@ -113,8 +114,8 @@ def draw_embedding(embedded: EmbeddedImages, path: Path, *, title: str) -> None:
     axes.set_title(
         f"{len(shown)} of {len(classes)} classes, a colour each; stars are references", fontsize=8.5, loc="right"
     )
-    figure.suptitle(title, fontsize=11, x=0.01, horizontalalignment="left")
-    axes.set_title("", loc="left")
+    text, font = font_of(title)
+    figure.suptitle(text, font=font, fontsize=11, x=0.01, horizontalalignment="left", parse_math=False)
     _save(figure, path)
 
 
@@ -136,7 +137,8 @@ def _canvas(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.2, 4.8), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11, loc="left")
+    text, font = font_of(title)
+    axes.set_title(text, font=font, fontsize=11, loc="left", parse_math=False)
     axes.grid(visible=True, which="major", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

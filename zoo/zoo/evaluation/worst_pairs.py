@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from zoo.atomic import replacing
+from zoo.captions import Lettering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +84,17 @@ def draw_worst(
     rows = max(map(len, columns))
     width, height = 2 * _SIDE + 3 * _GAP, _SIDE + 2 * _LINE
     sheet = Image.new("RGB", (2 * width, rows * height + 2 * _LINE), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    draw, lettering = ImageDraw.Draw(sheet), Lettering(11)
     for column, (title, pairs) in enumerate(zip(titles, columns, strict=True)):
         left = column * width + _GAP
-        draw.text((left, _LINE // 2), title, "black", font)
+        lettering.draw(draw, (left, _LINE // 2), title, "black", width - _GAP)
         for row, pair in enumerate(pairs):
             top = 2 * _LINE + row * height
             for index, image in enumerate((pair.first, pair.second)):
                 x = left + index * (_SIDE + _GAP)
                 sheet.paste(Image.fromarray(image_of(image)).resize((_SIDE, _SIDE)), (x, top))
-                draw.text((x, top + _SIDE), name_of(int(embedded.labels[image]))[-19:], "black", font)
-            draw.text((left, top + _SIDE + _LINE - 4), f"cosine {pair.cosine:.3f}", "dimgray", font)
+                lettering.draw(draw, (x, top + _SIDE), name_of(int(embedded.labels[image])), "black", _SIDE)
+            lettering.draw(draw, (left, top + _SIDE + _LINE - 4), f"cosine {pair.cosine:.3f}", "dimgray", width)
     with replacing(path) as beside:
         sheet.save(beside, "JPEG", quality=90)
+    lettering.warn_of_escapes(path)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from zoo.atomic import replacing
+from zoo.captions import Lettering
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo_core.contracts import UInt8Image
 
 _WIDTH, _HEIGHT = 150, 110  # pixels of a cell's picture
@@ -51,23 +52,25 @@ class Sheet:
         if self._height() > limit:
             msg = f"{path}: a sheet of {len(self.rows):,} rows is higher than the {limit:,} pixels of this format"
             raise UsageError(msg, hint="write a .png, or show fewer")
-        page = self._drawn()
+        letterings = [Lettering(15, bold=True), Lettering(11), Lettering(10)]
+        page = self._drawn(*letterings)
         with replacing(path) as beside:
             page.save(beside)
+        for lettering in letterings:
+            lettering.warn_of_escapes(path)
 
-    def _drawn(self) -> Image.Image:
+    def _drawn(self, bold: Lettering, plain: Lettering, small: Lettering) -> Image.Image:
         pitch_x = _WIDTH + _GAP
         starts = self._starts()
         width = starts[-1] - _GAP + _MARGIN
         page = Image.new("RGB", (width, self._height()), "white")
         draw = ImageDraw.Draw(page)
-        bold, plain, small = _font("DejaVuSans-Bold", 15), _font("DejaVuSans", 11), _font("DejaVuSans", 10)
-        draw.text((_MARGIN, _MARGIN), _cut(self.title, bold, width - 2 * _MARGIN), _INK, bold)
-        draw.text((_MARGIN, _MARGIN + _TITLE), _cut(self.subtitle, plain, width - 2 * _MARGIN), _FAINT, plain)
+        bold.draw(draw, (_MARGIN, _MARGIN), self.title, _INK, width - 2 * _MARGIN)
+        plain.draw(draw, (_MARGIN, _MARGIN + _TITLE), self.subtitle, _FAINT, width - 2 * _MARGIN)
         first = 0
         for heading, count in self.columns:
             left, right = starts[first], starts[first + count - 1] + _WIDTH
-            draw.text((left, _TOP - _HEADING + 6), heading, _INK, plain)
+            plain.draw(draw, (left, _TOP - _HEADING + 6), heading, _INK, right + _GAP - left)
             draw.line((left, _TOP - 5, right, _TOP - 5), _RULE)
             first += count
         for number, row in enumerate(self.rows):
@@ -77,7 +80,7 @@ class Sheet:
                     page.paste(picture := _fitted(cell.image), (left, y + _HEIGHT - picture.height))
                 # A caption may continue below a picture that has none.
                 room = _WIDTH if following is None or following.caption else pitch_x + _WIDTH
-                draw.text((left, y + _HEIGHT + 2), _cut(cell.caption, small, room), _INK, small)
+                small.draw(draw, (left, y + _HEIGHT + 2), cell.caption, _INK, room)
         return page
 
     def _height(self) -> int:
@@ -99,17 +102,3 @@ def _fitted(image: UInt8Image) -> Image.Image:
     scale = min(_WIDTH / picture.width, _HEIGHT / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
-
-
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    # matplotlib's, for they are always there and have more letters than Pillow's own.
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", size)
-
-
-def _cut(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
-    """Cut out the middle of a text that does not fit: the ends of names tell most."""
-    shortened, keep = text, len(text) // 2
-    while keep and font.getlength(shortened) > room:
-        keep -= 1
-        shortened = f"{text[:keep]}…{text[len(text) - keep :]}"
-    return shortened

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from zoo.atomic import write_text
+from zoo.escaping import escaped
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class UnreadableSamples:
             RunError: with it, more than the share of the data set is unreadable.
         """
         self._catch_up()
-        source, reason = (_one_line(text) for text in (error.source, error.reason))
+        # One row, one line: what another process has half written is known by its end.
+        source, reason = escaped(error.source), escaped(error.reason)
         if (part, source) in self._rows:
             return
         lost_with_it = f"{error.share:.9%}" if error.share else str(error.samples)
@@ -140,11 +142,6 @@ def _sum(rows: list[dict[str, str]]) -> tuple[int, float]:
 
 def _much(share: float, counted: str) -> str:
     return " and ".join(filter(None, [f"up to {100 * share:.3g}%" if share else "", counted]))
-
-
-def _one_line(text: str) -> str:
-    # One row, one line: what another process has half written is known by its end. Names of files are any bytes.
-    return text.translate({10: " ", 13: " "}).encode("utf-8", "backslashreplace").decode()
 
 
 def _parsed(text: str) -> list[dict[str, str]]:

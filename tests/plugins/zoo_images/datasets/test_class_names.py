@@ -8,7 +8,10 @@ from zoo_images.datasets.class_names import read_class_names
 
 def test_classes_come_from_lines_or_json(tmp_path):
     (tmp_path / "c.txt").write_text("\ufeffcat\n big dog \n\n", encoding="utf-8")
+    (tmp_path / "lines.txt").write_bytes("a\u2029b\r\nc\x0cd\n".encode())
     (tmp_path / "c.json").write_text('["cat", 7]')
+    # Whatever else may end a line belongs to a name.
+    assert read_class_names(str(tmp_path / "lines.txt")) == ["a\u2029b", "c\x0cd"]
     assert read_class_names(str(tmp_path / "c.txt")) == ["cat", "big dog"]
     assert read_class_names(str(tmp_path / "c.json")) == ["cat", "7"]
 
