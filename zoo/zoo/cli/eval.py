@@ -10,21 +10,20 @@ from zoo.cli.options import json_option, load_of_run, open_run, overrides_argume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 @click.command(epilog="KEY=VALUE changes the recipe: data.valid.options.seed=7 data.valid_captures=8")
 @run_option
 @json_option
 @overrides_argument
-def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
+def command(run_name: str | None, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Measure a trained model: all pairs of its validation images, and rank-1 against one reference a class.
 
     Writes figures and pictures into the run's evaluation folder; 'zoo export' takes the threshold from there.
     """
     from zoo.cli.output import open_registry, print_json, say, warn
 
-    folder = open_run(run_path)
+    folder = open_run(run_name)
     registry = open_registry()
     # What was trained has been checked; its training data need not be there any more.
     loaded = load_of_run(folder, overrides, registry=registry if overrides else None)
@@ -42,7 +41,7 @@ def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) ->
         return
     print_evaluation(document)
     say(f"written: {', '.join(str(path) for path in written)}")
-    say(f"next: zoo export --simplify --run {folder.path}")
+    say(f"next: zoo export --simplify --run {folder.typed}")
 
 
 def print_evaluation(document: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, overrides_argument
+from zoo.cli.completion import complete_runs
+from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, recipe_argument, split_recipe
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -41,17 +42,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 )
 @cfg_option
 @click.option("--max-time", type=Duration(), metavar="TIME", help="Stop after 90s, 15m, 1h30m ..., fully decayed.")
-@click.option("--resume", is_flag=True, help="Go on with a run: the latest, or --run DIR.")
-@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="The run to resume.")
+@click.option("--resume", is_flag=True, help="Go on with a run: the latest, or --run RUN.")
+@click.option("--run", "run_name", metavar="RUN", shell_complete=complete_runs, help="The run to resume.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new run.")
 @click.option("-n", "--dry-run", is_flag=True, help="Build everything, say what would be trained, write nothing.")
 @json_option
-@overrides_argument
+@recipe_argument
 def command(
     cfg: str | None,
     max_time: str | None,
     resume: bool,
-    run_path: Path | None,
+    run_name: str | None,
     output: Path | None,
     dry_run: bool,
     as_json: bool,
@@ -61,11 +62,12 @@ def command(
     from zoo.cli.output import open_registry, say
     from zoo_core.errors import UsageError
 
-    if run_path and not resume:
+    cfg, overrides = split_recipe(cfg, overrides)
+    if run_name and not resume:
         raise UsageError("--run names a run to --resume; a new one goes to --output DIR")
     if max_time:
         overrides = (*overrides, f"trainer.max_time='{max_time}'")
-    resumed = _resumed(run_path, overrides, anew=bool(cfg or output)) if resume else None
+    resumed = _resumed(run_name, overrides, anew=bool(cfg or output)) if resume else None
     registry = open_registry()
     loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
 
@@ -85,26 +87,26 @@ def command(
         _remove_empty(folder, named=bool(output or resume))
         raise
     if outcome.interrupted and is_first_rank():
-        say(f"the last step is kept in {folder.last}; go on with: zoo train --resume --run {folder.path}")
+        say(f"the last step is kept in {folder.last}; go on with: zoo train --resume --run {folder.typed}")
     if outcome.interrupted:
         raise KeyboardInterrupt
     if is_first_rank():
         _conclude(folder, loaded, registry, outcome, as_json=as_json)
 
 
-def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
+def _resumed(run_name: str | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
     """Open the run to resume; what made its checkpoint has to stay, or it would not be the same training."""
     from zoo_core.errors import UsageError
 
     if anew:
-        raise UsageError("--resume goes on with a run's own recipe and folder; leave --cfg and --output out")
+        raise UsageError("--resume goes on with a run's own recipe and folder; leave the recipe and --output out")
     for override in overrides:
         if not override.startswith(("trainer.", "data.loader.")):
             raise UsageError(
                 f"{override.partition('=')[0]} cannot change on --resume",
                 hint="trainer.* and data.loader.* can; for all else train anew",
             )
-    return open_run(run_path)
+    return open_run(run_name)
 
 
 def _announce(plan: TrainingPlan) -> None:
@@ -174,4 +176,4 @@ def _conclude(
     if unreadable := summarize(folder.unreadable):
         warn(unreadable)
     say(f"written: {folder.path} (recipe, record, checkpoints, curves, evaluation)")
-    say(f"next: zoo export --simplify --run {folder.path}   or look: tensorboard --logdir {folder.path}")
+    say(f"next: zoo export --simplify --run {folder.typed}   or look: tensorboard --logdir {folder.typed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from zoo.atomic import read_json, write_json, write_text
@@ -30,6 +31,9 @@ def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Train
         weights=_initial_weights(plan, folder),
     )
     more: dict[str, Any] = {
+        # The clock's, also where SOURCE_DATE_EPOCH fixes `created`; and finer, so that no two runs share it.
+        "trained_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "classes": len(plan.data.classes),
         "images_per_step": plan.images_per_step,
         "learning_rate_factor": plan.learning_rate_factor,
         "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
