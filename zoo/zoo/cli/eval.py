@@ -29,6 +29,7 @@ def command(run_name: str | None, as_json: bool, overrides: tuple[str, ...]) -> 
     loaded = load_of_run(folder, overrides, registry=registry if overrides else None)
 
     from zoo.evaluation.run import evaluate_run
+    from zoo.evaluation.verdict import worse_than_untrained
     from zoo.runs.unreadable import summarize
 
     if not as_json:
@@ -36,10 +37,14 @@ def command(run_name: str | None, as_json: bool, overrides: tuple[str, ...]) -> 
     document, written = evaluate_run(folder, loaded, registry, advance=_progress)
     if unreadable := summarize(folder.unreadable, "valid"):
         warn(unreadable)
+    worse = worse_than_untrained(document, folder, loaded.recipe.checkpoint.monitor)
     if as_json:
-        print_json({"run": str(folder.path), "written": [str(path) for path in written], "evaluation": document})
+        files = [str(path) for path in written]
+        print_json({"run": str(folder.path), "written": files, "evaluation": document, "worse_than_untrained": worse})
         return
     print_evaluation(document)
+    if worse:
+        warn(worse)
     say(f"written: {', '.join(str(path) for path in written)}")
     say(f"next: zoo export --simplify --run {folder.typed}")
 

@@ -164,15 +164,20 @@ def _conclude(
     from zoo.cli.eval import print_evaluation
     from zoo.cli.output import print_json, say, warn
     from zoo.evaluation.run import evaluate_run
+    from zoo.evaluation.verdict import worse_than_untrained
     from zoo.runs.unreadable import summarize
 
     say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s; evaluating {folder.best}")
     document, _ = evaluate_run(folder, loaded, registry)
+    worse = worse_than_untrained(document, folder, loaded.recipe.checkpoint.monitor)
     if as_json:
         trained = {"images": outcome.images, "images_per_second": outcome.images_per_second}
-        print_json({"run": str(folder.path), "trained": trained, "evaluation": document})
+        results = {"trained": trained, "evaluation": document, "worse_than_untrained": worse}
+        print_json({"run": str(folder.path), **results})
     else:
         print_evaluation(document)
+    if worse:
+        warn(worse)
     if unreadable := summarize(folder.unreadable):
         warn(unreadable)
     say(f"written: {folder.path} (recipe, record, checkpoints, curves, evaluation)")
