@@ -9,8 +9,6 @@ import click
 from zoo.cli.options import cfg_option, json_option, load, recipe_argument, required, split_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zoo.recipes.loading import LoadedRecipe
     from zoo_core.config import KeyPath
     from zoo_core.errors import Problem, ZooError
@@ -37,7 +35,7 @@ def command() -> None:
 def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Print a recipe with all its bases, references and overrides resolved."""
     from zoo.cli.output import print_columns, print_json
-    from zoo_core.config import dotted, dump
+    from zoo_core.config import dotted, dump, leaves
 
     loaded = load(cfg, overrides)
     values = {dotted(path): (value, _origin(loaded, path)) for path, value in leaves(loaded.recipe.model_dump())}
@@ -151,15 +149,6 @@ def _together(failures: list[ZooError]) -> ZooError:
     worst = next((error for error in failures if not isinstance(error, ComponentError)), failures[0])
     # Recipes share bases, and so their problems.
     return worst.with_problems(dict.fromkeys(problem for error in failures for problem in error.problems))
-
-
-def leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
-    """Return path and value of each leaf; lists are leaves."""
-    if isinstance(value, dict) and value:
-        for key, below in value.items():
-            yield from leaves(below, (*path, key))
-    else:
-        yield path, value
 
 
 def in_line(value: object) -> str:

@@ -167,9 +167,9 @@ def _confirmed(run: RunFolder) -> bool:
 
 def _recipe(run: RunFolder) -> dict[str, str]:
     """Return the leaves of a run's recipe by dotted key, as text."""
-    from zoo.cli.config import in_line, leaves
+    from zoo.cli.config import in_line
     from zoo.recipes.loading import load_run_recipe
-    from zoo_core.config import dotted
+    from zoo_core.config import dotted, leaves
 
     recipe = load_run_recipe(run).recipe.model_dump(mode="json")
     return {dotted(path): in_line(value) for path, value in leaves(recipe)}

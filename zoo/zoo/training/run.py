@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from zoo.atomic import write_json
 from zoo.runs.lock import locked
 from zoo.training.callbacks.class_table import ClassTableSteps
+from zoo.training.callbacks.curves import TrainingCurves
 from zoo.training.callbacks.display import TrainingDisplay
 from zoo.training.callbacks.ema import ExponentialMovingAverage
 from zoo.training.callbacks.progress import FollowProgress
@@ -31,6 +32,7 @@ from zoo.training.record import write_record
 from zoo.training.schedules import schedule
 from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.workers import loader_processes
+from zoo_core.config import dotted, leaves
 from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError
 from zoo_core.events import notify
@@ -69,11 +71,13 @@ def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
 
 def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     module = _module(plan)
-    display = TrainingDisplay(folder.metrics_csv, bar=plan.recipe.trainer.get("enable_progress_bar", True))
+    display = TrainingDisplay(bar=plan.recipe.trainer.get("enable_progress_bar", True))
     stop, epoch_length = GracefulStop(folder.last), EpochLength()
     trainer = make_trainer(
         plan.loaded,
-        logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
+        logger=TensorBoardLogger(
+            folder.tensorboard.parent, name=folder.tensorboard.name, version="", default_hp_metric=False
+        ),
         callbacks=_callbacks(plan, folder, display, stop, epoch_length),
     )
     on_cpu = trainer.strategy.root_device.type == "cpu"
@@ -123,13 +127,15 @@ def _callbacks(
             write_record(plan, folder, trainer)
 
     ema = plan.recipe.ema
+    values = {dotted(path): value for path, value in leaves(plan.recipe.model_dump(mode="json"))}
+    curves = TrainingCurves(folder.metrics_csv, display, values)
     return [
         # The average follows a step, and the display counts it, before a stop saves it.
         *([ExponentialMovingAverage(ema.decay)] if ema else []),
         *([ClassTableSteps(folder, display.say)] if isinstance(plan.loss, OwnsClassTable) else []),
         LambdaCallback(on_train_start=on_train_start),
         epoch_length,
-        *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display, stop, KeepLast(folder)),
+        *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display, curves, stop, KeepLast(folder)),
         *kept_checkpoints(folder, plan.recipe.checkpoint.monitor),
     ]
 
