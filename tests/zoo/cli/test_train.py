@@ -28,7 +28,7 @@ def test_a_recipe_is_named_with_and_without_cfg(zoo, command):
         by_option.stdout,
         by_option.stderr,
     )
-    twice = zoo(*command, "--cfg", "tiny.yaml", "lcnet050_cosface_96", check=2)
+    twice = zoo(*command, "tiny.yaml", "lcnet050_cosface_96", check=2)
     assert twice.stderr == (
         "error: one recipe at a time, not tiny.yaml and lcnet050_cosface_96; changes to it read KEY=VALUE\n"
     )

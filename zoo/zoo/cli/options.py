@@ -35,11 +35,11 @@ def split_recipe(cfg: str | None, words: tuple[str, ...]) -> tuple[str | None, t
     """
     from zoo_core.errors import UsageError
 
-    names = [word for word in words if "=" not in word]
-    named = [*([cfg] if cfg else []), *names]
-    if len(named) > 1:
-        raise UsageError(f"one recipe at a time, not {' and '.join(named)}", hint="changes to it read KEY=VALUE")
-    return next(iter(named), None), tuple(word for word in words if "=" in word)
+    names = [] if cfg else [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise UsageError(f"one recipe at a time, not {' and '.join(names)}", hint="changes to it read KEY=VALUE")
+    # Beside --cfg a word without `=` is an override that is written wrong, and is reported with the recipe's faults.
+    return (names[0], tuple(word for word in words if "=" in word)) if names else (cfg, words)
 
 
 def required(cfg: str | None) -> str:
