@@ -178,7 +178,7 @@ def _recipe(run: RunFolder) -> dict[str, str]:
 def _results(one: RunSummary, two: RunSummary) -> list[list[str]]:
     rows = [["state", one.state, two.state, ""]]
     for label, key in (("steps", "step"), ("images/s", "images_per_second"), ("loss", "loss")):
-        rows.append([label, one.curves.get(key, "-"), two.curves.get(key, "-"), ""])
+        rows.append([label, *(_short(summary.curves.get(key, "-")) for summary in (one, two)), ""])
     for name in dict.fromkeys([*one.metrics, *two.metrics]):
         values = [summary.metrics.get(name) for summary in (one, two)]
         both = values[0] is not None and values[1] is not None
@@ -208,6 +208,14 @@ def _facts(summary: RunSummary) -> list[tuple[str, str]]:
         ("weights", weights.get("weights", "")),
         ("commit", commit),
     ]
+
+
+def _short(text: str) -> str:
+    """Return a number of the curves without digits that nobody compares."""
+    try:
+        return text if text.isdecimal() else f"{float(text):.5g}"
+    except ValueError:
+        return text
 
 
 def _figure(value: float | None) -> str:
