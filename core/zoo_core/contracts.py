@@ -124,6 +124,19 @@ class HasMargin(Protocol):
 
 
 @runtime_checkable
+class HasParts(Protocol):
+    """A loss that is a sum, whose summands are shown and written into the training curves.
+
+    ``parts``: of the last ``forward``, scalars by name. Read only when something is shown, so that no step waits for
+    the device.
+    """
+
+    @property
+    def parts(self) -> Mapping[str, Tensor]:
+        """The summands, weighted: their sum is the loss."""
+
+
+@runtime_checkable
 class HasClassTable(Protocol):
     """A loss that says before training what class table it holds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import torch
@@ -45,6 +46,7 @@ class BaseMarginSoftmaxLoss(nn.Module):
     Attributes:
         width: length of a row of the class table.
         own_cosine: running mean of the cosine with the own class, a scalar.
+        parts: what the last loss is the sum of: ``softmax``, and ``penalty`` and ``contrast`` where there are any.
     """
 
     own_cosine: Tensor
@@ -83,6 +85,7 @@ class BaseMarginSoftmaxLoss(nn.Module):
         self.contrast = contrast
         self.contrast_s = contrast_s
         self.margins = margin
+        self.parts: dict[str, Tensor] = {}
         self._progress: float | None = None
         self.register_buffer("own_cosine", torch.zeros(()))
 
@@ -122,14 +125,15 @@ class BaseMarginSoftmaxLoss(nn.Module):
         if self.training:
             self._observe(cosines.detach(), norms.detach())
         own = self.margins(cosines, norms, strength)
-        loss = self._cross_entropy(directions, rows, own, strength, selection, sharded=sharded)
+        parts = {"softmax": self._cross_entropy(directions, rows, own, strength, selection, sharded=sharded)}
         penalty = self.margins.penalty(norms)
         if penalty is not None:
-            loss = loss + strength * penalty
+            parts["penalty"] = strength * penalty
         if self.contrast:
             batch = collectives.divide_gradient_by_world_size(directions) if sharded else directions
-            loss = loss + self.contrast * supervised_contrast(batch, labels, self.contrast_s)
-        return loss
+            parts["contrast"] = self.contrast * supervised_contrast(batch, labels, self.contrast_s)
+        self.parts = {name: part.detach() for name, part in parts.items()}
+        return reduce(torch.add, parts.values())
 
     def _cross_entropy(
         self, directions: Tensor, rows: Tensor, own: Tensor, strength: Tensor, selection: Selection, *, sharded: bool

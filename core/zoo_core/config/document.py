@@ -19,6 +19,15 @@ def dotted(path: KeyPath) -> str:
     return ".".join(str(key) for key in path)
 
 
+def leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    """Yield path and value of each leaf of nested mappings; lists are leaves."""
+    if isinstance(value, dict) and value:
+        for key, below in value.items():
+            yield from leaves(below, (*path, key))
+    else:
+        yield path, value
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A value and the location of its key (of the item itself in a list)."""

@@ -105,9 +105,9 @@ def test_a_plugin_that_was_left_out_exits_4(zoo):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check"], "which recipe?; give it by --cfg RECIPE; 'zoo config check --all' lists them"),
+        (["check"], "which recipe?; name one of those that 'zoo recipes' lists"),
         (["show"], "which recipe?"),
-        (["check", "--all", "--cfg", "x"], "--cfg and --all exclude each other"),
+        (["check", "--all", "--cfg", "x"], "a recipe and --all exclude each other"),
         (["show", "--cfg", "lcnet050_cosfac_96"], "there is no recipe 'lcnet050_cosfac_96'"),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_sheet_has_a_row_for_each_class(data, tmp_path):
     done = data("preview", "--cfg", "small.yaml", "--classes", 3)
     assert done.stdout == "small-train.png\n"
     assert "written: small-train.png (3 of 8 classes)" in done.stderr
-    assert "next: look at it, then zoo data check --cfg small.yaml" in done.stderr
+    assert "next: look at it, then zoo data check small.yaml" in done.stderr
     three = pixels(tmp_path / "small-train.png")
     again = data("preview", "--cfg", "small.yaml", "--classes", 3)
     assert "replaced: small-train.png" in again.stderr
@@ -205,7 +205,7 @@ def test_a_report_for_people(data):
     assert "  samples     32" in lines
     assert "  a class     2 .. 2 .. 2" in lines
     assert any(line.startswith("valid: ") for line in lines)
-    assert "next: zoo train --cfg small.yaml" in done.stderr
+    assert "next: zoo train small.yaml" in done.stderr
 
 
 def test_all_training_data_sets_are_read_and_shown(data, folders):

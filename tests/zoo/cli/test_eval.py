@@ -51,3 +51,12 @@ def test_what_cannot_be_measured_is_one_line(here, trained_run):
     assert "error: verification needs at least two classes" in failed.stderr
     assert failed.stdout == ""
     assert not trained_run.evaluation.exists()
+
+
+def test_a_model_that_is_worse_than_untrained_is_said_to_be(here, trained_run):
+    trained_run.evaluation.mkdir()
+    # Better than can be: this run tells its few plain images apart.
+    (trained_run.evaluation / "untrained.json").write_text('{"tpr_at_fpr_1e-3": 1.5, "auc": 1.5, "rank1": 1.5}')
+    (line,) = (line for line in here("eval", check=0).stderr.splitlines() if line.startswith("warning:"))
+    assert line.startswith("warning: worse than the untrained model: TPR@1e-3 ")
+    assert json.loads(here("eval", "--json", check=0).stdout)["worse_than_untrained"] == line.removeprefix("warning: ")

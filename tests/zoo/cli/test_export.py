@@ -140,3 +140,11 @@ def test_an_error_as_json_is_all_there_is_on_stderr(here, trained_run):
         failed = here(command, "--json", check=1)
         assert failed.stdout == ""
         assert json.loads(failed.stderr)["error"]["code"] == "run"
+
+
+def test_a_folder_with_a_space_is_quoted_where_it_is_typed_again(here, trained_run):
+    trained_run.path.rename(trained_run.path.with_name("my run"))
+    done = here("export", "--run", "my run", check=0)
+    assert "next: zoo predict --model 'runs/small/my run/artifact' --gallery" in done.stderr
+    assert done.stderr.endswith("zoo push --run 'runs/small/my run'\n")
+    assert "run: zoo eval --run 'runs/small/my run'" in done.stderr

@@ -46,11 +46,12 @@ def test_a_component_is_shown_with_options_and_source(zoo, add_distribution, man
         ["plugin", "shown (zoo-shown 1.0)"],
         ["source"],
         [""],
-        ["OPTION", "TYPE", "DEFAULT"],
-        ["width", "int", "3"],
-        ["share", "float, >= 0, < 1", "0.5"],
-        ["mode", "Any", "'a'"],
-        ["feature_levels", "Any", "(passed by zoo)"],
+        ["OPTION", "DEFAULT", "TYPE"],
+        ["width", "3", "int"],
+        ["share", "0.5", "float, >= 0, < 1"],
+        ["mode", "a", "Any"],
+        [""],
+        ["passed by zoo, not by a recipe: feature_levels"],
     ]
     assert source.endswith("fake_shown.py:9")
 
@@ -63,6 +64,15 @@ def test_first_party_components_are_shown(show):
     assert "pretrained" in {option["name"] for option in backbone["options"]}
 
 
+def test_options_read_as_yaml_and_fit_a_terminal(show):
+    lines = [re.split(r"\s{2,}", line) for line in show("margin/cosface").stdout.splitlines()]
+    assert ["initial_s", "null", "float, > 0, or null"] in lines
+    # The options of an option stand in its place, named as in an override.
+    assert ["class_table.mode", "auto", "auto | dense | sparse"] in lines
+    assert ["class_table.optimizer_options.betas", "[0.9, 0.999]", "[float, >= 0, < 1, float, >= 0, < 1]"] in lines
+    assert all(len(line) <= 100 for line in show("margin/cosface").stdout.splitlines() if not line.startswith("source"))
+
+
 def test_a_config_model_gives_the_options(zoo, add_distribution, manifest):
     about = "config='fake_shown:Config', license='MIT', tags=('t',)"
     spec = f"ComponentSpec('head', 'c', 'fake_shown:configured', 's', {about})"
@@ -70,7 +80,7 @@ def test_a_config_model_gives_the_options(zoo, add_distribution, manifest):
     component = json.loads(zoo("show", "conf/c", "--json", check=0).stdout)["component"]
     assert component["options"] == [
         {"name": "width", "type": "int", "default": "(required)"},
-        {"name": "names", "type": "list[str]", "default": "(computed)"},
+        {"name": "names", "type": "list of str", "default": "(computed)"},
         {"name": "feature_levels", "type": "Any", "default": "(passed by zoo)"},
     ]
     assert (component["license"], component["tags"]) == ("MIT", ["t"])

@@ -160,14 +160,17 @@ WRONG = {
     "unknown_torch_names": (
         BASE
         + "optimizer: {name: AdmaW}\nlr_scheduler: {name: polynomial}\n"
-        + "trainer: {max_epoch: 3, callbacks: [], accumulate_grad_batches: two}\n"
+        + "trainer: {max_epoch: 3, callbacks: [{name: EarlyStoping}], accumulate_grad_batches: two}\n"
         + "onnx: {options: {opset: 16}}\n",
         [
             "2:13: optimizer.name: there is no optimizer 'AdmaW' in torch.optim; did you mean 'AdamW'?",
             "3:16: lr_scheduler.name: there is no schedule 'polynomial'; did you mean 'polynomial_warmup'?",
             "4:11: trainer.max_epoch: unknown key; did you mean 'max_epochs'?",
-            "4:25: trainer.callbacks: zoo sets this itself; leave it out",
-            "4:40: trainer.accumulate_grad_batches: should be a whole number, not 'two'",
+            (
+                "4:38: trainer.callbacks.0.name: lightning.pytorch.callbacks has no 'EarlyStoping'; "
+                "did you mean 'EarlyStopping'?"
+            ),
+            "4:60: trainer.accumulate_grad_batches: should be a whole number, not 'two'",
             "5:18: onnx.options.opset: unknown key; did you mean 'opset_version'?",
         ],
     ),

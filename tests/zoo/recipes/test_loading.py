@@ -138,13 +138,13 @@ def test_a_shipped_base_is_found_from_an_own_recipe():
             "did you mean 'lcnet050_cosface_96'?",
         ),
         ("here", "there is no recipe 'here'", "did you mean './here.yaml'?"),
-        ("none.yaml", "none.yaml: no such recipe file", "'zoo config check --all' lists the recipes"),
+        ("none.yaml", "none.yaml: no such recipe file", "'zoo recipes' lists them"),
         (
             "lcnet050_cosface_96.yaml",
             "lcnet050_cosface_96.yaml: no such recipe file",
             "did you mean 'lcnet050_cosface_96'?",
         ),
-        ("some/where", "some/where: no such recipe file", "'zoo config check --all' lists the recipes"),
+        ("some/where", "some/where: no such recipe file", "'zoo recipes' lists them"),
         (".", ". is a folder, not a recipe", "give the name of a recipe, or the path of its file"),
     ],
 )

@@ -43,6 +43,17 @@ def complete_recipes(_ctx: click.Context, _param: click.Parameter, incomplete: s
     return names or [CompletionItem(incomplete, type="file")]
 
 
+def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the tag of a run, or its folder."""
+    from click.shell_completion import CompletionItem
+
+    from zoo.runs.catalog import all_runs, tags
+
+    runs = all_runs()
+    names = [*(tag for run in runs for tag in tags(run)), *(str(run.path) for run in runs)]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def complete_components(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a component, with its plugin or without; the members of a family would take too long."""
     from click.shell_completion import CompletionItem

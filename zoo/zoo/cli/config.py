@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import cfg_option, json_option, load, overrides_argument, required
+from zoo.cli.options import cfg_option, json_option, load, recipe_argument, required, split_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zoo.recipes.loading import LoadedRecipe
     from zoo_core.config import KeyPath
     from zoo_core.errors import Problem, ZooError
@@ -33,19 +31,19 @@ def command() -> None:
 @cfg_option
 @click.option("--origin", is_flag=True, help="Say where each value was written.")
 @json_option
-@overrides_argument
+@recipe_argument
 def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Print a recipe with all its bases, references and overrides resolved."""
     from zoo.cli.output import print_columns, print_json
-    from zoo_core.config import dotted, dump
+    from zoo_core.config import dotted, dump, leaves
 
     loaded = load(cfg, overrides)
-    leaves = {dotted(path): (value, _origin(loaded, path)) for path, value in _leaves(loaded.recipe.model_dump())}
+    values = {dotted(path): (value, _origin(loaded, path)) for path, value in leaves(loaded.recipe.model_dump())}
     if as_json:
-        origins = {"origins": {key: written for key, (_, written) in leaves.items()}} if origin else {}
+        origins = {"origins": {key: written for key, (_, written) in values.items()}} if origin else {}
         print_json({"name": loaded.name, "recipe": loaded.recipe.model_dump(mode="json"), **origins})
     elif origin:
-        print_columns([(key, _in_line(value), written) for key, (value, written) in leaves.items()])
+        print_columns([(key, in_line(value), written) for key, (value, written) in values.items()])
     else:
         click.echo(dump(loaded.recipe), nl=False)
 
@@ -54,15 +52,16 @@ def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...
 @cfg_option
 @click.option("--all", "check_all", is_flag=True, help="Check all recipes that are found by name.")
 @json_option
-@overrides_argument
+@recipe_argument
 def check(cfg: str | None, check_all: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Check recipes against what is installed, without building anything; tell all problems at once."""
     from zoo.cli.output import open_registry, print_json
     from zoo.recipes.loading import recipe_names
     from zoo_core.errors import UsageError
 
+    cfg, overrides = split_recipe(cfg, overrides)
     if check_all and cfg:
-        raise UsageError("--cfg and --all exclude each other")
+        raise UsageError("a recipe and --all exclude each other")
     names = recipe_names() if check_all else [required(cfg)]
     registry = open_registry()
     reports = []
@@ -152,15 +151,8 @@ def _together(failures: list[ZooError]) -> ZooError:
     return worst.with_problems(dict.fromkeys(problem for error in failures for problem in error.problems))
 
 
-def _leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
-    if isinstance(value, dict) and value:
-        for key, below in value.items():
-            yield from _leaves(below, (*path, key))
-    else:
-        yield path, value
-
-
-def _in_line(value: object) -> str:
+def in_line(value: object) -> str:
+    """Return a value as text of one line."""
     import json
 
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

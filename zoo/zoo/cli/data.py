@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from zoo.cli.options import cfg_option, json_option, load, overrides_argument
+from zoo.cli.options import cfg_option, json_option, load, recipe_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +31,7 @@ def command() -> None:
 @click.option("--augmented/--plain", default=True, help="With captures, as the network sees them, or without.")
 @click.option("--classes", type=click.IntRange(min=1), default=12, show_default=True, help="How many classes.")
 @click.option("-o", "--output", type=_PICTURE, metavar="FILE", help="Picture to write; else RECIPE-PART.png.")
-@overrides_argument
+@recipe_argument
 def preview(
     cfg: str | None,
     part: Literal["train", "valid"],
@@ -53,14 +54,14 @@ def preview(
     how = "replaced" if save(drawn.sheet, path) else "written"
     click.echo(path)
     say(f"{how}: {path} ({drawn.shown} of {drawn.classes:,} classes)")
-    say(f"next: look at it, then zoo data check --cfg {cfg}")
+    say(f"next: look at it, then zoo data check {_typed(cfg, overrides)}")
 
 
 @command.command("check")
 @cfg_option
 @click.option("--picture", type=_PICTURE, metavar="FILE", help="Draw the duplicates that were found.")
 @json_option
-@overrides_argument
+@recipe_argument
 def check(cfg: str | None, picture: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Read all data once: counts, sizes, balance, duplicates, leaks from training into validation.
 
@@ -89,7 +90,7 @@ def check(cfg: str | None, picture: Path | None, as_json: bool, overrides: tuple
         )
     if not document["ok"]:
         raise click.exceptions.Exit(1)
-    say(f"next: zoo train --cfg {cfg}")
+    say(f"next: zoo train {_typed(cfg, overrides)}")
 
 
 def _load(cfg: str | None, overrides: tuple[str, ...]) -> tuple[LoadedRecipe, Registry]:
@@ -97,6 +98,11 @@ def _load(cfg: str | None, overrides: tuple[str, ...]) -> tuple[LoadedRecipe, Re
 
     # Only what is built here is checked: the model and the trainer take seconds to import, and their faults no harm.
     return load(cfg, overrides), open_registry()
+
+
+def _typed(cfg: str | None, words: tuple[str, ...]) -> str:
+    """Return recipe and overrides as they are typed in a shell."""
+    return shlex.join([*([cfg] if cfg else []), *words])
 
 
 def _check_suffix(path: Path) -> None:

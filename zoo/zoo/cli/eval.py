@@ -10,26 +10,26 @@ from zoo.cli.options import json_option, load_of_run, open_run, overrides_argume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 @click.command(epilog="KEY=VALUE changes the recipe: data.valid.options.seed=7 data.valid_captures=8")
 @run_option
 @json_option
 @overrides_argument
-def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
+def command(run_name: str | None, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Measure a trained model: all pairs of its validation images, and rank-1 against one reference a class.
 
     Writes figures and pictures into the run's evaluation folder; 'zoo export' takes the threshold from there.
     """
     from zoo.cli.output import open_registry, print_json, say, warn
 
-    folder = open_run(run_path)
+    folder = open_run(run_name)
     registry = open_registry()
     # What was trained has been checked; its training data need not be there any more.
     loaded = load_of_run(folder, overrides, registry=registry if overrides else None)
 
     from zoo.evaluation.run import evaluate_run
+    from zoo.evaluation.verdict import worse_than_untrained
     from zoo.runs.unreadable import summarize
 
     if not as_json:
@@ -37,12 +37,16 @@ def command(run_path: Path | None, as_json: bool, overrides: tuple[str, ...]) ->
     document, written = evaluate_run(folder, loaded, registry, advance=_progress)
     if unreadable := summarize(folder.unreadable, "valid"):
         warn(unreadable)
+    worse = worse_than_untrained(document, folder, loaded.recipe.checkpoint.monitor)
     if as_json:
-        print_json({"run": str(folder.path), "written": [str(path) for path in written], "evaluation": document})
+        files = [str(path) for path in written]
+        print_json({"run": str(folder.path), "written": files, "evaluation": document, "worse_than_untrained": worse})
         return
     print_evaluation(document)
+    if worse:
+        warn(worse)
     say(f"written: {', '.join(str(path) for path in written)}")
-    say(f"next: zoo export --simplify --run {folder.path}")
+    say(f"next: zoo export --simplify --run {folder.typed}")
 
 
 def print_evaluation(document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @json_option
 @overrides_argument
 def command(
-    run_path: Path | None,
+    run_name: str | None,
     simplify: bool,
     output: Path | None,
     dry_run: bool,
@@ -41,7 +42,7 @@ def command(
     """
     from zoo.cli.output import open_registry, print_json, say, warn
 
-    run = open_run(run_path)
+    run = open_run(run_name)
     registry = open_registry()
     # What was trained has been checked; its data need not be there any more.
     loaded = load_of_run(run, overrides, registry=registry if overrides else None)
@@ -73,7 +74,8 @@ def command(
     target = output or run.artifact.onnx
     click.echo(_summary(verified, target, written=not dry_run))
     if written and not output:
-        say(f"next: zoo predict --model {run.artifact.path} --gallery FOLDER IMAGES, or: zoo push --run {run.path}")
+        model = shlex.quote(str(run.artifact.path))
+        say(f"next: zoo predict --model {model} --gallery FOLDER IMAGES, or: zoo push --run {run.typed}")
 
 
 def _summary(verified: VerifiedExport, target: Path, *, written: bool) -> str:

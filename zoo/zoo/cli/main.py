@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 # Static, so that neither --help nor completion imports a command; the module's `command` is the click command.
 COMMANDS = {
+    "recipes": ("zoo.cli.recipes", "List the recipes that 'zoo train' finds by name."),
     "data": ("zoo.cli.data", "Look at a recipe's data, and check it, before training."),
     "train": ("zoo.cli.train", "Train a model from a recipe."),
+    "runs": ("zoo.cli.runs", "List, show, compare, name and delete runs."),
     "eval": ("zoo.cli.eval", "Measure a trained model: verification, rank-1, pictures."),
     "export": ("zoo.cli.export", "Export a trained model to ONNX and verify the file."),
     "push": ("zoo.cli.push", "Publish an exported model on the Hugging Face Hub."),

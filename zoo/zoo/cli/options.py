@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_recipes
+from zoo.cli.completion import complete_recipes, complete_runs
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -18,10 +17,29 @@ cfg_option = click.option(
     "--cfg", metavar="RECIPE", shell_complete=complete_recipes, help="Recipe by name, or path to one."
 )
 run_option = click.option(
-    "--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="A run; else the latest."
+    "--run", "run_name", metavar="RUN", shell_complete=complete_runs, help="A run by folder or tag; else the latest."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+# A word without `=` is the recipe, as with --cfg.
+recipe_argument = click.argument(
+    "overrides", nargs=-1, metavar="[RECIPE] [KEY=VALUE]...", shell_complete=complete_recipes
+)
+
+
+def split_recipe(cfg: str | None, words: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the recipe, named by ``--cfg`` or by the one word without ``=``, and the overrides.
+
+    Raises:
+        UsageError: two recipes are named.
+    """
+    from zoo_core.errors import UsageError
+
+    names = [] if cfg else [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise UsageError(f"one recipe at a time, not {' and '.join(names)}", hint="changes to it read KEY=VALUE")
+    # Beside --cfg a word without `=` is an override that is written wrong, and is reported with the recipe's faults.
+    return (names[0], tuple(word for word in words if "=" in word)) if names else (cfg, words)
 
 
 def required(cfg: str | None) -> str:
@@ -33,19 +51,20 @@ def required(cfg: str | None) -> str:
     from zoo_core.errors import UsageError
 
     if not cfg:
-        raise UsageError("which recipe?", hint="give it by --cfg RECIPE; 'zoo config check --all' lists them")
+        raise UsageError("which recipe?", hint="name one of those that 'zoo recipes' lists")
     return cfg
 
 
-def load(cfg: str | None, overrides: tuple[str, ...], *, registry: Registry | None = None) -> LoadedRecipe:
+def load(cfg: str | None, words: tuple[str, ...], *, registry: Registry | None = None) -> LoadedRecipe:
     """Load the recipe that was named, and print its warnings; with ``registry`` check it, too.
 
     Raises:
-        UsageError: none was named, or there is none of that name.
+        UsageError: none or several were named, or there is none of that name.
         RecipeError: it is wrong.
     """
     from zoo.recipes.loading import load_recipe
 
+    cfg, overrides = split_recipe(cfg, words)
     return _warned(load_recipe(required(cfg), overrides, registry=registry))
 
 
@@ -60,15 +79,15 @@ def load_of_run(run: RunFolder, overrides: tuple[str, ...], *, registry: Registr
     return _warned(load_run_recipe(run, overrides, registry=registry))
 
 
-def open_run(path: Path | None) -> RunFolder:
+def open_run(name: str | None) -> RunFolder:
     """Open the run that was named, else the latest.
 
     Raises:
         UsageError: there is none.
     """
-    from zoo.runs.layout import RunFolder
+    from zoo.runs.catalog import find, latest
 
-    return RunFolder.open(path) if path else RunFolder.latest()
+    return find(name) if name else latest()
 
 
 def _warned(loaded: LoadedRecipe) -> LoadedRecipe:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _HALVES = re.compile("[\ud800-\udfff]")
+# Characters of a column that is worth wrapping into.
+NARROWEST = 20
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -26,10 +31,17 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Print ``rows`` on stdout, their cells aligned."""
+    """Print ``rows`` on stdout, their cells aligned; on a terminal the last cell of a row wraps to its width."""
     rows = [[escaped(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    indent = sum(widths[:-1]) + 2 * len(widths[:-1])
+    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
+    lines = []
+    for row in rows:
+        start = "".join(cell.ljust(width) + "  " for cell, width in zip(row[:-1], widths, strict=False))
+        # Too narrow to wrap: the terminal does it.
+        cells = textwrap.wrap(row[-1], room, break_on_hyphens=False) if room >= NARROWEST else []
+        lines.append((start + f"\n{' ' * indent}".join(cells or [row[-1]])).rstrip())
     # One write: a reader that has gone away is met once, and a thousand names are not a thousand flushes.
     text = "\n".join(lines)
     if text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -26,4 +27,4 @@ def command(repo_id: str, revision: str | None, output: Path | None, as_json: bo
         print_json({"repo_id": repo_id, "path": str(path)})
         return
     click.echo(str(path))
-    say(f"next: zoo predict --model {path if output else repo_id} --gallery FOLDER IMAGES")
+    say(f"next: zoo predict --model {shlex.quote(str(path if output else repo_id))} --gallery FOLDER IMAGES")

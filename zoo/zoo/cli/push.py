@@ -10,7 +10,6 @@ from zoo.cli.options import json_option, open_run, overrides_argument, run_optio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from zoo.publish.push import Plan
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @json_option
 @overrides_argument
 def command(
-    run_path: Path | None,
+    run_name: str | None,
     repo: str | None,
     private: bool | None,
     revision: str,
@@ -43,7 +42,7 @@ def command(
     from zoo.recipes.loading import load_run_recipe
 
     check_overrides(overrides)
-    run = open_run(run_path)
+    run = open_run(run_name)
     loaded = load_run_recipe(run, overrides)
     registry, api = open_registry(), open_hub()
     target = Target(repo, private, revision, create_pr)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from zoo_core.components import Kind
     from zoo_core.registry import Component, Registry
 
-REQUIRED = "(required)"
-COMPUTED = "(computed)"
-BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 WIRED_BY_ZOO = "(passed by zoo)"
 
 
@@ -62,10 +59,14 @@ def command(name: str, kind: str | None, *, as_json: bool) -> None:
         "source": facts["source"],
     }
     print_columns([[label, value] for label, value in shown.items() if value])
-    if facts["options"]:
-        rows = [[option["name"], option["type"], option["default"]] for option in facts["options"]]
+    options = facts["options"] or []
+    rows = [[one["name"], one["default"], one["type"]] for one in options if one["default"] != WIRED_BY_ZOO]
+    if rows:
         click.echo()
-        print_columns([["OPTION", "TYPE", "DEFAULT"], *rows])
+        print_columns([["OPTION", "DEFAULT", "TYPE"], *rows])
+    wired = [one["name"] for one in options if one["default"] == WIRED_BY_ZOO]
+    if wired:
+        click.echo(f"\npassed by zoo, not by a recipe: {', '.join(wired)}")
 
 
 def find(registry: Registry, name: str, kind: Kind | None) -> Component:
@@ -116,36 +117,23 @@ def options_of(component: Component, factory: Callable[..., Any]) -> list[dict[s
     Raises:
         ComponentError: the plugin breaks the contract.
     """
+    from zoo.cli.option_types import default_text, fields_of
     from zoo_core.signatures import accepted, option_schema
 
     parameters = accepted(component, factory)
     wired = [name for name in WIRED[component.kind] if name in parameters]
-    schema = option_schema(component, factory, wired)
     options = [
-        {"name": name, "type": type_of(parameters.get(name), field), "default": default_of(field)}
-        for name, field in schema.model_fields.items()
+        {"name": name, "type": type_of(parameters.get(name), field), "default": default_text(field)}
+        for name, field in fields_of(option_schema(component, factory, wired))
     ]
     return options + [{"name": name, "type": written_type(parameters[name]), "default": WIRED_BY_ZOO} for name in wired]
 
 
-def default_of(field: FieldInfo) -> str:
-    """Return what an option is when a recipe does not say."""
-    if field.is_required():
-        return REQUIRED
-    return COMPUTED if field.default_factory else repr(field.default)
-
-
 def type_of(parameter: inspect.Parameter | None, field: FieldInfo) -> str:
     """Return an option's type with its bounds; as the author wrote it where it could not be resolved."""
-    if field.annotation is Any and parameter is not None:
-        return written_type(parameter)
-    bounds = [
-        f"{sign} {getattr(constraint, name)}"
-        for constraint in field.metadata
-        for name, sign in BOUNDS.items()
-        if hasattr(constraint, name)
-    ]
-    return ", ".join([inspect.formatannotation(field.annotation), *bounds])
+    from zoo.cli.option_types import field_text
+
+    return written_type(parameter) if field.annotation is Any and parameter is not None else field_text(field)
 
 
 def written_type(parameter: inspect.Parameter) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, overrides_argument
+from zoo.cli.completion import complete_runs
+from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, recipe_argument, split_recipe
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -44,17 +45,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 )
 @cfg_option
 @click.option("--max-time", type=Duration(), metavar="TIME", help="Stop after 90s, 15m, 1h30m ..., fully decayed.")
-@click.option("--resume", is_flag=True, help="Go on with a run: the latest, or --run DIR.")
-@click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="The run to resume.")
+@click.option("--resume", is_flag=True, help="Go on with a run: the latest, or --run RUN.")
+@click.option("--run", "run_name", metavar="RUN", shell_complete=complete_runs, help="The run to resume.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new run.")
 @click.option("-n", "--dry-run", is_flag=True, help="Build everything, say what would be trained, write nothing.")
 @json_option
-@overrides_argument
+@recipe_argument
 def command(
     cfg: str | None,
     max_time: str | None,
     resume: bool,
-    run_path: Path | None,
+    run_name: str | None,
     output: Path | None,
     dry_run: bool,
     as_json: bool,
@@ -64,11 +65,12 @@ def command(
     from zoo.cli.output import open_registry, say
     from zoo_core.errors import UsageError
 
-    if run_path and not resume:
+    cfg, overrides = split_recipe(cfg, overrides)
+    if run_name and not resume:
         raise UsageError("--run names a run to --resume; a new one goes to --output DIR")
     if max_time:
         overrides = (*overrides, f"trainer.max_time='{max_time}'")
-    resumed = _resumed(run_path, overrides, anew=bool(cfg or output)) if resume else None
+    resumed = _resumed(run_name, overrides, anew=bool(cfg or output)) if resume else None
     registry = open_registry()
     loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
 
@@ -109,19 +111,19 @@ def _leave(folder: RunFolder, outcome: TrainingOutcome) -> NoReturn:
     raise click.exceptions.Exit(128 + outcome.signal)
 
 
-def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
+def _resumed(run_name: str | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
     """Open the run to resume; what made its checkpoint has to stay, or it would not be the same training."""
     from zoo.training.resume import is_changeable
     from zoo_core.errors import UsageError
 
     if anew:
-        raise UsageError("--resume goes on with a run's own recipe and folder; leave --cfg and --output out")
+        raise UsageError("--resume goes on with a run's own recipe and folder; leave the recipe and --output out")
     for override in overrides:
         key = override.partition("=")[0]
         if not is_changeable(key):
             hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
             raise UsageError(f"{key} cannot change on --resume", hint=hint)
-    return _where_it_was_started(open_run(run_path), overrides)
+    return _where_it_was_started(open_run(run_name), overrides)
 
 
 def _where_it_was_started(run: RunFolder, overrides: tuple[str, ...]) -> RunFolder:
@@ -197,16 +199,21 @@ def _conclude(
     from zoo.cli.eval import print_evaluation
     from zoo.cli.output import print_json, say, warn
     from zoo.evaluation.run import evaluate_run
+    from zoo.evaluation.verdict import worse_than_untrained
     from zoo.runs.unreadable import summarize
 
     say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s; evaluating {folder.best}")
     document, _ = evaluate_run(folder, loaded, registry)
+    worse = worse_than_untrained(document, folder, loaded.recipe.checkpoint.monitor)
     if as_json:
         trained = {"images": outcome.images, "images_per_second": outcome.images_per_second}
-        print_json({"run": str(folder.path), "trained": trained, "evaluation": document})
+        results = {"trained": trained, "evaluation": document, "worse_than_untrained": worse}
+        print_json({"run": str(folder.path), **results})
     else:
         print_evaluation(document)
+    if worse:
+        warn(worse)
     if unreadable := summarize(folder.unreadable):
         warn(unreadable)
     say(f"written: {folder.path} (recipe, record, checkpoints, curves, evaluation)")
-    say(f"next: zoo export --simplify --run {folder.path}   or look: tensorboard --logdir {folder.path}")
+    say(f"next: zoo export --simplify --run {folder.typed}   or look: tensorboard --logdir {folder.typed}")

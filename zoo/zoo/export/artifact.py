@@ -62,13 +62,13 @@ def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] 
     """Read the run's evaluation, if it is of these weights on the recipe's own validation data."""
     path = run.evaluation / "metrics.json"
     if not path.is_file():
-        return None, [f"there is no evaluation, so no threshold is recommended; run: zoo eval --run {run.path}"]
+        return None, [f"there is no evaluation, so no threshold is recommended; run: zoo eval --run {run.typed}"]
     metrics: dict[str, Any] = read_json(path)
     if metrics.get("weights_sha256") != export.report["weights_sha256"]:
-        return None, [f"{path} is of other weights and left out; run: zoo eval --run {run.path}"]
+        return None, [f"{path} is of other weights and left out; run: zoo eval --run {run.typed}"]
     protocols = [loaded.recipe.validation_protocol() for loaded in (load_run_recipe(run), export.loaded)]
     if any(metrics.get("data") != protocol for protocol in protocols):
-        return None, [f"{path} is of other data than the recipe's and left out; run: zoo eval --run {run.path}"]
+        return None, [f"{path} is of other data than the recipe's and left out; run: zoo eval --run {run.typed}"]
     return metrics, []
 
 

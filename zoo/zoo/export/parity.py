@@ -194,7 +194,7 @@ def _spread(embeddings: Array, tolerance: float) -> float:
         raise RunError(
             f"the model tells no images apart: embeddings of different images lie {spread:.1e} apart on average, "
             f"at least {SPREAD_FACTOR * tolerance:.0e} is needed to prove anything",
-            hint="it is untrained or has collapsed: train it further",
+            hint="it had too few steps, or has collapsed: train it longer; 'zoo runs show' has its steps and figures",
         )
     return spread
 

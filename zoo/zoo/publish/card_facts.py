@@ -86,7 +86,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
     artifact = run.artifact
     for path in (artifact.onnx, artifact.export_report, artifact.config, artifact.recipe, artifact.weights):
         if not path.is_file():
-            hint = f"export it first: zoo export --run {run.path}"
+            hint = f"export it first: zoo export --run {run.typed}"
             raise UsageError(f"{path}: missing, so there is nothing to publish", hint=hint)
     if not loaded.recipe.card.license:
         raise UsageError(
@@ -94,7 +94,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
             hint="add card.license=apache-2.0 (or yours) to the command, and to the recipe",
         )
     if evaluated and not artifact.metrics.is_file():
-        hint = f"run 'zoo eval --run {run.path}' and 'zoo export --run {run.path}', or publish with --no-eval"
+        hint = f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', or publish with --no-eval"
         raise UsageError(f"{artifact.metrics}: missing: the model was exported without an evaluation", hint=hint)
     export, report = read_document(artifact.export_report, ExportReport, hint=_AGAIN)
     _check_export(artifact, report)

@@ -90,6 +90,20 @@ def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     raise _not_found(said, candidates, is_path=is_path)
 
 
+def about_recipe(path: Path) -> str:
+    """Return the first comment of a recipe's file, which says in a line what it is for; else what it extends."""
+    extends = ""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        text = line.strip()
+        if text.startswith("#") and not text.startswith("# yaml-language-server:") and text.strip("# "):
+            return text.strip("# ")
+        if line.startswith("extends:"):
+            extends = text.partition(" #")[0].replace(":", "", 1)
+        elif text and not text.startswith("#") and extends:
+            break
+    return extends
+
+
 def load_recipe(
     cfg: str | os.PathLike[str], overrides: Sequence[str] = (), *, registry: Registry | None = None
 ) -> LoadedRecipe:
@@ -162,4 +176,4 @@ def _not_found(said: str, candidates: Sequence[Path], *, is_path: bool) -> Usage
     if not is_path and any(Path(said + suffix).is_file() for suffix in SUFFIXES):
         hint = f"did you mean './{said}.yaml'?"
     message = f"{said}: no such recipe file" if is_path else f"there is no recipe {said!r} (looked for {tried})"
-    return UsageError(message, hint=hint or "'zoo config check --all' lists the recipes")
+    return UsageError(message, hint=hint or "'zoo recipes' lists them")

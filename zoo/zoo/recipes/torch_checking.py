@@ -6,7 +6,7 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zoo.recipes.schema import SCHEDULES
+from zoo.recipes.schema import SCHEDULES, NamedSection
 from zoo_core.config import dotted, schema_problems
 from zoo_core.config.suggestions import suggest
 from zoo_core.errors import Problem
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from zoo_core.config import Document, KeyPath
 
-# What zoo itself passes to lightning.Trainer and to torch.onnx.export.
-OWN_TRAINER = frozenset({"callbacks"})
+# Arguments of lightning.Trainer that a recipe writes as a list of names with options, and where Lightning has them.
+LIGHTNING_PARTS = {"callbacks": "lightning.pytorch.callbacks", "logger": "lightning.pytorch.loggers"}
+# What zoo itself passes to torch.onnx.export.
 OWN_EXPORT = frozenset(
     {"model", "args", "kwargs", "f", "input_names", "output_names", "dynamic_axes", "dynamic_shapes", "external_data"}
 )
@@ -41,7 +42,7 @@ def check_torch(document: Document) -> list[Problem]:
         )
     return [
         *_check_optimizer(document, optim),
-        *_check_arguments(document, trainer, ("trainer",), OWN_TRAINER),
+        *_check_trainer(document, trainer),
         *_check_arguments(document, export, ("onnx", "options"), OWN_EXPORT),
     ]
 
@@ -72,6 +73,44 @@ def _check_optimizer(document: Document, optim: ModuleType) -> list[Problem]:
         hint = suggest(name, known, "known")
         return [Problem(f"there is no optimizer {name!r} in torch.optim", document.locate((*path, "name")), hint)]
     return _check_arguments(document, known[name], (*path, "options"), {"params"})
+
+
+def _check_trainer(document: Document, trainer: Callable[..., Any]) -> list[Problem]:
+    parts = [problem for key in LIGHTNING_PARTS for problem in _check_parts(document, ("trainer", key))]
+    own = {f"trainer.{key}" for key in LIGHTNING_PARTS}
+    others = [
+        problem
+        for problem in _check_arguments(document, trainer, ("trainer",), ())
+        if problem.location is None or ".".join(problem.location.key.split(".")[:2]) not in own
+    ]
+    return others + parts
+
+
+def _check_parts(document: Document, path: tuple[str, str]) -> list[Problem]:
+    """Check a list of callbacks or loggers, each with a name and options."""
+    written = document.get(path)
+    if written is None or (path[1] == "logger" and isinstance(written, bool)):
+        return []
+    if not isinstance(written, list):
+        return [Problem("should be a list of {name: ..., options: {...}}", document.locate(path))]
+    module = import_module(LIGHTNING_PARTS[path[1]])
+    known = {name: getattr(module, name) for name in module.__all__ if name not in {"Callback", "Logger"}}
+    problems = []
+    for index, entry in enumerate(written):
+        at = (*path, index)
+        if found := schema_problems(NamedSection, document, at):
+            problems += found
+        elif entry["name"] not in known:
+            hint = suggest(entry["name"], known, "known")
+            message = f"{module.__name__} has no {entry['name']!r}"
+            problems.append(Problem(message, document.locate((*at, "name")), hint))
+        elif not _takes_anything(known[entry["name"]]):
+            problems += _check_arguments(document, known[entry["name"]], (*at, "options"), ())
+    return problems
+
+
+def _takes_anything(function: Callable[..., Any]) -> bool:
+    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
 
 
 def _check_arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,24 +50,16 @@ class RunFolder:
             raise UsageError(msg, hint="give a folder made by 'zoo train', such as runs/RECIPE/TIME")
         return run
 
-    @classmethod
-    def latest(cls, *, root: Path = RUNS) -> RunFolder:
-        """Open the run that was started last below ``root``.
-
-        Raises:
-            UsageError: there is none.
-        """
-        recipes = sorted(root.glob("*/*/recipe.yaml"), key=lambda path: (path.parent.name, path.stat().st_mtime))
-        if not recipes:
-            msg = f"there is no run below {root.absolute()}"
-            raise UsageError(msg, hint="train one with 'zoo train --cfg RECIPE', or name one with --run DIR")
-        return cls(recipes[-1].parent)
-
     @property
     def name(self) -> str:
         """The recipe's name: as the record says, else the folder's above this one."""
         recorded = self.read_record().get("name") if self.record.is_file() else None
         return str(recorded or self.path.absolute().parent.name)
+
+    @property
+    def typed(self) -> str:
+        """The folder as it is typed in a shell."""
+        return shlex.quote(str(self.path))
 
     @property
     def recipe(self) -> Path:
@@ -94,6 +87,11 @@ class RunFolder:
     def classes(self) -> Path:
         """The names of the classes of training and validation."""
         return self.path / "classes.json"
+
+    @property
+    def tags(self) -> Path:
+        """The names that a person gave this run."""
+        return self.path / "tags.json"
 
     @property
     def checkpoints(self) -> Path:

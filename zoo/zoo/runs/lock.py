@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +13,23 @@ if TYPE_CHECKING:
     from zoo.runs.layout import RunFolder
 
 LOCK = "training.lock"
+
+
+def is_locked(folder: RunFolder) -> bool:
+    """Return whether a training writes into ``folder`` now; a file that a killed one left does not count."""
+    path = folder.path / LOCK
+    if not path.exists():
+        return False
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only training installs it
+
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        # Somebody else's folder: whoever may not write cannot know.
+        return False
 
 
 @contextmanager
@@ -26,6 +41,8 @@ def locked(folder: RunFolder, *, new: bool) -> Iterator[None]:
     Raises:
         UsageError: another training writes into it, or a new one would write over something.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only training installs it
+
     missing = [path for path in (folder.path, *folder.path.parents) if not path.exists()]
     path = folder.path / LOCK
     try:

@@ -12,7 +12,7 @@ from zoo.models.torch_model import to_pixels
 from zoo.training.data.device_parts import augment
 from zoo.validation import metrics
 from zoo.validation.embedded_images import EmbeddedImages
-from zoo_core.contracts import FollowsProgress
+from zoo_core.contracts import FollowsProgress, HasParts
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class EmbeddingTraining(lightning.LightningModule):
     Attributes:
         progress: how far the training is, 0..1.
         embedded: the last batch's embeddings and labels.
+        loss_parts: what the last batch's loss is the sum of, by name, where the loss tells.
         untrained: metrics of the model before its first step.
         validated: metrics after the last validation.
     """
@@ -71,6 +72,7 @@ class EmbeddingTraining(lightning.LightningModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.progress = 0.0
         self.embedded: tuple[Tensor, Tensor] | None = None
+        self.loss_parts: dict[str, Tensor] = {}
         self.untrained: dict[str, float] = {}
         self.validated: dict[str, float] = {}
         self._embedded: list[tuple[Tensor, ...]] = []
@@ -110,11 +112,14 @@ class EmbeddingTraining(lightning.LightningModule):
         embeddings = self.embed(batch["images"])
         self.embedded = embeddings.detach(), labels
         loss = cast("Tensor", self.loss(embeddings, labels))
+        parts = dict(self.loss.parts) if isinstance(self.loss, HasParts) else {}
         if self.distillation is not None:
-            distilled = self.distillation(embeddings, batch["teacher_features"])
-            self.log("train/distillation", distilled, batch_size=len(labels))
-            loss = loss + self.distillation.weight * distilled
-        self.log("train/loss", loss, batch_size=len(labels))
+            parts = parts or {"loss": loss}
+            parts["distillation"] = self.distillation.weight * self.distillation(embeddings, batch["teacher_features"])
+            loss = loss + parts["distillation"]
+        # Read when they are shown: reading waits for the device.
+        self.loss_parts = {name: torch.as_tensor(part).detach() for name, part in parts.items()}
+        self.log("train/loss", loss, batch_size=len(labels), logger=False)
         return loss
 
     def validation_step(self, batch: ValidationBatch, _batch_index: int) -> None:
@@ -135,7 +140,9 @@ class EmbeddingTraining(lightning.LightningModule):
                 self.untrained = values
             return
         self.validated = values
-        self.log_dict({f"valid/{name}": value for name, value in values.items()}, rank_zero_only=False)
+        # Not for the logger, which would be told a step too few: the curves log it.
+        named = {f"valid/{name}": value for name, value in values.items()}
+        self.log_dict(named, rank_zero_only=False, logger=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the untrained model's metrics and the digest of the classes for a resumed training."""

@@ -87,7 +87,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder
         ComponentError: a component is not available.
     """
     if resume is not None and not resume.last.is_file():
-        raise UsageError(f"{resume.path} has no checkpoint to go on from", hint="start anew: zoo train --cfg RECIPE")
+        raise UsageError(f"{resume.path} has no checkpoint to go on from", hint="start anew: zoo train RECIPE")
     compared = resume is not None and resume.record.is_file()
     changes = check_recipe(loaded, resume) if resume and compared else ()
     quiet()

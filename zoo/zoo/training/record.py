@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ def write_record(
         weights=_provenance(plan.model.backbone),
     )
     more: dict[str, Any] = {
+        "trained_at": _now(),
+        "classes": len(plan.data.classes),
         "images_per_step": plan.images_per_step,
         "learning_rate_factor": plan.learning_rate_factor,
         "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
@@ -58,6 +61,7 @@ def _add_resume(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Traine
     record = folder.read_record()
     resume = {
         "created": timestamp(),
+        "trained_at": _now(),
         "step": trainer.global_step,
         "world_size": trainer.world_size,
         "devices": device_names(trainer),
@@ -65,6 +69,11 @@ def _add_resume(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Traine
         "changed": list(plan.resumption.lines) if plan.resumption else [],
     }
     write_json(folder.record, {**record, "resumes": [*record.get("resumes", []), resume]})
+
+
+def _now() -> str:
+    """Return the clock's time, where SOURCE_DATE_EPOCH fixes ``created`` too; so fine that no two runs share it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _provenance(module: object) -> dict[str, str]:

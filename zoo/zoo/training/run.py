@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from zoo.runs.lock import locked
 from zoo.training.callbacks.class_table import ClassTableSteps
+from zoo.training.callbacks.curves import TrainingCurves
 from zoo.training.callbacks.display import TrainingDisplay
 from zoo.training.callbacks.ema import ExponentialMovingAverage
 from zoo.training.callbacks.progress import FollowProgress
@@ -34,6 +35,7 @@ from zoo.training.schedules import schedule
 from zoo.training.signals import StopSignals
 from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.workers import loader_processes
+from zoo_core.config import dotted, leaves
 from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError
 from zoo_core.events import notify
@@ -87,11 +89,13 @@ def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
 
 def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     module = _module(plan)
-    display = TrainingDisplay(folder.metrics_csv, bar=plan.recipe.trainer.get("enable_progress_bar", True))
+    display = TrainingDisplay(bar=plan.recipe.trainer.get("enable_progress_bar", True))
     signals, watch, epoch_length = StopSignals(), RankWatch(folder), EpochLength()
     trainer = make_trainer(
         plan.loaded,
-        logger=TensorBoardLogger(folder.tensorboard.parent, name=folder.tensorboard.name, version=""),
+        logger=TensorBoardLogger(
+            folder.tensorboard.parent, name=folder.tensorboard.name, version="", default_hp_metric=False
+        ),
         callbacks=[watch, *_callbacks(plan, folder, display, signals, epoch_length)],
         # A model that has been trained is not the untrained one.
         **({"num_sanity_val_steps": 0} if plan.resumption else {}),
@@ -145,13 +149,15 @@ def _callbacks(
             write_record(plan, folder, trainer, cast("EmbeddingTraining", module).untrained)
 
     ema = plan.recipe.ema
+    values = {dotted(path): value for path, value in leaves(plan.recipe.model_dump(mode="json"))}
+    curves = TrainingCurves(folder.metrics_csv, display, values)
     return [
         # The average follows a step, and the display counts it, before a stop saves it.
         *([ExponentialMovingAverage(ema.decay)] if ema else []),
         *([ClassTableSteps(folder, display.say)] if isinstance(plan.loss, OwnsClassTable) else []),
         LambdaCallback(on_train_start=on_train_start),
         epoch_length,
-        *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display),
+        *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display, curves),
         SaveBetweenValidations(folder.last, plan.recipe.checkpoint, signals),
         KeepLast(folder),
         *kept_checkpoints(folder, plan.recipe.checkpoint.monitor),

@@ -14,6 +14,7 @@ from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcess
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.training.checkpoints import AtomicCheckpointIO
+from zoo.training.lightning_parts import named_parts
 from zoo.training.ranks import watch_launched
 from zoo_core.errors import Problem, RecipeError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
     """Make the trainer that a recipe asks for, with zoo's ``own`` arguments where it says nothing.
 
+    Callbacks and loggers that it names are added to zoo's; ``trainer.logger: false`` is none at all.
+
     Raises:
         RecipeError: Lightning refuses the section, or it asks for what zoo cannot do.
     """
@@ -35,6 +38,12 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         raise RecipeError([Problem("zoo orders the batches itself", location, "train on less data instead")])
     # Ours hides its bar, but always counts images and writes the curves.
     given.pop("enable_progress_bar", None)
+    own["callbacks"] = [*own.get("callbacks", []), *named_parts(loaded, "callbacks")]
+    if given.pop("logger", None) is False:
+        own["logger"] = False
+    elif more := named_parts(loaded, "logger"):
+        own["logger"] = [*([own["logger"]] if own.get("logger") else []), *more]
+    given.pop("callbacks", None)
     plugins = given.pop("plugins", None) or []
     plugins = [AtomicCheckpointIO(), *(plugins if isinstance(plugins, list) else [plugins])]
     arguments: dict[str, Any] = {

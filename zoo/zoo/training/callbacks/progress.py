@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 
 def progress_of(trainer: Trainer) -> float:
+    """Return how far the training is, in 0..1, the same on all ranks; to be called on all of them."""
+    done = local_progress(trainer)
+    if trainer.world_size > 1:
+        # Clocks differ; ranks that stepped with different learning rates would drift apart.
+        done = trainer.strategy.broadcast(done)
+    return done
+
+
+def local_progress(trainer: Trainer) -> float:
     """Return how far the training is, in 0..1: the largest of steps done, epochs done and time used."""
     steps = trainer.estimated_stepping_batches
     done = trainer.global_step / steps if 0 < steps < math.inf else 0.0
@@ -27,9 +36,6 @@ def progress_of(trainer: Trainer) -> float:
         remaining = timer.time_remaining()
         if remaining is not None:
             done = max(done, timer.time_elapsed() / max(timer.time_elapsed() + remaining, 1e-9))
-    if trainer.world_size > 1:
-        # Clocks differ; ranks that stepped with different learning rates would drift apart.
-        done = trainer.strategy.broadcast(done)
     return min(done, 1.0)
 
 

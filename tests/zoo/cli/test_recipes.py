@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import json
+
+from zoo.recipes.loading import recipe_names
+
+
+def test_every_recipe_has_a_line_and_those_of_the_folder_come_first(zoo, tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mine.yaml").write_text("\n# yaml-language-server: $schema=x\n\n# Mine.\nseed: 1\n")
+    (tmp_path / "configs" / "bare.yaml").write_text("extends: lcnet050_cosface_96\nseed: 1 # no\n")
+    lines = zoo("recipes", check=0).stdout.splitlines()
+    assert [line.split(maxsplit=1) for line in lines[:3]] == [
+        ["RECIPE", "ABOUT"],
+        ["bare", "extends lcnet050_cosface_96"],
+        ["mine", "Mine."],
+    ]
+    assert ["lcnet100_cosface_128", "Twice the width."] in [line.split(maxsplit=1) for line in lines]
+    document = json.loads(zoo("recipes", "--json", check=0).stdout)
+    assert document["recipes"][1] == {"name": "mine", "path": "configs/mine.yaml", "about": "Mine."}
+
+
+def test_every_recipe_that_ships_says_what_it_is_for(zoo):
+    listed = {recipe["name"]: recipe["about"] for recipe in json.loads(zoo("recipes", "--json").stdout)["recipes"]}
+    assert list(listed) == recipe_names()
+    assert all(about and not about.startswith("extends") for about in listed.values())

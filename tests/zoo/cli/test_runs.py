@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from zoo.cli.main import cli
+from zoo.runs.lock import locked
+
+
+@pytest.fixture
+def runs(trained_run, monkeypatch):
+    """Run `zoo runs ...` in this process, in the folder that holds the run `small/1` and a copy that differs."""
+    monkeypatch.chdir(trained_run.path.parents[2])
+    other = trained_run.path.with_name("2")
+    shutil.copytree(trained_run.path, other)
+    text = (other / "recipe.yaml").read_text(encoding="utf-8")
+    (other / "recipe.yaml").write_text(text.replace("lr: 0.004", "lr: 0.001"), encoding="utf-8")
+    for name, minute, auc in (("1", 1, 0.5), ("2", 2, 0.75)):
+        folder = trained_run.path.with_name(name)
+        record = {"name": "small", "trained_at": f"2026-01-02T03:0{minute}:00+00:00"}
+        (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
+        (folder / "evaluation").mkdir()
+        metrics = {"metrics": {"auc": auc, "rank1": auc}, "untrained": {"auc": 0.25}}
+        (folder / "evaluation" / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+    def run(*arguments, check=0, **more):
+        result = CliRunner().invoke(cli, ["runs", *map(str, arguments)], **more)
+        assert result.exit_code == check, result.output
+        return result
+
+    return run
+
+
+def rows(done):
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_runs_are_listed_the_last_trained_first(runs):
+    runs("tag", "1", "baseline")
+    assert rows(runs("list")) == [
+        ["RUN", "STATE", "STEPS", "TPR@1e-3", "RANK-1", "TAGS"],
+        ["small/2", "trained", "-", "0.7500"],
+        ["small/1", "trained", "-", "0.5000", "baseline"],
+    ]
+    document = json.loads(runs("list", "--json").stdout)
+    assert document["schema"] == 1
+    assert [run["path"] for run in document["runs"]] == ["runs/small/2", "runs/small/1"]
+
+
+def test_a_run_is_shown_with_what_it_was_untrained(runs):
+    shown = rows(runs("show"))
+    assert ["run", "runs/small/2"] in shown
+    assert ["auc", "0.7500", "0.2500"] in shown
+    assert ["rank1", "0.7500", "-"] in shown
+
+
+def test_two_runs_are_compared_by_recipe_and_result(runs):
+    shown = rows(runs("compare", "1", "2"))
+    assert ["optimizer.options.lr", "0.004", "0.001"] in shown
+    assert ["auc", "0.5000", "0.7500", "+0.2500"] in shown
+    assert not any(row and row[0].startswith("model.") for row in shown)
+    document = json.loads(runs("compare", "1", "2", "--json").stdout)
+    assert document["recipe"] == {"optimizer.options.lr": ["0.004", "0.001"]}
+    assert "their recipes are the same" in runs("compare", "1", "1").stdout
+
+
+def test_a_tag_is_a_name_for_other_commands_too(runs):
+    runs("tag", "1", "base line")
+    assert "base line was runs/small/1" in runs("tag", "2", "base line").stderr
+    assert "runs/small/2" in runs("show", "base line").stdout
+    evaluated = CliRunner().invoke(cli, ["push", "--run", "base lime"])
+    assert "there is no run 'base lime', neither a folder nor a tag; did you mean 'base line'?" in evaluated.stderr
+    runs("tag", "--delete", "2", "base line")
+    assert runs("show", "base line", check=2).stdout == ""
+
+
+def test_a_run_is_deleted_only_when_that_is_meant(runs, trained_run):
+    refused = runs("rm", "1", check=2)
+    assert "nobody can be asked; give --yes" in refused.stderr
+    assert trained_run.recipe.is_file()
+    assert "deleted: runs/small/1" in runs("rm", "1", "--yes").stderr
+    assert not trained_run.path.exists()
+    assert "deleted: runs/small/2" in runs("rm", "2", "--yes").stderr
+    # The recipe's folder is empty now.
+    assert not trained_run.path.parent.exists()
+
+
+def test_a_run_that_is_being_trained_is_not_deleted_nor_any_beside_it(runs, trained_run):
+    with locked(trained_run, new=False):
+        refused = runs("rm", "2", "1", "--yes", check=2)
+        assert "another training writes into it" in refused.stderr
+        assert trained_run.path.with_name("2").is_dir()
+    assert trained_run.recipe.is_file()
+
+
+def test_what_is_no_run_is_not_deleted(runs, tmp_path):
+    (tmp_path / "notes").mkdir()
+    assert "not a run folder" in runs("rm", tmp_path / "notes", "--yes", check=2).stderr
+    (tmp_path / "link").symlink_to(tmp_path / "runs" / "small" / "1")
+    assert "is a link to" in runs("rm", tmp_path / "link", "--yes", check=2).stderr
+    assert (tmp_path / "notes").is_dir()
+
+
+def test_no_run_yet_says_how_to_get_one(zoo):
+    done = zoo("runs", "list", check=0)
+    assert (done.stdout, "train one: zoo train RECIPE" in done.stderr) == ("", True)

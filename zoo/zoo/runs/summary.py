@@ -1,0 +1,118 @@
+"""What is known of a run from the files in its folder, without opening a checkpoint."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.atomic import read_json
+from zoo.runs.catalog import tags, trained_at
+from zoo.runs.lock import is_locked
+from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from zoo.runs.layout import RunFolder
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in a few facts.
+
+    Attributes:
+        run: its folder.
+        state: ``running``; ``exported`` or ``trained``, which ended with an evaluation; ``stopped`` with a checkpoint
+            to resume from; ``empty`` without.
+        trained_at: when it was started or resumed last.
+        tags: names that a person gave it.
+        curves: the last row of its curves: ``step``, ``epoch``, ``images_per_second`` and so on, as text.
+        metrics: of the evaluation, else of the last validation.
+        untrained: the same of the model before its first step.
+        record: what made it.
+    """
+
+    run: RunFolder
+    state: str
+    trained_at: datetime
+    tags: tuple[str, ...]
+    curves: dict[str, str]
+    metrics: dict[str, float]
+    untrained: dict[str, float]
+    record: dict[str, Any]
+
+    @property
+    def steps(self) -> int | None:
+        """The optimizer's steps at the last validation."""
+        return int(self.curves["step"]) if self.curves.get("step", "").isdecimal() else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "path": str(self.run.path),
+            "name": self.run.name,
+            "state": self.state,
+            "trained_at": self.trained_at.isoformat(),
+            "tags": list(self.tags),
+            "steps": self.steps,
+            "metrics": self.metrics,
+            "untrained": self.untrained,
+        }
+
+
+def summarize(run: RunFolder) -> RunSummary:
+    """Read what is known of ``run``; a file that is missing or damaged is left out."""
+    curves = _last_row(run.metrics_csv)
+    evaluation = _json(run.evaluation / "metrics.json")
+    validated = {name.removeprefix("valid/"): value for name, value in curves.items() if name.startswith("valid/")}
+    untrained = evaluation.get("untrained") or _json(run.evaluation / "untrained.json")
+    return RunSummary(
+        run=run,
+        state=_state(run),
+        trained_at=trained_at(run),
+        tags=tuple(tags(run)),
+        curves=curves,
+        metrics=_numbers(evaluation.get("metrics") or validated),
+        untrained=_numbers(untrained),
+        record=_json(run.record),
+    )
+
+
+def _state(run: RunFolder) -> str:
+    if is_locked(run):
+        return "running"
+    if run.artifact.onnx.is_file():
+        return "exported"
+    if (run.evaluation / "metrics.json").is_file():
+        return "trained"
+    return "stopped" if run.last.is_file() else "empty"
+
+
+def _last_row(path: Path) -> dict[str, str]:
+    """Return the last row of the curves; values that a row lacks, of a run killed while it wrote, are left out."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return {}
+    return {name: value for name, value in rows[-1].items() if name and value} if rows else {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+    except (OSError, UsageError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    numbers = {}
+    for name, value in values.items():
+        try:
+            numbers[name] = float(value)
+        except (TypeError, ValueError):
+            continue
+    return numbers
