@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import UsageError
-from zoo_core.images import find_images, read_image
+from zoo_core.image_files import find_images
+from zoo_core.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +58,7 @@ def find_references(folder: Path) -> list[tuple[str, Path]]:
         raise UsageError(msg, hint="a gallery holds one picture a class, or one folder of pictures a class")
     references = [
         (path.stem if path.parent == folder else path.relative_to(folder).parts[0], path)
-        for path in find_images(folder)
+        for path in find_images(folder).paths
     ]
     if not references:
         msg = f"{folder}: holds no pictures"
