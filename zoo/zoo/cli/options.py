@@ -72,8 +72,10 @@ def open_run(path: Path | None) -> RunFolder:
 
 
 def _warned(loaded: LoadedRecipe) -> LoadedRecipe:
-    from zoo.cli.output import warn
+    from zoo.cli.output import say, warn
 
+    for note in loaded.notes:
+        say(f"note: {note}")
     for problem in loaded.warnings:
         warn(str(problem))
     return loaded
