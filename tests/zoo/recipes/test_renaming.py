@@ -75,14 +75,13 @@ def test_what_is_no_loss_is_no_warning(recipe, text):
 
 
 @pytest.mark.parametrize("by_override", [False, True])
-def test_a_data_set_keeps_nothing_and_says_which_split_is_lost(recipe, by_override):
+def test_a_data_set_keeps_nothing_for_its_options_describe_other_data(recipe, by_override):
     text = "data: {valid: {name: images/folder, options: {root: x}}}"
     overrides = ["data.valid.name=images/folder", "data.valid.options.root=x"]
     loaded = recipe(*overrides) if by_override else recipe(text=text)
 
     assert loaded.recipe.data.valid.options == {"root": "x"}
-    (warning,) = loaded.warnings
-    assert warning.location.key == "data.valid.options.split"
+    assert loaded.warnings == ()
 
 
 def test_options_of_one_command_line_are_never_dropped(recipe):

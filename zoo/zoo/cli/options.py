@@ -21,6 +21,9 @@ run_option = click.option(
     "--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="A run; else the latest."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+strict_option = click.option(
+    "--strict", is_flag=True, help="Make warnings errors: what is left out, leaked, dropped or replaced."
+)
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, overrides_argument
+from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, overrides_argument, strict_option
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -45,6 +45,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 @click.option("--run", "run_path", type=click.Path(path_type=Path), metavar="DIR", help="The run to resume.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new run.")
 @click.option("-n", "--dry-run", is_flag=True, help="Build everything, say what would be trained, write nothing.")
+@strict_option
 @json_option
 @overrides_argument
 def command(
@@ -54,6 +55,7 @@ def command(
     run_path: Path | None,
     output: Path | None,
     dry_run: bool,
+    strict: bool,
     as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -73,7 +75,7 @@ def command(
     from zoo.training.run import train
     from zoo.training.trainer import is_first_rank
 
-    plan = plan_training(loaded, registry, resume=resumed)
+    plan = plan_training(loaded, registry, resume=resumed, strict=strict)
     if is_first_rank():
         _announce(plan)
     if dry_run:
@@ -108,12 +110,13 @@ def _resumed(run_path: Path | None, overrides: tuple[str, ...], *, anew: bool) -
 
 
 def _announce(plan: TrainingPlan) -> None:
-    from zoo.cli.output import say
+    from zoo.cli.output import say, warn
     from zoo_core.contracts import HasClassTable
 
     recipe = plan.recipe
     parameters = sum(parameter.numel() for parameter in plan.model.parameters())
     height, width = recipe.data.image_size
+    side = "validation" if plan.report.leak else "unseen"
     names = "  ".join(component.name for component in (recipe.model.backbone, recipe.model.head, recipe.model.loss))
     say(
         f"{plan.loaded.name}: {names}  {parameters / 1e6:.2f} M parameters  "
@@ -121,9 +124,11 @@ def _announce(plan: TrainingPlan) -> None:
     )
     say(
         f"{recipe.data.train.name}: {len(plan.data.classes):,} classes, {_samples(plan)}, "
-        f"{plan.data.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
+        f"{plan.data.samples_per_epoch:,} an epoch  |  {side}, {recipe.data.valid.name}: "
         f"{len(plan.data.validation.dataset.classes):,} classes, {len(plan.data.validation):,} images"
     )
+    for line in plan.report.lines:
+        warn(line)
     if isinstance(plan.loss, HasClassTable):
         say(f"class table: {plan.loss.class_table_summary}")
     if plan.learning_rate_factor != 1:

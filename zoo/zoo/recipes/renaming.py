@@ -64,11 +64,13 @@ class ComponentOptions:
 def renaming_warnings(document: Document, options_of: ComponentOptions) -> list[Problem]:
     """Return a warning for each option that a change of name lost, at the place where it was written.
 
-    A file drops all options of the component that it replaces, and an override those of a data set: the ones that the
-    new component does not have, or has by default, are no loss.
+    A file drops all options of the component that it replaces: those that the new component does not have, or has by
+    default, are no loss. Nor are those of a data set: they describe other data.
     """
     warnings: dict[KeyPath, Problem] = {}
     for renamed in document.renamed:
+        if _is_dataset(renamed.path):
+            continue
         path = (*renamed.path, "options")
         name = document.get((*renamed.path, "name"))
         for key, node in renamed.dropped.items():
@@ -80,7 +82,7 @@ def renaming_warnings(document: Document, options_of: ComponentOptions) -> list[
                     f"{what}, and {name} has this option too",
                     f"write {dotted((*path, key))} beside the name",
                 )
-            elif renamed.by_override and not _is_dataset(renamed.path):
+            elif renamed.by_override:
                 message, hint = f"{what}: {renamed.name} has no such option", None
             else:
                 continue

@@ -32,8 +32,10 @@ def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Train
     more: dict[str, Any] = {
         "images_per_step": plan.images_per_step,
         "learning_rate_factor": plan.learning_rate_factor,
+        "start": plan.report.to_json(),
         "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
     }
+    plan.report.write_left_out(folder.left_out)
     if plan.teacher is not None:
         more["teacher"] = _provenance(plan.teacher)
     write_json(folder.record, {"name": plan.loaded.name, **record.to_json(), **more})
