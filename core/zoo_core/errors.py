@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+def one_line(text: str) -> str:
+    """Escape what would break a line or steer a terminal, and bytes of file names that are no UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where a value of a recipe stands: a file (or ``<command line>``), 1-based line and column, and the dotted key."""
@@ -38,7 +45,7 @@ class Problem:
 
     def __str__(self) -> str:
         text = self.message if self.location is None else f"{self.location}: {self.message}"
-        return f"{text}; {self.hint}" if self.hint else text
+        return one_line(f"{text}; {self.hint}" if self.hint else text)
 
 
 class ZooError(Exception):

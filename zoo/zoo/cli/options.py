@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_recipes
+from zoo.cli.completion import complete_overrides, complete_recipes
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -24,7 +24,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 strict_option = click.option(
     "--strict", is_flag=True, help="Make warnings errors: what is left out, leaked, dropped or replaced."
 )
-overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_overrides)
 
 
 def required(cfg: str | None) -> str:

@@ -37,8 +37,10 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Warn the user on stderr."""
-    click.echo(f"warning: {text}", err=True)
+    """Warn the user on stderr, in one line."""
+    from zoo_core.errors import one_line
+
+    click.echo(f"warning: {one_line(text)}", err=True)
 
 
 def report_problems(code: str, problems: Sequence[Problem], *, as_json: bool) -> None:

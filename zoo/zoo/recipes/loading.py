@@ -76,6 +76,22 @@ def recipe_names() -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def recipe_keys(cfg: str | None) -> list[tuple[str, ...]]:
+    """Return the paths of all single values and lists of a recipe; by default of the base of those that ship.
+
+    Raises:
+        ZooError: there is no such recipe, or it is wrong.
+    """
+    from zoo_core.config import load  # noqa: PLC0415 - needs YAML
+
+    document = load(find_recipe(cfg or shipped() / "base" / "embedding.yaml"), find=_candidates)
+    return [
+        tuple(map(str, path))
+        for path in document.marks
+        if path and not isinstance(document.get(path), dict) and not any(isinstance(key, int) for key in path)
+    ]
+
+
 def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the file of a recipe: a path as it is, a name from ./configs, else from the shipped ones.
 

@@ -98,7 +98,7 @@ class StartReport:
         ]
         writer.writerows(rows)
         if rows:
-            write_text(path, table.getvalue().encode("utf-8", "backslashreplace").decode())
+            write_text(path, table.getvalue())
 
 
 def _fallback(backbone: nn.Module) -> str:
