@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         HasParts,
         HasProvenance,
         HasScale,
+        HasSkipped,
         Head,
         Loss,
         OwnsClassTable,
@@ -37,11 +38,22 @@ if TYPE_CHECKING:
         TrainedModel,
         UInt8Image,
     )
+    from zoo_core.image_files import (
+        IMAGE_FORMATS,
+        IMAGE_SUFFIXES,
+        FoundImages,
+        Skipped,
+        find_images,
+        skipped_file,
+        tally,
+    )
     from zoo_core.lazy_names import LazyNames
     from zoo_core.near_duplicates import REDUCED_SIDE, near_duplicates
     from zoo_core.seeding import seeded_generator
 
 __all__ = [
+    "IMAGE_FORMATS",
+    "IMAGE_SUFFIXES",
     "REDUCED_SIDE",
     "AffineMap",
     "Augmentation",
@@ -55,11 +67,13 @@ __all__ = [
     "ExportWrapper",
     "FeatureLevel",
     "FollowsProgress",
+    "FoundImages",
     "HasClassTable",
     "HasMargin",
     "HasParts",
     "HasProvenance",
     "HasScale",
+    "HasSkipped",
     "Head",
     "LazyNames",
     "Loss",
@@ -71,6 +85,7 @@ __all__ = [
     "ResidentAugmentation",
     "RunError",
     "Sample",
+    "Skipped",
     "SliceableStream",
     "StreamingDataset",
     "Teacher",
@@ -79,14 +94,24 @@ __all__ = [
     "UnreadableSample",
     "UsageError",
     "ZooError",
+    "find_images",
     "hookimpl",
     "near_duplicates",
     "seeded_generator",
+    "skipped_file",
+    "tally",
 ]
 
 # What needs numpy is imported when it is asked for: a manifest does not ask, and listing plugins stays instant.
 _HOMES = {
+    "FoundImages": "zoo_core.image_files",
+    "IMAGE_FORMATS": "zoo_core.image_files",
+    "IMAGE_SUFFIXES": "zoo_core.image_files",
     "LazyNames": "zoo_core.lazy_names",
+    "Skipped": "zoo_core.image_files",
+    "find_images": "zoo_core.image_files",
+    "skipped_file": "zoo_core.image_files",
+    "tally": "zoo_core.image_files",
     "REDUCED_SIDE": "zoo_core.near_duplicates",
     "near_duplicates": "zoo_core.near_duplicates",
     "seeded_generator": "zoo_core.seeding",

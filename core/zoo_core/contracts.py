@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo_core.errors import UnreadableSample
+    from zoo_core.image_files import Skipped
 
 UInt8Image = npt.NDArray[np.uint8]
 AffineMap = npt.NDArray[np.float64]
@@ -188,6 +189,16 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+@runtime_checkable
+class HasSkipped(Protocol):
+    """A dataset that says what lies where it reads and is not in it: folders without images, files of other types.
+
+    Training and ``zoo data check`` report it, record it, and refuse too much of it.
+    """
+
+    skipped: Sequence[Skipped]
 
 
 @runtime_checkable

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from zoo_core.escaping import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Self
@@ -38,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         text = self.message if self.location is None else f"{self.location}: {self.message}"
-        return f"{text}; {self.hint}" if self.hint else text
+        return escaped(f"{text}; {self.hint}" if self.hint else text)
 
 
 class ZooError(Exception):

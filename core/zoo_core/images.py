@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from zoo_core.errors import RunError, UsageError
+from zoo_core.image_files import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
     from zoo_core.contracts import UInt8Image
 
-# Named, because Pillow would also open formats that run programs (EPS calls Ghostscript).
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-SUFFIXES = frozenset(
-    {
-        *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-        *(".tga", ".tif", ".tiff", ".webp"),
-    }
-)
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -54,7 +47,7 @@ def read_image(path: Path) -> UInt8Image:
         # Pillow warns from 89 megapixels on and refuses from 179 on; phones take pictures between the two.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path, formats=IMAGE_FORMATS) as image:
                 orientation = _orientation(image)
                 upright = _to_rgb(image)
     except UnidentifiedImageError:
@@ -81,17 +74,6 @@ def fit(image: UInt8Image, size: tuple[int, int]) -> UInt8Image:
     """
     height, width = size
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
-
-
-def find_images(folder: Path) -> list[Path]:
-    """Return all image files below ``folder``, by their suffix, sorted; hidden ones are skipped."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
-    )
 
 
 def _orientation(image: Image.Image) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
@@ -17,6 +18,9 @@ class LazyNames(Sequence[str]):
     """
 
     def __init__(self, count: int, name_of: Callable[[int], str]) -> None:
+        if count > sys.maxsize:
+            msg = f"{count:,} names are more than this machine counts"
+            raise ValueError(msg)
         self._indices = range(count)
         self._name_of = name_of
 

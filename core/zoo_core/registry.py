@@ -212,10 +212,18 @@ class Registry:
         for component in candidates:
             prefix = f"{component.plugin}/" if "/" in name else ""
             known += (prefix + member for member in self._family_names(component))
-        hints = [suggest(name, known, "known")]
+        hints = [self._tagged(name, candidates) or suggest(name, known, "known")]
         if self.failures:
             hints.append(f"plugins that failed to load: {', '.join(failure.id for failure in self.failures)}")
         return ComponentError(msg, hint="; ".join(filter(None, hints)) or None)
+
+    def _tagged(self, name: str, candidates: Iterable[Component]) -> str | None:
+        """Say how to write ``timm/resnet50.a1_in1k``, as others name a model of a family and its weights."""
+        model, dot, tag = name.partition(".")
+        families = [one for one in candidates if dot and one.is_family]
+        if any(model.rpartition("/")[2] in self._family_names(family) for family in families):
+            return f"what follows the dot is an option: {{name: {model}, options: {{tag: {tag}}}}}"
+        return None
 
 
 def load_target(component: Component, target: str) -> Any:  # noqa: ANN401 - whatever the plugin named

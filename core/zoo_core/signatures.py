@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from zoo_core.registry import Component
 
+# Infinite numbers are errors, as in a recipe's own sections.
+_CONFIG = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 
 
@@ -86,7 +88,7 @@ def signature_schema(
     with warnings.catch_warnings():
         # A parameter may well be called `copy`, as a method of pydantic's models is.
         warnings.simplefilter("ignore")
-        return create_model(name, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)
+        return create_model(name, __config__=_CONFIG, **fields)
 
 
 def _hint(factory: Callable[..., Any], parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - hints are of any kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,8 @@ class SyntheticDocuments:
         seed: Annotated[int, Field(ge=0)] = 0,
         cache_mb: PositiveInt = 256,
     ) -> None:
+        if templates * samples_per_template > sys.maxsize:
+            raise ValueError(f"{templates:,} templates of {samples_per_template:,} samples are too many")
         self.classes: Sequence[str] = LazyNames(templates, partial(_template_name, split))
         self._samples = samples_per_template
         self._split = split

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo_core.errors import RunError, UsageError
-from zoo_core.images import find_images, fit, read_image
+from zoo_core.images import fit, read_image
 
 
 def pixel(path):
@@ -140,14 +140,3 @@ def test_fit_averages_where_a_bilinear_without_antialias_would_pick():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[::2] = 255
     assert np.ptp(fit(stripes, (8, 8))[1:-1]) <= 2
-
-
-def test_find_images_is_sorted_recursive_and_leaves_out_the_rest(tmp_path):
-    for name in ("b.JPG", "a.png", "deep/c.webp", "notes.txt", ".hidden.png", ".cache/d.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == [
-        "a.png",
-        "b.JPG",
-        "deep/c.webp",
-    ]

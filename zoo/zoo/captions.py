@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib.ft2font import FT2Font
 from PIL import ImageFont, features
 
-from zoo.escaping import JOINERS, escape, escaped
+from zoo_core.escaping import JOINERS, escape, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -57,19 +57,41 @@ class Node:
         return self.value
 
 
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A component that a stronger layer gave another name, and what became of its options from the weaker one.
+
+    Attributes:
+        path: of the component.
+        before: its name in the weaker layer.
+        name: its name in the stronger layer.
+        kept: the options that stay.
+        dropped: the options that do not, each with where it was written.
+        by_override: whether the stronger layer is an override, not a file.
+    """
+
+    path: KeyPath
+    before: str
+    name: str
+    kept: dict[str, Node]
+    dropped: dict[str, Node]
+    by_override: bool
+
+
 @dataclass(frozen=True)
 class Document:
-    """A resolved recipe: plain values, where each was written, and what reading it found wrong."""
+    """A resolved recipe: plain values, where each was written, what reading it found wrong, and renamed components."""
 
     value: dict[str, Any]
     marks: dict[KeyPath, Location]
     problems: tuple[Problem, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
 
     @classmethod
-    def of(cls, root: Node, problems: tuple[Problem, ...] = ()) -> Document:
+    def of(cls, root: Node, problems: tuple[Problem, ...] = (), renamed: tuple[Renamed, ...] = ()) -> Document:
         """Flatten a tree of nodes whose root is a mapping."""
         marks = {path: replace(node.location, key=dotted(path)) for path, node in root.walk()}
-        return cls(root.plain(), marks, problems)
+        return cls(root.plain(), marks, problems, renamed)
 
     def locate(self, path: KeyPath) -> Location | None:
         """Return the location of ``path``, or of its nearest parent with one; its key is ``path``."""

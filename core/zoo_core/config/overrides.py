@@ -12,8 +12,11 @@ from zoo_core.errors import Location, Problem, RecipeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    Merge = Callable[[Node, Node], Node]
+
 COMMAND_LINE = "<command line>"
 PREFIX = "ZOO_RECIPE__"
+MAX_INDEX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +61,28 @@ def from_environment(environment: Mapping[str, str]) -> tuple[list[Assignment], 
 
 
 def override(
-    root: Node, assignments: Iterable[Assignment], merge: Callable[[Node, Node], Node]
+    root: Node, assignments: Iterable[Assignment], merge: Merge, *, within: Merge
 ) -> tuple[Node, list[Problem]]:
-    """Lay the assignments over ``root`` as one layer, so that a new ``name`` drops old options but not new ones."""
+    """Lay the assignments over ``root`` as one layer, so that a new ``name`` drops old options but not new ones.
+
+    Args:
+        root: what the layer lies over.
+        assignments: of the layer, weakest first.
+        merge: lays the layer over ``root``.
+        within: lays an assignment over an earlier one of the same key.
+    """
     problems: list[Problem] = []
     layer = Node({}, root.location)
     for assignment in assignments:
         try:
             value = read_value(assignment.text, assignment.location)
-            layer = _assigned(layer, root, assignment.key.split("."), value, merge)
+            layer = _assigned(layer, root, assignment.key.split("."), value, within)
         except RecipeError as error:
             problems += error.problems
     return merge(root, layer), problems
 
 
-def _assigned(
-    layer: Node | None, base: Node | None, path: list[str], value: Node, merge: Callable[[Node, Node], Node]
-) -> Node:
+def _assigned(layer: Node | None, base: Node | None, path: list[str], value: Node, merge: Merge) -> Node:
     if not path:
         return value if layer is None else merge(layer, value)
     # Lists are replaced as a whole by a layer; so to change one item, the layer starts from the whole list.
@@ -92,7 +100,8 @@ def _assigned(
 
 
 def _index(text: str, length: int, location: Location) -> int:
-    if text.isdecimal() and int(text) < length:
+    # Longer text is no index, and beyond some length Python refuses to parse it.
+    if text.isdecimal() and len(text) <= MAX_INDEX_DIGITS and int(text) < length:
         return int(text)
     hint = f"its items are 0 to {length - 1}" if length else "it is empty"
     raise RecipeError([Problem(f"{text!r} is not an item of the list", location, hint)])

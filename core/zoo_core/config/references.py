@@ -94,7 +94,10 @@ class _Resolver:
             target_path = (*target_path, segment)
         if target is None:
             known = [dotted(known_path) for known_path, _ in self._root.walk() if known_path]
-            self._report(f"'${{{key}}}' refers to nothing", node, path, did_you_mean(key, known))
+            hint = did_you_mean(key, known)
+            if hint is None and key.isupper():
+                hint = "a reference names a key of the recipe, never a variable of the environment"
+            self._report(f"'${{{key}}}' refers to nothing", node, path, hint)
             return None
         before = len(self.problems)
         found = self.node(target, target_path, (*targets, key))

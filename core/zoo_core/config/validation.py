@@ -111,7 +111,8 @@ def _rewritten(
             wrong.append(error)
     if wrong:
         what = _joined(wrong)
-        yield Problem(what + _value(wrong[0]["input"], what), at, _literal_hint(wrong))
+        hint = _literal_hint(wrong) or _name_hint(schema, section, path, wrong[0]["input"])
+        yield Problem(what + _value(wrong[0]["input"], what), at, hint)
 
 
 def _joined(errors: list[ErrorDetails]) -> str:
@@ -148,6 +149,14 @@ def _literal_hint(errors: list[ErrorDetails]) -> str | None:
             expected = error["ctx"]["expected"].replace(" or ", ", ").split(", ")
             return did_you_mean(error["input"], [name.strip("'") for name in expected])
     return None
+
+
+def _name_hint(schema: type[BaseModel], section: KeyPath, path: KeyPath, value: object) -> str | None:
+    """Say how to write `model.loss: arcface`: what has options is named by a key of its own."""
+    model = _model_at(schema, path[len(section) :])
+    if not isinstance(value, str) or model is None or "name" not in model.model_fields:
+        return None
+    return f"write {dotted(path)}.name={value}, or {{name: {value}}}"
 
 
 def _hint(schema: type[BaseModel], document: Document, section: KeyPath, path: KeyPath) -> str | None:

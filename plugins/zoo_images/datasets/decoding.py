@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from zoo_core.api import UnreadableSample
+from zoo_core.api import IMAGE_FORMATS, UnreadableSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def read_image(file: Path | IO[bytes], max_side: int, source: str = "") -> UInt8
         with warnings.catch_warnings():
             # Pillow warns above 89 megapixels, which scanners produce, and refuses above 179.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
+            with Image.open(file, formats=IMAGE_FORMATS) as image:
                 return _decode(image, max_side)
     except Exception as error:  # Pillow's decoders raise exceptions of many types on broken files
         raise UnreadableSample(source or str(file), _reason(file, error)) from error

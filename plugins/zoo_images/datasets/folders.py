@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from zoo_core.api import ComponentError
+from typing import TYPE_CHECKING
+
+from zoo_core.api import ComponentError, Skipped, tally
 from zoo_images.datasets.decoded_images import DecodedImages
-from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder, find_images
+from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder, find_classes
 from zoo_images.datasets.labelled_images import LabelledImages
 from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
 from zoo_images.datasets.split import Split, belongs, require_nonempty_split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from zoo_core.api import FoundImages
 
 
 class FolderDataset(LabelledImages):
@@ -35,14 +43,26 @@ class FolderDataset(LabelledImages):
         cache_mb: PositiveInt = 1024,
     ) -> None:
         folder = existing_folder(root)
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        paths_of = {name: find_images(folder / name) for name in names}
-        if not any(paths_of.values()):
+        found, beside = find_classes(folder)
+        if not any(images.paths for images in found.values()):
             msg = f"{folder}: no class folder with images"
             raise ComponentError(msg, hint=f"expected {folder}/<class>/<image>, {EXPECTED_FILES}")
-        classes = [name for name in names if paths_of[name] and belongs(name, split, unseen_share)]
-        require_nonempty_split(classes, folder, "class", split, unseen_share)
-        labels = [label for label, name in enumerate(classes) for _ in paths_of[name]]
-        paths = [path for name in classes for path in paths_of[name]]
+        found = {name: images for name, images in found.items() if belongs(name, split, unseen_share)}
+        paths_of = {name: images.paths for name, images in found.items() if images.paths}
+        require_nonempty_split(paths_of, folder, "class", split, unseen_share)
+        labels = [label for label, paths in enumerate(paths_of.values()) for _ in paths]
+        paths = [path for paths in paths_of.values() for path in paths]
         images = DecodedImages(paths, folder, max_side=max_side, cache=cache, cache_mb=cache_mb)
-        super().__init__(images, labels, classes)
+        super().__init__(images, labels, list(paths_of))
+        self.skipped: Sequence[Skipped] = [*beside, *_skipped(folder, found)]
+
+
+def _skipped(folder: Path, found: Mapping[str, FoundImages]) -> list[Skipped]:
+    """Return what is skipped in class folders, and before it the folders of which nothing is left."""
+    skipped = []
+    for name, images in found.items():
+        if not images.paths:
+            reason = f"a class folder without an image{f' ({tally(images.skipped)})' if images.skipped else ''}"
+            skipped.append(Skipped(str(folder / name), reason, "class"))
+        skipped += images.skipped
+    return skipped

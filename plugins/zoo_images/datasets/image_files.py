@@ -1,14 +1,13 @@
-"""Find image files below a folder."""
+"""Find the folders and the image files that a dataset reads."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from zoo_core.api import ComponentError
+from zoo_core.api import IMAGE_SUFFIXES, ComponentError, FoundImages, Skipped, find_images, skipped_file
 
-IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 # For hints of errors about folders without images.
-EXPECTED_FILES = "images called " + ", ".join(f"*{extension}" for extension in sorted(IMAGE_EXTENSIONS))
+EXPECTED_FILES = "images called " + ", ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
 
 
 def existing_folder(root: str) -> Path:
@@ -25,11 +24,29 @@ def existing_folder(root: str) -> Path:
     return folder
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Find all images below ``folder``, sorted by path so that labels are the same on every machine."""
-    found = (
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+def find_classes(folder: Path) -> tuple[dict[str, FoundImages], list[Skipped]]:
+    """Find the images of each class folder of ``folder``, by class name; also what lies beside the class folders.
+
+    A class folder may be a link, but not one back to ``folder``, above it, or to another class folder: its images would
+    be of two classes.
+    """
+    found: dict[str, FoundImages] = {}
+    beside: list[Skipped] = []
+    root = folder.resolve()
+    for entry in sorted(folder.iterdir(), key=lambda path: path.name):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            found[entry.name] = _linked_within(entry, root) or find_images(entry)
+        else:
+            beside.append(skipped_file(entry) or Skipped(str(entry), "lies beside the class folders"))
+    return found, beside
+
+
+def _linked_within(entry: Path, root: Path) -> FoundImages | None:
+    if not entry.is_symlink():
+        return None
+    target = entry.resolve()
+    if root.is_relative_to(target) or target.is_relative_to(root):
+        return FoundImages([], [Skipped(str(entry), f"a link to {target}, whose images have a class already")])
+    return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zoo_core.api import ComponentError, LazyNames, Sample, UnreadableSample
+from zoo_core.api import ComponentError, LazyNames, Sample, Skipped, UnreadableSample, find_images
 from zoo_images.datasets.decoded_images import DecodedImages
 from zoo_images.datasets.duplicates import duplicate_groups
-from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder, find_images
+from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder
 from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
 from zoo_images.datasets.split import Split, belongs, require_nonempty_split
 from zoo_images.datasets.views import views as all_views
@@ -50,10 +50,11 @@ class InstancesDataset:
         cache_mb: PositiveInt = 1024,
     ) -> None:
         folder = existing_folder(root)
-        paths = find_images(folder)
+        paths, skipped = find_images(folder)
         if not paths:
             msg = f"{folder}: no images"
             raise ComponentError(msg, hint=f"expected {EXPECTED_FILES}")
+        self.skipped: Sequence[Skipped] = skipped
         names = [path.relative_to(folder).as_posix() for path in paths]
         images = DecodedImages(paths, folder, max_side=max_side, cache=cache, cache_mb=cache_mb)
         # The first image of each image's group: a group is in the split of its first image, never in both.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from zoo_core.api import ComponentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
 Split = Literal["all", "train", "unseen"]
@@ -19,7 +19,7 @@ def belongs(name: str, split: Split, unseen_share: float) -> bool:
     """Return whether ``name`` is in ``split``: about ``unseen_share`` (0..1) of all names are unseen, the rest train.
 
     The SHA-256 of the name alone decides, so that adding files moves no other file. The name is normalised to NFC
-    first, because file systems differ in how they encode accents.
+    first, because file systems differ in how they encode accents. Bytes that are no UTF-8 are hashed as they are.
     """
     if split == "all":
         return True
@@ -30,7 +30,7 @@ def belongs(name: str, split: Split, unseen_share: float) -> bool:
 
 
 def require_nonempty_split(
-    selected: Sequence[object], folder: Path, unit: str, split: Split, unseen_share: float
+    selected: Collection[object], folder: Path, unit: str, split: Split, unseen_share: float
 ) -> None:
     """Check that ``split`` selected something; ``unit`` is what it selects, for the message.
 

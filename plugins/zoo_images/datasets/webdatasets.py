@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from braceexpand import braceexpand
 from webdataset import tariterators
 
-from zoo_core.api import ComponentError, UnreadableSample
+from zoo_core.api import IMAGE_SUFFIXES, ComponentError, UnreadableSample
 from zoo_images.datasets.class_names import read_class_names, scan_class_names
 from zoo_images.datasets.options import PositiveInt  # noqa: TC001 - read to check options
 from zoo_images.datasets.shard_reader import EncodedSample, ShardReader, truncated_shard
@@ -20,7 +20,10 @@ from zoo_images.datasets.shard_reader import EncodedSample, ShardReader, truncat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
+# The usual ones first: the first that a sample has is its image.
+_IMAGE_EXTENSIONS = tuple(
+    dict.fromkeys(["jpg", "jpeg", "png", "webp", *sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)])
+)
 # None that runs a command, because a recipe may come from an untrusted source.
 _SCHEMES = {"", "http", "https", "gs", "hf"}
 _TRUNCATION_ERRORS = (tarfile.TarError, zlib.error, OSError, EOFError, ValueError)
@@ -83,7 +86,10 @@ class WebDataset(ShardReader):
             if isinstance(label, UnreadableSample):
                 yield label
             elif content is None:
-                yield UnreadableSample(source, f"no file *.{self._image or '(jpg|png|...)'} belongs to it")
+                found = ", ".join(f"*.{name}" for name in files if name not in {"__key__", "__url__", self._label})
+                wanted = self._image or "(jpg|png|...)"
+                reason = f"no file *.{wanted} belongs to it" + (f", only {found}" if found else "")
+                yield UnreadableSample(source, reason)
             else:
                 yield EncodedSample(source, content, label)
 

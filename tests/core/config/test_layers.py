@@ -198,3 +198,27 @@ def test_locate_falls_back_to_what_is_around(files):
 
     assert str(document.locate(("x", "z", 3))) == "a.yaml:1:1: x.z.3"
     assert str(document.locate(("q",))) == "a.yaml:1:1: q"
+
+
+def test_an_override_of_a_name_keeps_the_options_that_both_have_and_a_file_none(files):
+    root = files(
+        base="loss: {name: a, options: {x: 1, y: 2}}\n",
+        mine="extends: base.yaml\nloss: {name: b}\n",
+    )
+    overridden = load(root / "base.yaml", ["loss.name=b"], options_of=lambda _, name: {"y"} if name == "b" else ())
+
+    assert overridden.value == {"loss": {"name": "b", "options": {"y": 2}}}
+    (renamed,) = overridden.renamed
+    assert (renamed.path, renamed.before, renamed.name) == (("loss",), "a", "b")
+    assert (list(renamed.kept), list(renamed.dropped)) == (["y"], ["x"])
+    assert str(renamed.dropped["x"].location) == "base.yaml:1:27"
+
+    document = load(root / "mine.yaml", options_of=lambda *_: {"y"})
+    assert document.value == {"loss": {"name": "b"}}
+    assert list(document.renamed[0].dropped) == ["x", "y"]
+
+
+def test_what_cannot_be_known_is_kept(files):
+    root = files(base="loss: {name: a, options: {x: 1}}\n")
+
+    assert load(root / "base.yaml", ["loss.name=b"], options_of=lambda *_: None).value["loss"]["options"] == {"x": 1}

@@ -119,12 +119,12 @@ def test_the_last_override_wins_whatever_was_there(base, assignments):
         root = Node({}, Location("file"))
         parsed, problems = from_command_line(f"{key}={str(value).lower()}" for key, value in pairs)
         assert problems == []
-        root, problems = override(root, parsed, merge)
+        root, problems = override(root, parsed, merge, within=merge)
         assert problems == []
         return root
 
     root, problems = override(
-        tree(base.items()), from_command_line(f"{k}={str(v).lower()}" for k, v in assignments)[0], merge
+        tree(base.items()), from_command_line(f"{k}={str(v).lower()}" for k, v in assignments)[0], merge, within=merge
     )
 
     assert problems == []

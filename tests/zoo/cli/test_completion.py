@@ -64,6 +64,13 @@ def test_recipes_are_completed(complete, tmp_path):
     assert "lcnet050_cosface_96" in complete("zoo train --cfg ")
 
 
+def test_overrides_are_completed(complete):
+    assert complete("zoo train data.loa") == ["data.loader.batch_size=", "data.loader.num_workers="]
+    assert "model.loss.options.m=" in complete("zoo train --cfg lcnet050_cosface_96 model.loss.options.")
+    assert complete("zoo train model.loss.name=margin/cos") == ["model.loss.name=margin/cosface"]
+    assert complete("zoo train --cfg nosuch data.loa") == []
+
+
 def test_a_failing_plugin_does_not_disturb_the_line_that_is_typed(complete, add_distribution):
     add_distribution("zoo-broken", broken="raise RuntimeError")
     assert complete("zoo show cos") == ["cosface"]

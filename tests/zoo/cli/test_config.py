@@ -17,6 +17,11 @@ def line(file, text):
     return f"configs/{file}:{before.count(chr(10)) + 1}"
 
 
+def shown(file, text):
+    """The same as ``config show --origin`` shortens it."""
+    return line(file, text).replace("configs/", "zoo:")
+
+
 def test_show_prints_the_resolved_recipe_as_yaml_that_loads_again(zoo, tmp_path):
     shown = zoo(
         "config", "show", "--cfg", "lcnet050_cosface_96", "data.image_size=[64, 80]", "trainer.max_epochs=3", check=0
@@ -42,10 +47,10 @@ def test_show_says_where_each_value_was_written(zoo, tmp_path):
 
     origins = {line.split()[0]: line.split(maxsplit=1)[1] for line in result.stdout.splitlines()}
     assert origins["seed"].split() == ["4", "mine.yaml:2"]
-    assert origins["model.head.options.embed_dim"].endswith(line("lcnet050_cosface_96.yaml", "embed_dim"))
-    assert origins["optimizer.options.lr"].endswith(line("base/embedding.yaml", "lr:"))
+    assert origins["model.head.options.embed_dim"].endswith(shown("lcnet050_cosface_96.yaml", "embed_dim"))
+    assert origins["optimizer.options.lr"].endswith(shown("base/embedding.yaml", "lr:"))
     assert origins["data.loader.batch_size"].endswith("$ZOO_RECIPE__data__loader__batch_size")
-    assert origins["data.image_size"].endswith(line("lcnet050_cosface_96.yaml", "image_size") + ", <command line>")
+    assert origins["data.image_size"].endswith(shown("lcnet050_cosface_96.yaml", "image_size") + ", <command line>")
     assert origins["model.memory_format"].endswith("default")
 
 
@@ -133,3 +138,32 @@ def test_recipes_are_completed(zoo):
     )
 
     assert result.stdout == "plain,lcnet100_cosface_128\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("model.loss=arcface", "write model.loss.name=arcface, or {name: arcface}"),
+        ("data.train.options.root=${HOME}", "names a key of the recipe, never a variable of the environment"),
+        ("model.backbone.name=timm/resnet50.a1_in1k", "{name: timm/resnet50, options: {tag: a1_in1k}}"),
+        ("optimizer.options.lr=.nan", "should be a finite number, not nan"),
+    ],
+)
+def test_common_mistakes_get_a_hint(zoo, override, hint):
+    result = zoo("config", "check", "--cfg", "lcnet050_cosface_96", override, check=3)
+    (line,) = result.stderr.splitlines()
+    assert hint in line
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--epochs", "3"), "trainer.max_epochs=VALUE"),
+        (("--trainer.max_epochs=3",), "trainer.max_epochs=VALUE"),
+        (("--batch-size", "3"), "data.loader.batch_size=VALUE"),
+    ],
+)
+def test_values_given_as_options_are_told_how_to_write_them(zoo, words, hint):
+    result = zoo("train", "--cfg", "lcnet050_cosface_96", *words, check=2)
+    assert f"the recipe's values are set without dashes: {hint}" in result.stderr
+    assert json.loads(zoo("train", "--json", *words, check=2).stderr)["error"]["code"] == "usage"

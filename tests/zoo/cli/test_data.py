@@ -168,7 +168,7 @@ def test_duplicates_are_found_across_classes_and_leaks_are_loud(data, folders):
     picture(folders / "train" / "c" / "copy.png", 0)  # of one in a
     picture(folders / "valid" / "e" / "leak.jpg", 3, quality=90)  # of one in b
     picture(folders / "train" / "a" / "again.png", 1)  # in its own class
-    done = data("check", "--cfg", "folders.yaml", "--json", "--picture", "same.png")
+    done = data("check", "--cfg", "folders.yaml", "--json", "--picture", "same.png", check=1)
     report = json.loads(done.stdout)
     assert (report["duplicates"]["pairs"], report["duplicates"]["leaks"]) == (2, 1)
     leak, copy = report["duplicates"]["listed"]
@@ -301,3 +301,52 @@ def test_classes_of_any_name_are_held_out(data):
                   split.format("valid", "unseen"), check=None)  # fmt: skip
     parts = json.loads(report.stdout)["parts"]
     assert sum(part["classes"] for part in parts) == len(HOSTILE)
+
+
+@pytest.mark.usefixtures("folders")
+def test_one_folder_for_both_fails(data):
+    failed = data("check", "--cfg", "folders.yaml", "--json", "data.valid.options.root=train", check=1)
+    report = json.loads(failed.stdout)
+    assert report["shared_classes"] == {"count": 3, "listed": ["a", "b", "c"]}
+    assert report["duplicates"]["leaks"] >= 3
+    assert not report["ok"]
+    assert (
+        "warning: validation shows what training sees: 3 of its classes have names of training: a, b, c"
+        in failed.stderr
+    )
+
+
+def test_a_class_that_vanishes_fails_and_is_named(data, folders):
+    (folders / "train" / "phone").mkdir()
+    (folders / "train" / "phone" / "1.heic").touch()
+    failed = data("check", "--cfg", "folders.yaml", "--json", check=1)
+    left_out = json.loads(failed.stdout)["parts"][0]["left_out"]
+    assert left_out["classes"] == {
+        "count": 1, "listed": [["train/phone", "a class folder without an image (.heic is not read: 1)"]]
+    }  # fmt: skip
+    assert left_out["files"]["count"] == 1
+    assert (
+        "warning: data.train: 1 of 4 classes are left out: train/phone: a class folder without an image "
+        "(.heic is not read: 1)" in failed.stderr
+    )
+
+
+def test_strict_makes_a_warning_an_error(data, folders):
+    (folders / "train" / "a" / "1.heic").touch()
+    share = "data.unreadable_share=0.5"
+    done = data("check", "--cfg", "folders.yaml", share)
+    assert "warning: data.train: 1 files are left out (.heic is not read: 1): train/a/1.heic" in done.stderr
+    data("check", "--cfg", "folders.yaml", "--strict", share, check=1)
+
+
+def test_notes_beside_images_are_counted_and_no_fault(data, folders):
+    (folders / "train" / "a" / "notes.txt").touch()
+    done = data("check", "--cfg", "folders.yaml", "--strict", "--json")
+    assert json.loads(done.stdout)["parts"][0]["left_out"]["notes"]["count"] == 1
+
+
+def test_a_class_of_unreadable_files_alone_is_named(data, folders):
+    (folders / "train" / "lost").mkdir()
+    (folders / "train" / "lost" / "1.png").write_bytes(b"no picture")
+    failed = data("check", "--cfg", "folders.yaml", check=1)
+    assert "  classes     4, 1 of them without a sample: lost" in failed.stdout.splitlines()

@@ -92,3 +92,24 @@ def test_what_is_neither_here_nor_a_name_on_the_hub_is_a_usage_error(zoo, cards,
     assert result.stderr == (
         f"error: {model}: no such folder or file; give a folder, an .onnx file, or a model on the Hub as ORG/NAME\n"
     )
+
+
+def test_an_unreadable_reference_is_named_and_the_others_are_used(zoo, exported, cards, picture, tmp_path):
+    picture(tmp_path / "x.png", 1)
+    (cards / "visa.png").write_bytes(b"bad")
+    command = ("predict", "--model", exported.artifact.path, "--gallery", cards, "x.png")
+    result = zoo(*command, check=1)
+    assert "x.png  bill" in result.stdout
+    assert f"error: {cards / 'visa.png'}: is not an image of a known format" in result.stderr
+    assert "warning: no reference of visa can be read" in result.stderr
+    for reference in cards.iterdir():
+        reference.write_bytes(b"bad")
+    assert "no picture of the gallery can be read" in zoo(*command, check=1).stderr
+
+
+def test_a_path_that_is_missing_is_not_only_blamed_on_the_hub(zoo, cards):
+    result = zoo(
+        "predict", "--model", "missing/folder", "--gallery", cards, "x.png", check=5, env={"HF_HUB_OFFLINE": "1"}
+    )
+    assert "nor is there a folder missing/folder in " in result.stderr
+    assert result.stderr.count("\n") == 1

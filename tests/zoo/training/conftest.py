@@ -20,7 +20,9 @@ def prepare(tiny_recipe, registry, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield lambda *overrides: plan_training(load_recipe(tiny_recipe, overrides, registry=registry), registry)
+    yield lambda *overrides, strict=False: plan_training(
+        load_recipe(tiny_recipe, overrides, registry=registry), registry, strict=strict
+    )
     torch.set_num_threads(threads)
 
 

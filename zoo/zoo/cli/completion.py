@@ -54,6 +54,42 @@ def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str)
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def complete_overrides(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete ``KEY=VALUE``: keys of the recipe that ``--cfg`` names, and after ``name=`` components."""
+    from click.shell_completion import CompletionItem
+
+    from zoo.recipes.loading import recipe_keys
+    from zoo_core.errors import ZooError
+
+    key, equals, text = incomplete.partition("=")
+    try:
+        if equals:
+            return [CompletionItem(f"{key}={name}") for name in _component_names(key) if name.startswith(text)]
+        keys = recipe_keys(ctx.params.get("cfg"))
+    except ZooError:
+        return []
+    return [CompletionItem(f"{one}=") for one in map(".".join, keys) if one.startswith(key)]
+
+
+def complete_recipe_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a recipe where none is named yet, and ``KEY=VALUE``."""
+    words = [word for word in ctx.params.get("overrides") or () if "=" not in word]
+    if words:
+        ctx.params["cfg"] = ctx.params.get("cfg") or words[0]
+    recipes = [] if ctx.params.get("cfg") or "=" in incomplete else complete_recipes(ctx, param, incomplete)
+    overrides = complete_overrides(ctx, param, incomplete)
+    return [*(item for item in recipes if item.type != "file"), *overrides] or recipes
+
+
+def _component_names(key: str) -> list[str]:
+    from zoo.recipes.schema import component_paths
+    from zoo_core.discovery import discover
+
+    path = tuple(key.split("."))
+    kind = component_paths(0, teacher=True).get(path[:-1]) if path[-1] == "name" else None
+    return [one.qualified_name for one in discover().components(kind) if not one.is_family] if kind else []
+
+
 def complete_components(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a component, with its plugin or without; the members of a family would take too long."""
     from click.shell_completion import CompletionItem

@@ -165,5 +165,17 @@ def _origin(loaded: LoadedRecipe, path: KeyPath) -> str:
         return DEFAULT
     own = marks[path]
     items = [mark for below, mark in marks.items() if below[: len(path)] == path and mark.file != own.file]
-    locations = [mark.file if mark.line is None else f"{mark.file}:{mark.line}" for mark in (own, *items)]
+    locations = [
+        _short(mark.file) if mark.line is None else f"{_short(mark.file)}:{mark.line}" for mark in (own, *items)
+    ]
     return ", ".join(dict.fromkeys(locations))
+
+
+def _short(file: str) -> str:
+    """Name a shipped file as ``zoo:base/embedding.yaml``: its folder is the same in every line."""
+    from pathlib import Path
+
+    from zoo.recipes.loading import shipped
+
+    path = Path(file).absolute()
+    return f"zoo:{path.relative_to(shipped()).as_posix()}" if path.is_relative_to(shipped()) else file

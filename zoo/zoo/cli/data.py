@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from zoo.cli.options import cfg_option, json_option, load, recipe_argument
+from zoo.cli.options import cfg_option, json_option, load, recipe_argument, strict_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,12 +60,13 @@ def preview(
 @command.command("check")
 @cfg_option
 @click.option("--picture", type=_PICTURE, metavar="FILE", help="Draw the duplicates that were found.")
+@strict_option
 @json_option
 @recipe_argument
-def check(cfg: str | None, picture: Path | None, as_json: bool, overrides: tuple[str, ...]) -> None:
+def check(cfg: str | None, picture: Path | None, strict: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Read all data once: counts, sizes, balance, duplicates, leaks from training into validation.
 
-    Exits with 1 if anything cannot be read.
+    Exits with 1 if anything cannot be read or leaks, or if more than data.unreadable_share of a data set is left out.
     """
     from zoo.cli.output import print_json, say, warn
 
@@ -83,14 +84,26 @@ def check(cfg: str | None, picture: Path | None, as_json: bool, overrides: tuple
         _print(document)
     if picture:
         _draw(report, picture)
+    lines = [line for one in report.left_out for line in one.lines]
+    for line in [*lines, *_leaks(document)]:
+        warn(line)
+    if not document["ok"] or (strict and (lines or loaded.warnings)):
+        raise click.exceptions.Exit(1)
+    say(f"next: zoo train {_typed(cfg, overrides)}")
+
+
+def _leaks(document: dict[str, Any]) -> list[str]:
+    lines = []
+    if document["shared_classes"]["count"]:
+        names = ", ".join(document["shared_classes"]["listed"][:3])
+        count = document["shared_classes"]["count"]
+        lines.append(f"validation shows what training sees: {count:,} of its classes have names of training: {names}")
     if document["duplicates"]["leaks"]:
-        warn(
+        lines.append(
             f"validation shows what training has seen: {document['duplicates']['leaks']:,} classes of one are those of "
             "the other; its figures will be too good"
         )
-    if not document["ok"]:
-        raise click.exceptions.Exit(1)
-    say(f"next: zoo train {_typed(cfg, overrides)}")
+    return lines
 
 
 def _load(cfg: str | None, overrides: tuple[str, ...]) -> tuple[LoadedRecipe, Registry]:
@@ -121,7 +134,8 @@ def _print(document: dict[str, Any]) -> None:
         click.echo(f"{part['part']}: {part['name']}")
         rows = [["samples", f"{part['samples']:,}"], ["classes", f"{part['classes']:,}"]]
         if part["empty_classes"]:
-            rows[-1][1] += f", {part['empty_classes']:,} of them without a sample"
+            names = ", ".join(part["empty_classes_listed"][:3])
+            rows[-1][1] += f", {part['empty_classes']:,} of them without a sample: {names}"
         for name, label in (("samples_per_class", "a class"), ("width", "width"), ("height", "height")):
             spread = part[name]
             rows.append([label, f"{spread['min']:,} .. {spread['median']:,g} .. {spread['max']:,}"])

@@ -95,6 +95,18 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     warn(" ".join(str(message).splitlines()))
 
 
+def _override_hint(command: click.Command, option: str) -> str:
+    """Say how ``--epochs`` or ``--trainer.max_epochs`` is written, where the command takes KEY=VALUE."""
+    if not any(parameter.name == "overrides" for parameter in command.params):
+        return ""
+    from zoo.recipes.loading import recipe_keys
+
+    wanted = option.lstrip("-").replace("-", "_")
+    keys = [".".join(path) for path in recipe_keys(None)]
+    near = [wanted] if "." in wanted else [key for key in keys if key.endswith((f".{wanted}", f"_{wanted}"))]
+    return f"; the recipe's values are set without dashes: {near[0] if near else 'trainer.max_epochs'}=VALUE"
+
+
 def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) -> int:
     """Print ``error`` on stderr and return the exit code; one that nobody expected is raised again."""
     from zoo.atomic import DISK_FULL
@@ -102,6 +114,9 @@ def show_error(error: Exception, command: str, *, as_json: bool, verbose: bool) 
     from zoo_core.errors import Problem, ZooError
     from zoo_core.extras import naming_missing_extras
 
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        hint = _override_hint(error.ctx.command, error.option_name)
+        error = click.UsageError(error.format_message().rstrip(".") + hint, ctx=error.ctx) if hint else error
     if isinstance(error, click.ClickException):
         if as_json:
             report_problems("usage", [Problem(error.format_message())], as_json=True)
@@ -138,7 +153,8 @@ def main() -> None:
     # Before torch starts its threads: where they wait by spinning they take the cores from the loader's processes
     # (measured on two cores with one of them busy: 28 images/s instead of 122).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # A terminal may lack a character, such as one that speaks Latin-1: an escape is better than no output.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal may lack a character, such as one that speaks Latin-1: an escape is better than no output.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="zoo")

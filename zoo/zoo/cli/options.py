@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_recipes, complete_runs
+from zoo.cli.completion import complete_overrides, complete_recipe_words, complete_recipes, complete_runs
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -20,10 +20,13 @@ run_option = click.option(
     "--run", "run_name", metavar="RUN", shell_complete=complete_runs, help="A run by folder or tag; else the latest."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+strict_option = click.option(
+    "--strict", is_flag=True, help="Make warnings errors: what is left out, leaked, dropped or replaced."
+)
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_overrides)
 # A word without `=` is the recipe, as with --cfg.
 recipe_argument = click.argument(
-    "overrides", nargs=-1, metavar="[RECIPE] [KEY=VALUE]...", shell_complete=complete_recipes
+    "overrides", nargs=-1, metavar="[RECIPE] [KEY=VALUE]...", shell_complete=complete_recipe_words
 )
 
 
@@ -91,8 +94,10 @@ def open_run(name: str | None) -> RunFolder:
 
 
 def _warned(loaded: LoadedRecipe) -> LoadedRecipe:
-    from zoo.cli.output import warn
+    from zoo.cli.output import say, warn
 
+    for note in loaded.notes:
+        say(f"note: {note}")
     for problem in loaded.warnings:
         warn(str(problem))
     return loaded

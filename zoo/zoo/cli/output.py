@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.escaping import escape, escaped
+from zoo_core.escaping import escape, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from zoo.inference.prediction import Prediction, Unreadable
+    from zoo_core.errors import ZooError
 
 Item = TypeVar("Item")
 UNKNOWN = "unknown"
@@ -63,7 +65,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Name IMAGES (files or folders) by their closest reference, or as "unknown" below the threshold."""
-    from zoo.cli.output import report_problems, say
+    from zoo.cli.output import report_problems, say, warn
     from zoo.inference.gallery import Gallery, find_references
     from zoo.inference.prediction import Prediction, Unreadable, find_queries, predict
     from zoo.inference.threshold import known_threshold
@@ -77,15 +79,19 @@ def command(
     path = locate_model(model, revision)
     limit = known_threshold(path, fpr) if threshold is None else threshold
     embedder = Embedder.open(path)
-    known = Gallery.build(tracked(references, "gallery"), embedder)
+    lost: list[ZooError] = []
+    known = Gallery.build(tracked(references, "gallery"), embedder, lost.append)
+    missing = sorted({label for label, _ in references} - set(known.labels))
+    if missing:
+        warn(f"no reference of {', '.join(missing)} can be read: predictions cannot name it")
     if not as_json:
         say(f"gallery: {len(set(known.labels))} classes, {len(known.labels)} references")
     results = list(predict(tracked(queries, "images"), embedder, known, limit))
     predictions = [result for result in results if isinstance(result, Prediction)]
     failures = [result for result in results if isinstance(result, Unreadable)]
     show(predictions, failures, as_json=as_json)
-    if failures:
-        problems = [problem for failure in failures for problem in failure.error.problems]
+    if failures or lost:
+        problems = [problem for error in (*lost, *(one.error for one in failures)) for problem in error.problems]
         report_problems(RunError.code, problems, as_json=as_json)
         raise click.exceptions.Exit(1)
 
@@ -93,7 +99,7 @@ def command(
 def locate_model(model: str, revision: str | None) -> Path:
     """Return where the model is on this machine; one on the Hub is downloaded unless the cache has it."""
     from zoo.runs.layout import RunFolder
-    from zoo_core.errors import UsageError
+    from zoo_core.errors import RemoteError, UsageError
 
     path = Path(model)
     if path.exists():
@@ -104,7 +110,12 @@ def locate_model(model: str, revision: str | None) -> Path:
         raise UsageError(msg, hint="give a folder, an .onnx file, or a model on the Hub as ORG/NAME")
     from zoo.publish.pull import FOR_PREDICTION, pull
 
-    return pull(model, revision=revision, patterns=FOR_PREDICTION)
+    try:
+        return pull(model, revision=revision, patterns=FOR_PREDICTION)
+    except RemoteError as error:
+        # ORG/NAME may as well have been meant as a path.
+        here = f"nor is there a folder {path} in {Path.cwd()}"
+        raise error.with_problems(replace(one, message=f"{one.message}; {here}") for one in error.problems) from None
 
 
 def show(predictions: Sequence[Prediction], failures: Sequence[Unreadable], *, as_json: bool) -> None:

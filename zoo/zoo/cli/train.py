@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from zoo.cli.completion import complete_runs
-from zoo.cli.options import cfg_option, json_option, load, load_of_run, open_run, recipe_argument, split_recipe
+from zoo.cli.options import (
+    cfg_option,
+    json_option,
+    load,
+    load_of_run,
+    open_run,
+    recipe_argument,
+    split_recipe,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
@@ -49,6 +58,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 @click.option("--run", "run_name", metavar="RUN", shell_complete=complete_runs, help="The run to resume.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new run.")
 @click.option("-n", "--dry-run", is_flag=True, help="Build everything, say what would be trained, write nothing.")
+@strict_option
 @json_option
 @recipe_argument
 def command(
@@ -58,6 +68,7 @@ def command(
     run_name: str | None,
     output: Path | None,
     dry_run: bool,
+    strict: bool,
     as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -79,7 +90,7 @@ def command(
     from zoo.training.run import train
     from zoo.training.trainer import is_first_rank
 
-    plan = plan_training(loaded, registry, resume=resumed)
+    plan = plan_training(loaded, registry, resume=resumed, strict=strict)
     if is_first_rank():
         _announce(plan)
     if dry_run:
@@ -143,7 +154,7 @@ def _where_it_was_started(run: RunFolder, overrides: tuple[str, ...]) -> RunFold
 
 
 def _announce(plan: TrainingPlan) -> None:
-    from zoo.cli.output import say
+    from zoo.cli.output import say, warn
     from zoo_core.contracts import HasClassTable
 
     for line in plan.resumption.lines if plan.resumption else ():
@@ -151,6 +162,7 @@ def _announce(plan: TrainingPlan) -> None:
     recipe = plan.recipe
     parameters = sum(parameter.numel() for parameter in plan.model.parameters())
     height, width = recipe.data.image_size
+    side = "validation" if plan.report.leak else "unseen"
     names = "  ".join(component.name for component in (recipe.model.backbone, recipe.model.head, recipe.model.loss))
     say(
         f"{plan.loaded.name}: {names}  {parameters / 1e6:.2f} M parameters  "
@@ -158,9 +170,11 @@ def _announce(plan: TrainingPlan) -> None:
     )
     say(
         f"{recipe.data.train.name}: {len(plan.data.classes):,} classes, {_samples(plan)}, "
-        f"{plan.data.samples_per_epoch:,} an epoch  |  unseen, {recipe.data.valid.name}: "
+        f"{plan.data.samples_per_epoch:,} an epoch  |  {side}, {recipe.data.valid.name}: "
         f"{len(plan.data.validation.dataset.classes):,} classes, {len(plan.data.validation):,} images"
     )
+    for line in plan.report.lines:
+        warn(line)
     if isinstance(plan.loss, HasClassTable):
         say(f"class table: {plan.loss.class_table_summary}")
     if plan.learning_rate_factor != 1:

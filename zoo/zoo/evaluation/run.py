@@ -90,7 +90,7 @@ def evaluate_run(
     # Another data set, or captures of another kind: not the validation data of the training.
     own = protocol == load_run_recipe(run).recipe.validation_protocol()
     context: dict[str, Any] = {"data": protocol, "weights_sha256": measured}
-    title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if own else "")
+    title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if own and _is_unseen(run) else "")
     if not own:
         # The untrained model was measured on the validation data of the training.
         context["untrained"] = None
@@ -138,6 +138,14 @@ def write(
     write_text(paths[1], table.getvalue())
     write_json(paths[0], document)
     return document, paths
+
+
+def _is_unseen(run: RunFolder) -> bool:
+    """Return whether training looked for its own classes in the validation data and found none."""
+    if not run.record.is_file():
+        return False
+    leak = read_json(run.record).get("start", {}).get("leak")
+    return bool(leak) and not leak["shared_names"] and not leak["alike_classes"]
 
 
 def _untrained(folder: Path) -> dict[str, float] | None:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_core.errors import UsageError
-from zoo_core.images import find_images, read_image
+from zoo_core.errors import RunError, UsageError
+from zoo_core.image_files import find_images
+from zoo_core.images import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import numpy.typing as npt
 
     from zoo.models.onnx_embedder import Embedder, Embeddings
+    from zoo_core.errors import ZooError
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +29,33 @@ class Gallery:
     embeddings: Embeddings
 
     @classmethod
-    def build(cls, references: Iterable[tuple[str, Path]], embedder: Embedder) -> Gallery:
+    def build(
+        cls,
+        references: Iterable[tuple[str, Path]],
+        embedder: Embedder,
+        unreadable: Callable[[ZooError], object] | None = None,
+    ) -> Gallery:
         """Embed labelled pictures, at least one, such as ``find_references`` lists.
 
+        Args:
+            references: label and path of each.
+            embedder: the model.
+            unreadable: told of each picture that cannot be read; by default the first is raised, for without it a class
+                might be missing in silence.
+
         Raises:
-            RunError: a picture cannot be read: without it a class might silently be missing.
+            RunError: a picture cannot be read, or none can.
         """
-        embedded = [(label, embedder.embed([read_image(path)])) for label, path in references]
+        embedded = []
+        for label, path in references:
+            try:
+                embedded.append((label, embedder.embed([read_image(path)])))
+            except (RunError, UsageError) as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
+        if not embedded:
+            raise RunError("no picture of the gallery can be read")
         return cls(tuple(label for label, _ in embedded), np.concatenate([embedding for _, embedding in embedded]))
 
     def match(self, embeddings: Embeddings) -> tuple[list[str], npt.NDArray[np.float32]]:
@@ -57,7 +79,7 @@ def find_references(folder: Path) -> list[tuple[str, Path]]:
         raise UsageError(msg, hint="a gallery holds one picture a class, or one folder of pictures a class")
     references = [
         (path.stem if path.parent == folder else path.relative_to(folder).parts[0], path)
-        for path in find_images(folder)
+        for path in find_images(folder).paths
     ]
     if not references:
         msg = f"{folder}: holds no pictures"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import RunError, UsageError, ZooError
-from zoo_core.images import find_images, read_image
+from zoo_core.image_files import find_images
+from zoo_core.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +61,7 @@ def find_queries(paths: Sequence[Path]) -> list[Path]:
     """
     found = []
     for path in paths:
-        pictures = find_images(path) if path.is_dir() else [path]
+        pictures = find_images(path).paths if path.is_dir() else [path]
         if not pictures:
             msg = f"{path}: holds no pictures"
             raise UsageError(msg)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from zoo.inspection.data_parts import parts
 from zoo.inspection.reading import read
+from zoo.validation.leak import LISTED, shared_names
+from zoo.validation.left_out import LeftOut
 from zoo_core.near_duplicates import near_duplicates
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.inspection.data_parts import Part
     from zoo.inspection.reading import Reading
     from zoo.recipes.loading import LoadedRecipe
+    from zoo_core.contracts import Dataset
     from zoo_core.registry import Registry
 
     # Wraps (batches, name of the part, number of its samples or None) to show progress.
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
 # Near duplicates are looked for among the first few samples of each class, and so many samples in all.
 PER_CLASS = 4
 MOST_COMPARED = 20_000
-# How many pairs a report lists; all are counted.
-LISTED = 50
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Report:
 
     document: dict[str, Any]
     parts: list[Part]
+    left_out: list[LeftOut]
 
 
 def check(loaded: LoadedRecipe, registry: Registry, *, advance: Advance) -> Report:
@@ -89,10 +91,17 @@ def check(loaded: LoadedRecipe, registry: Registry, *, advance: Advance) -> Repo
     # Leaks first.
     pairs = sorted({**_near(seen), **_exact(seen)}.values(), key=lambda pair: not _leaks(pair))
     leaks = sum(map(_leaks, pairs))
+    train, (valid,) = [part.dataset for part in found[:-1]], [part.dataset for part in found[-1:]]
+    shared = shared_names(train, cast("Dataset", valid))
+    left_out = [LeftOut.of(part.name, part.dataset) for part in found]
+    share = loaded.recipe.data.unreadable_share
     document = {
         "recipe": loaded.name,
-        "ok": not any(one.unreadable for one in seen),
-        "parts": [_summary(one) for one in seen],
+        "ok": not (
+            leaks or shared or any(one.unreadable for one in seen) or any(one.is_much(share) for one in left_out)
+        ),
+        "parts": [_summary(one, left) for one, left in zip(seen, left_out, strict=True)],
+        "shared_classes": {"count": len(shared), "listed": shared[:LISTED]},
         "duplicates": {
             "pairs": len(pairs),
             "leaks": leaks,
@@ -100,10 +109,10 @@ def check(loaded: LoadedRecipe, registry: Registry, *, advance: Advance) -> Repo
             "listed": pairs[:LISTED],
         },
     }
-    return Report(document, found)
+    return Report(document, found, left_out)
 
 
-def _summary(seen: _Seen) -> dict[str, Any]:
+def _summary(seen: _Seen, left_out: LeftOut) -> dict[str, Any]:
     classes = len(seen.part.dataset.classes)
     counts = np.zeros(classes, np.int64)
     for label, count in seen.per_class.items():
@@ -117,6 +126,11 @@ def _summary(seen: _Seen) -> dict[str, Any]:
         "samples": len(seen.labels) + seen.unreadable.total(),
         "classes": classes,
         "empty_classes": int((counts == 0).sum()),
+        "empty_classes_listed": [seen.part.dataset.classes[label] for label in np.flatnonzero(counts == 0)[:LISTED]],
+        "left_out": {
+            kind: {"count": len(skipped), "listed": [[one.source, one.reason] for one in skipped[:LISTED]]}
+            for kind, skipped in (("classes", left_out.classes), ("files", left_out.files), ("notes", left_out.notes))
+        },
         "samples_per_class": _spread(counts),
         "width": _spread(sizes[:, 0]),
         "height": _spread(sizes[:, 1]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.inspection.contact_sheet import Cell, Sheet
-from zoo.inspection.reading import shown, shown_size
+from zoo.validation.shown import shown, shown_size
 from zoo_core.contracts import StreamingDataset
 
 if TYPE_CHECKING:

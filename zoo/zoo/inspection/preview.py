@@ -11,8 +11,8 @@ import numpy as np
 from zoo.assembly import RecipeBuilder
 from zoo.inspection.contact_sheet import Cell, Sheet
 from zoo.inspection.data_parts import parts
-from zoo.inspection.reading import shown, shown_size
 from zoo.validation.dataset import VALIDATION_STREAM
+from zoo.validation.shown import shown, shown_size
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 

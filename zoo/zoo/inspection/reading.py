@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from zoo.validation.dataset import plain_view
+from zoo.validation.shown import shown, shown_size
 from zoo.workers import loader_processes
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zoo.inspection.data_parts import Part
-    from zoo_core.contracts import Sample, UInt8Image
+    from zoo_core.contracts import Sample
 
 _BATCH = 64
 _FEW = 512  # below, starting processes takes longer than reading
@@ -98,17 +97,3 @@ def _reading(index: int, item: Sample | RunError) -> Reading:
     down, across = shown_size(item)
     digest = int.from_bytes(key.digest(), "little")
     return Reading(index, item.label, width, height, across / down, digest, shown(item, (REDUCED_SIDE, REDUCED_SIDE)))
-
-
-def shown_size(sample: Sample) -> tuple[int, int]:
-    """Return height and width in pixels that a sample's view covers in its image."""
-    height, width = sample.image.shape[:2]
-    across, down = sample.view[:2, :2].T * (width, height)
-    return max(1, round(float(np.hypot(*down)))), max(1, round(float(np.hypot(*across))))
-
-
-def shown(sample: Sample, size: tuple[int, int]) -> UInt8Image:
-    """Show a sample's view at ``size`` (height, width); the whole image, which most are, quickly."""
-    if np.array_equal(sample.view, np.eye(3)):
-        return np.asarray(cv2.resize(sample.image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-    return plain_view(sample, size)

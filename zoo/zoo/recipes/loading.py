@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoo_core.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zoo.recipes.schema import ComponentReference, Recipe
     from zoo.runs.layout import RunFolder
@@ -23,12 +23,13 @@ LOCAL = Path("configs")
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe, its name, where each of its values was written, and its warnings."""
+    """A recipe, its name, where each of its values was written, its warnings, and notes that are no warnings."""
 
     name: str
     recipe: Recipe
     document: Document
     warnings: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def components(self, registry: Registry) -> list[Component]:
         """Return the components that the recipe names.
@@ -75,6 +76,22 @@ def recipe_names() -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def recipe_keys(cfg: str | None) -> list[tuple[str, ...]]:
+    """Return the paths of all single values and lists of a recipe; by default of the base of those that ship.
+
+    Raises:
+        ZooError: there is no such recipe, or it is wrong.
+    """
+    from zoo_core.config import load  # noqa: PLC0415 - needs YAML
+
+    document = load(find_recipe(cfg or shipped() / "base" / "embedding.yaml"), find=_candidates)
+    return [
+        tuple(map(str, path))
+        for path in document.marks
+        if path and not isinstance(document.get(path), dict) and not any(isinstance(key, int) for key in path)
+    ]
+
+
 def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the file of a recipe: a path as it is, a name from ./configs, else from the shipped ones.
 
@@ -118,10 +135,8 @@ def load_recipe(
         UsageError: there is no such recipe.
         RecipeError: it is wrong; all problems at once.
     """
-    from zoo_core.config import load  # noqa: PLC0415 - completion only wants names
-
     path = find_recipe(cfg)
-    return _validated(path.stem, load(path, overrides, os.environ, find=_candidates), registry)
+    return _loaded(path.stem, path, overrides, os.environ, registry)
 
 
 def load_run_recipe(run: RunFolder, overrides: Sequence[str] = (), *, registry: Registry | None = None) -> LoadedRecipe:
@@ -130,23 +145,34 @@ def load_run_recipe(run: RunFolder, overrides: Sequence[str] = (), *, registry: 
     Raises:
         RecipeError: it is wrong; all problems at once.
     """
-    from zoo_core.config import load  # noqa: PLC0415 - completion only wants names
-
-    return _validated(run.name, load(run.recipe, overrides), registry)
+    return _loaded(run.name, run.recipe, overrides, {}, registry)
 
 
-def _validated(name: str, document: Document, registry: Registry | None) -> LoadedRecipe:
-    from zoo.recipes.schema import Recipe  # noqa: PLC0415 - needs pydantic
-    from zoo_core.config import validate  # noqa: PLC0415 - needs pydantic
+def _loaded(
+    name: str, path: Path, overrides: Sequence[str], environment: Mapping[str, str], registry: Registry | None
+) -> LoadedRecipe:
+    # Completion only wants names.
+    from zoo.recipes.renaming import ComponentOptions, renaming_notes, renaming_warnings  # noqa: PLC0415
+    from zoo.recipes.schema import Recipe  # noqa: PLC0415
+    from zoo_core.config import load, validate  # noqa: PLC0415
 
+    options_of = ComponentOptions(registry)
+    document = load(path, overrides, environment, find=_candidates, options_of=options_of.kept)
     if registry:
         from zoo.recipes.checking import check_recipe  # noqa: PLC0415 - needs what it checks
 
         check_recipe(document, registry)
     recipe = validate(Recipe, document)
+    recipe, misnamed = _with_axes(recipe, document)
+    warnings = (*misnamed, *renaming_warnings(document, options_of))
+    return LoadedRecipe(name, recipe, document, warnings, tuple(renaming_notes(document)))
+
+
+def _with_axes(recipe: Recipe, document: Document) -> tuple[Recipe, list[Problem]]:
+    """Take the one unknown name in ``onnx.dynamic_axes`` for the one output without axes, with a warning."""
     misnamed = recipe.onnx.misnamed_axes()
     if misnamed is None:
-        return LoadedRecipe(name, recipe, document)
+        return recipe, []
     written, meant = misnamed
     axes = {meant if name == written else name: names for name, names in recipe.onnx.dynamic_axes.items()}
     recipe = recipe.model_copy(update={"onnx": recipe.onnx.model_copy(update={"dynamic_axes": axes})})
@@ -155,7 +181,7 @@ def _validated(name: str, document: Document, registry: Registry | None) -> Load
         document.locate(("onnx", "dynamic_axes", written)),
         f"call it {meant!r}",
     )
-    return LoadedRecipe(name, recipe, document, (warning,))
+    return recipe, [warning]
 
 
 def _candidates(name: str) -> list[Path]:

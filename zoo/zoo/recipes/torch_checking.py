@@ -59,16 +59,34 @@ def check_schedule(document: Document) -> list[Problem]:
     return schema_problems(SCHEDULES[name], document, (*path, "options"))
 
 
+def optimizer_options(name: str) -> dict[str, Any] | None:
+    """Return the options of an optimizer of torch, each with its default; ``None`` if there is none of that name.
+
+    Raises:
+        ComponentError: torch is not installed.
+    """
+    with naming_missing_extras("training"):
+        known = _optimizers(import_module("torch.optim"))
+    if name not in known:
+        return None
+    parameters = inspect.signature(known[name]).parameters
+    return {key: one.default for key, one in parameters.items() if key != "params"}
+
+
+def _optimizers(optim: ModuleType) -> dict[str, type]:
+    return {
+        key: value
+        for key, value in vars(optim).items()
+        if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
+    }
+
+
 def _check_optimizer(document: Document, optim: ModuleType) -> list[Problem]:
     path = ("optimizer",)
     name = document.get((*path, "name"))
     if not isinstance(name, str):
         return []
-    known = {
-        key: value
-        for key, value in vars(optim).items()
-        if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
-    }
+    known = _optimizers(optim)
     if name not in known:
         hint = suggest(name, known, "known")
         return [Problem(f"there is no optimizer {name!r} in torch.optim", document.locate((*path, "name")), hint)]

@@ -114,6 +114,11 @@ class RunFolder:
         return self.path / "skipped.csv"
 
     @property
+    def left_out(self) -> Path:
+        """The list of what lies in the data's folders and is no part of them."""
+        return self.path / "left_out.csv"
+
+    @property
     def metrics_csv(self) -> Path:
         """Training curves."""
         return self.path / "metrics.csv"

@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from zoo.atomic import write_text
-from zoo.escaping import escaped
 from zoo_core.errors import RunError
+from zoo_core.escaping import escaped
 
 if TYPE_CHECKING:
     from pathlib import Path

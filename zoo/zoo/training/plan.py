@@ -18,6 +18,7 @@ from zoo.training.data.streaming import ENDLESS
 from zoo.training.data.training_data import TrainingData
 from zoo.training.optimizers import check_optimizer, learning_rate_factor
 from zoo.training.resume import Resumption, check_data, check_recipe, check_versions
+from zoo.training.start_report import StartReport
 from zoo.training.trainer import check_batch, make_trainer, quiet
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import Problem, RecipeError, UsageError
@@ -48,6 +49,7 @@ class TrainingPlan:
         executor: augments a batch on the device, where the recipe wants that.
         images_per_step: of all devices, accumulated batches included.
         resumption: what has changed since the run was started that is resumed; ``None``: a new one is.
+        report: what is left out, leaked, dropped or replaced.
     """
 
     loaded: LoadedRecipe
@@ -60,6 +62,7 @@ class TrainingPlan:
     executor: nn.Module | None
     images_per_step: int
     resumption: Resumption | None
+    report: StartReport
 
     @property
     def recipe(self) -> Recipe:
@@ -72,17 +75,21 @@ class TrainingPlan:
         return learning_rate_factor(self.recipe.optimizer, self.images_per_step)
 
 
-def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder | None = None) -> TrainingPlan:
+def plan_training(
+    loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder | None = None, strict: bool = False
+) -> TrainingPlan:
     """Build all that a training needs; seeds torch, numpy and ``random`` of this process.
 
     Args:
         loaded: the recipe; of a run that is resumed, its own.
         registry: the plugins.
         resume: the run to resume from its last checkpoint.
+        strict: make all that the report says an error.
 
     Raises:
         UsageError: the run has no checkpoint, or its recipe has changed.
-        RunError: the run's data have changed so that it cannot be resumed.
+        RunError: the run's data have changed so that it cannot be resumed; too much of a data set is left out; with
+            ``strict``, there is anything to report.
         RecipeError: the recipe's sections do not fit each other, or Lightning or torch refuses a section.
         ComponentError: a component is not available.
     """
@@ -104,6 +111,9 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder
     model = builder.model(initial_weights=resume is None)
     if recipe.model.memory_format == "channels_last":
         model.to(memory_format=torch.channels_last)
+    report = StartReport.of(loaded, [source.dataset for source in sources], validation.dataset, model.backbone)
+    if strict:
+        report.require_nothing()
     loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
     streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
     teacher = _teacher(builder, streamed=streamed)
@@ -139,6 +149,7 @@ def plan_training(loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder
         executor=residency.executor if residency else on_device.executor() if on_device else None,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
         resumption=resumption,
+        report=report,
     )
 
 

@@ -45,10 +45,12 @@ def write_record(
         "classes": len(plan.data.classes),
         "images_per_step": plan.images_per_step,
         "learning_rate_factor": plan.learning_rate_factor,
+        "start": plan.report.to_json(),
         "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
         "data": fingerprint(plan.data),
         "folder": str(Path.cwd()),
     }
+    plan.report.write_left_out(folder.left_out)
     if plan.teacher is not None:
         more["teacher"] = _provenance(plan.teacher)
     if untrained:

@@ -208,3 +208,9 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
     Image.fromarray(CORNERS).save(tmp_path / "bomb.png")
     with pytest.raises(RunError, match="too many pixels"):
         read_image(tmp_path / "bomb.png", 192)
+
+
+def test_a_format_that_runs_a_program_is_not_opened(tmp_path):
+    (tmp_path / "program.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(UnreadableSample, match="no image format that is known"):
+        read_image(tmp_path / "program.eps", 32)

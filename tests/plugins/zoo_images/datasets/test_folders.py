@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from zoo_core.api import Dataset
+from zoo_core.api import Dataset, HasSkipped
 from zoo_core.errors import ComponentError, UnreadableSample
+from zoo_core.images import read_image
 from zoo_images.datasets.folders import FolderDataset
 from zoo_images.datasets.instances import InstancesDataset
 
@@ -60,3 +64,59 @@ def test_a_corrupt_image_is_named_when_read(class_folders):
     with pytest.raises(UnreadableSample) as caught:
         InstancesDataset(str(class_folders), views=True)[2 * 24]
     assert caught.value.samples == 24
+
+
+def test_what_is_not_in_the_dataset_is_reported(class_folders):
+    for name in ("phone/1.heic", "phone/2.HEIC", "phone/notes.txt"):
+        (class_folders / name).parent.mkdir(exist_ok=True)
+        (class_folders / name).touch()
+    (class_folders / "loose.png").write_bytes((class_folders / "beta/1.png").read_bytes())
+    (class_folders / "self").symlink_to(".")
+    (class_folders / "twin").symlink_to("beta")
+    dataset = FolderDataset(str(class_folders))
+    assert isinstance(dataset, HasSkipped)
+    assert list(dataset.classes) == ["alpha", "beta", "gamma"]
+    assert len(dataset) == 6
+    reasons = {(Path(one.source).name, one.kind): one.reason for one in dataset.skipped}
+    assert reasons["empty", "class"] == "a class folder without an image"
+    assert reasons["phone", "class"] == ("a class folder without an image (.heic is not read: 2, .txt is no image: 1)")
+    assert reasons["loose.png", "file"] == "lies beside the class folders"
+    assert "whose images have a class already" in reasons["self", "class"]
+    assert "whose images have a class already" in reasons["twin", "class"]
+    assert reasons["notes.txt", "note"] == ".txt is no image"
+    assert ("1.heic", "file") in reasons
+
+
+def test_a_class_folder_may_be_a_link_to_elsewhere(class_folders, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (class_folders / "beta").rename(elsewhere / "beta")
+    (class_folders / "beta").symlink_to(elsewhere / "beta")
+    assert list(FolderDataset(str(class_folders)).classes) == ["alpha", "beta", "gamma"]
+
+
+def test_a_split_reports_what_it_skips_itself(tmp_path):
+    for number in range(40):
+        (tmp_path / f"{number}").mkdir()
+        if number < 30:
+            Image.new("RGB", (4, 4)).save(tmp_path / f"{number}/1.png")
+    splits = [FolderDataset(str(tmp_path), split=split) for split in ("train", "unseen")]
+    skipped = [{one.source for one in dataset.skipped} for dataset in splits]
+    assert len(skipped[0]) + len(skipped[1]) == len(skipped[0] | skipped[1]) == 10
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "para\u2029graph", os.fsdecode(b"caf\xe9")])
+@pytest.mark.parametrize("split", ["all", "train"])
+def test_names_of_any_bytes_are_classes(tmp_path, name, split):
+    for folder in (name, *map(str, range(9))):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / folder / "1.png")
+    assert set(FolderDataset(str(tmp_path), split=split, unseen_share=0.0).classes) == {name, *map(str, range(9))}
+
+
+@pytest.mark.parametrize("suffix", sorted({".gif", ".jfif", ".webp", ".tga", ".jp2"}))
+def test_data_sets_read_what_predict_reads(tmp_path, suffix):
+    path = tmp_path / "one" / f"picture{suffix}"
+    path.parent.mkdir()
+    Image.new("RGB", (8, 8), "red").save(path, format=Image.registered_extensions().get(suffix, "JPEG"))
+    sample = FolderDataset(str(tmp_path), cache="none")[0]
+    np.testing.assert_allclose(sample.image.astype(int), read_image(path), atol=3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.escaping import escaped
+from zoo_core.escaping import escaped
 
 # Half surrogate pairs too, which a name of a file may hold.
 HIDDEN = st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"]))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from zoo.recipes.loading import load_recipe
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    """Write a recipe over the shipped base and load it with overrides."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(*overrides, text=""):
+        (tmp_path / "mine.yaml").write_text(f"extends: base/embedding.yaml\n{text}")
+        return load_recipe("mine.yaml", overrides)
+
+    return load
+
+
+def test_an_override_of_the_name_keeps_the_options_that_the_new_component_has(recipe):
+    loaded = recipe("model.loss.name=arcface")
+
+    assert loaded.recipe.model.loss.options == {"contrast": 3.0}
+    assert loaded.warnings == ()
+    assert loaded.notes == ("model.loss: arcface keeps the options of margin/cosface: contrast=3.0",)
+
+
+def test_an_override_beside_the_name_counts_and_the_rest_stays(recipe):
+    loaded = recipe(
+        "model.loss.name=arcface", "model.loss.options.m=0.5", text="model: {loss: {options: {s: 64, m: 0.4}}}"
+    )
+
+    assert loaded.recipe.model.loss.options == {"contrast": 3.0, "s": 64, "m": 0.5}
+
+
+def test_the_environment_keeps_options_too(recipe, monkeypatch):
+    monkeypatch.setenv("ZOO_RECIPE__model__loss__name", "margin/softmax")
+
+    assert recipe().recipe.model.loss.options == {"contrast": 3.0}
+
+
+def test_an_option_that_the_new_component_lacks_is_dropped_with_a_warning_at_its_line(recipe):
+    loaded = recipe("optimizer.name=SGD")
+
+    assert loaded.recipe.optimizer.options == {"lr": 4.0e-3, "weight_decay": 1.0e-3}
+    (warning,) = loaded.warnings
+    assert warning.location.file.endswith("embedding.yaml")
+    assert warning.location.line
+    assert warning.location.key == "optimizer.options.betas"
+    assert warning.message == "[0.9, 0.999] of AdamW is dropped: SGD has no such option"
+
+
+def test_a_file_that_renames_says_which_options_of_its_base_it_leaves_out(recipe):
+    loaded = recipe(text="model: {loss: {name: margin/arcface, options: {m: 0.5}}}")
+
+    assert loaded.recipe.model.loss.options == {"m": 0.5}
+    (warning,) = loaded.warnings
+    assert str(warning).endswith(
+        "model.loss.options.contrast: 3.0 of margin/cosface is dropped, and margin/arcface has this option too; "
+        "write model.loss.options.contrast beside the name"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: {loss: {name: margin/arcface, options: {contrast: 0}}}",  # written
+        "lr_scheduler: {name: cosine_warmup}",  # 0.1 is the default
+        "data: {augmentation: {name: images/capture}}",  # the same name
+        "data: {train: {name: images/folder, options: {root: x, split: train}}}",  # has no templates
+    ],
+)
+def test_what_is_no_loss_is_no_warning(recipe, text):
+    assert recipe(text=text).warnings == ()
+
+
+@pytest.mark.parametrize("by_override", [False, True])
+def test_a_data_set_keeps_nothing_for_its_options_describe_other_data(recipe, by_override):
+    text = "data: {valid: {name: images/folder, options: {root: x}}}"
+    overrides = ["data.valid.name=images/folder", "data.valid.options.root=x"]
+    loaded = recipe(*overrides) if by_override else recipe(text=text)
+
+    assert loaded.recipe.data.valid.options == {"root": "x"}
+    assert loaded.warnings == ()
+
+
+def test_options_of_one_command_line_are_never_dropped(recipe):
+    loaded = recipe("optimizer={name: SGD, options: {momentum: 0.9}}", "optimizer.name=Adam")
+
+    assert loaded.recipe.optimizer.options == {
+        "momentum": 0.9,
+        "lr": 4.0e-3,
+        "betas": [0.9, 0.999],
+        "weight_decay": 1.0e-3,
+    }
+
+
+def test_an_unknown_name_keeps_everything_for_the_error_that_follows(recipe):
+    loaded = recipe("model.loss.name=nosuchloss")
+
+    assert loaded.recipe.model.loss.options == {"contrast": 3.0}
