@@ -6,7 +6,8 @@
 
 mutmut wants its packages in ``src``: FOLDER gets a copy of the checkout of that shape. A run that is cut goes on where
 it was when FOLDER is given again. Only the tests that are named count, so that the share says what the mirrored tests
-notice by themselves; commands that they start as processes run the changed code too.
+notice by themselves. Commands that they start as processes run the changed code too, but which functions a test calls
+is known of its own process only.
 """
 
 from __future__ import annotations
@@ -46,6 +47,12 @@ pytest_add_cli_args_test_selection = {tests}
 also_copy = ["benchmarks", "configs", "docker", "docs", "README.md"]
 use_setproctitle = false
 """
+# A command that a test starts has no settings of mutmut's to find, so it is not asked which functions it calls.
+SITE = """\
+import os
+if os.environ.get("MUTANT_UNDER_TEST") == "stats":
+    os.environ["MUTANT_UNDER_TEST"] = ""
+"""
 
 
 def main() -> int:
@@ -82,17 +89,21 @@ def make_project(work: Path, sources: list[str], tests: list[str]) -> None:
     for folder in ("tests", "benchmarks", "configs", "docker", "docs"):
         shutil.copytree(CHECKOUT / folder, work / folder, dirs_exist_ok=True)
     shutil.copy2(CHECKOUT / "README.md", work)
+    (work / "src" / "sitecustomize.py").write_text(SITE, encoding="utf-8")
     text = PROJECT.format(sources=json.dumps(sources), tests=json.dumps(tests))
     (work / "pyproject.toml").write_text(text, encoding="utf-8")
 
 
 def mutmut(work: Path, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Run mutmut in ``work``."""
-    # In the process itself it would be too early: Python remembers that the folder is not there yet.
-    code = f"import os; os.environ['PYTHONPATH'] = {str(work / 'mutants' / 'src')!r}; from mutmut.__main__ import cli; cli()"
+    # Set when Python is up: it would remember that the folder is not there yet.
+    code = (
+        f"import os; os.environ['PYTHONPATH'] = {str(work / 'mutants' / 'src')!r}; "
+        "from mutmut.__main__ import cli; cli()"
+    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=work, env=environment, text=True, capture_output=capture, check=False)
+    return subprocess.run(command, cwd=work, env=environment, text=True, capture_output=capture, check=False)  # noqa: S603 - ours
 
 
 def outcome(work: Path) -> dict[str, object]:
