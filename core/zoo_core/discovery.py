@@ -231,8 +231,9 @@ def _collisions(name: str, sources: list[Provenance]) -> list[PluginFailure]:
         return [PluginFailure(name, sources[0], reason)]
     failures = []
     for source in sources:
-        others = " and ".join(str(other) for other in sources if other != source)
-        reason = f"{others} claims the id {name!r} too; choose by ZOO_PLUGINS_PREFER={name}={source.distribution}"
+        others = " and ".join(sorted(str(other) for other in sources if other != source))
+        verb = "claim" if len(sources) > 2 else "claims"  # noqa: PLR2004 - this one and one other
+        reason = f"{others} {verb} the id {name!r} too; choose by ZOO_PLUGINS_PREFER={name}={source.distribution}"
         failures.append(PluginFailure(name, source, reason))
     return failures
 

@@ -138,6 +138,29 @@ def test_an_import_failure_of_a_plugin_for_another_zoo_names_the_requirement(add
     assert "cannot import name 'gone'" in failure.reason
 
 
+@pytest.mark.parametrize(
+    ("requires", "reason"),
+    [
+        (["plugzoo>=0.0.1"], "cannot import name 'gone'"),
+        (["plugzoo<0.0.1; python_version < '3'"], "cannot import name 'gone'"),
+        (["other<0.0.1"], "cannot import name 'gone'"),
+        (["not a requirement !", "other<0.0.1", "plugzoo<0.0.1"], "it requires plugzoo<0.0.1, installed is "),
+        (["plugzoo>=0.0.1.dev1", "plugzoo<0.0.1; python_version >= '3'"], "it requires plugzoo<0.0.1, installed is "),
+    ],
+)
+def test_only_a_requirement_that_is_not_met_is_named(add_distribution, requires, reason):
+    add_distribution("zoo-old", "0.3", requires=requires, old="from zoo_core.api import gone")
+    [failure] = discover({}).failures
+    assert failure.reason.startswith(reason)
+
+
+def test_a_development_version_of_zoo_meets_a_requirement(add_distribution):
+    add_distribution(DISTRIBUTION, "9.0.dev1")
+    add_distribution("zoo-old", requires=["plugzoo>=8"], old="from zoo_core.api import gone")
+    [failure] = discover({}).failures
+    assert failure.reason.startswith("cannot import name 'gone'")
+
+
 def test_ids_of_first_party_plugins_are_reserved(add_distribution, manifest):
     add_distribution("zoo-thief", "6.6", timm=manifest())
     registry = discover({"ZOO_PLUGINS_PREFER": "timm=zoo-thief"})
@@ -168,6 +191,16 @@ def test_a_manifest_belongs_to_one_plugin(add_distribution, manifest, plugin):
     assert failure.reason == f"its manifest zoo_first_middle_manifest is that of plugin {first!r}"
 
 
+def test_nobody_takes_the_manifest_of_a_first_party_plugin(add_distribution):
+    # A module that is another's in disguise, under an id that comes before all others.
+    add_distribution("zoo-disguise", aaa="import sys, zoo_margin.plugin\nsys.modules[__name__] = zoo_margin.plugin")
+    registry = discover({})
+    assert ids(registry) == FIRST_PARTY
+    [failure] = registry.failures
+    assert failure.id == "aaa"
+    assert failure.reason == "its manifest zoo_disguise_aaa_manifest is that of plugin 'margin'"
+
+
 @pytest.mark.parametrize("package", ["zoo_timm", "zoo_core", "zoo_models", "zoo"])
 def test_import_packages_of_zoo_are_reserved(add_distribution, package):
     claim_module(add_distribution, "zoo-mine", "mine", f"{package}.plugin")
@@ -193,6 +226,21 @@ def test_two_distributions_that_claim_an_id_are_both_left_out(add_distribution, 
     ]
 
 
+def test_every_collision_is_told_and_harms_nobody(add_distribution, manifest):
+    for distribution in ("zoo-a", "zoo-b", "zoo-c"):
+        add_distribution(distribution, "1.0", one=manifest(), two=manifest())
+    add_distribution("zoo-good", last=manifest())
+    registry = discover({})
+    assert ids(registry) == FIRST_PARTY | {"last"}
+    assert [(failure.id, failure.provenance.distribution) for failure in registry.failures] == [
+        (name, distribution) for name in ("one", "two") for distribution in ("zoo-a", "zoo-b", "zoo-c")
+    ]
+    assert str(registry.failures[1]) == (
+        "plugin one (zoo-b 1.0) skipped: zoo-a 1.0 and zoo-c 1.0 claim the id 'one' too; "
+        "choose by ZOO_PLUGINS_PREFER=one=zoo-b"
+    )
+
+
 def test_a_preference_settles_a_collision(add_distribution, manifest):
     add_distribution("zoo-a", same=manifest())
     add_distribution("zoo-b", same=manifest())
@@ -213,6 +261,8 @@ def test_an_id_declared_twice_by_one_distribution_fails_once(add_distribution, m
     points = info / "entry_points.txt"
     points.write_text(points.read_text() + "twice = elsewhere\n", encoding="utf-8")
     [failure] = discover({}).failures
+    assert failure.id == "twice"
+    assert failure.provenance.entry_point == "twice = zoo_twice_twice_manifest"
     assert failure.reason == "its distribution declares the id 'twice' more than once"
 
 
@@ -293,7 +343,13 @@ def test_strict_discovery_raises(add_distribution):
     with pytest.raises(ComponentError, match=r"plugin broken \(zoo-broken 2.0\) skipped: RuntimeError: boom") as caught:
         discover({"ZOO_PLUGINS_STRICT": "1"})
     assert isinstance(caught.value.__cause__, RuntimeError)
+    assert [problem.hint for problem in caught.value.problems] == ["ZOO_PLUGINS_STRICT is set"]
     assert discover({"ZOO_PLUGINS_STRICT": "0"}).failures
+
+
+def test_without_an_environment_that_of_the_process_counts(monkeypatch):
+    monkeypatch.setenv("ZOO_ONLY_PLUGINS", "margin")
+    assert ids(discover()) == {"margin"}
 
 
 def test_what_a_manifest_prints_is_no_product(add_distribution, manifest, capsys):
