@@ -138,6 +138,13 @@ def test_an_import_failure_of_a_plugin_for_another_zoo_names_the_requirement(add
     assert "cannot import name 'gone'" in failure.reason
 
 
+def test_a_requirement_for_other_machines_explains_no_failure(add_distribution):
+    requires = ["plugzoo<0.0.1; python_version < '3'", "plugzoo<0.0.2; extra == 'old'"]
+    add_distribution("zoo-old", "0.3", requires=requires, old="from zoo_core.api import gone")
+    [failure] = discover({}).failures
+    assert failure.reason.startswith("cannot import name 'gone'")
+
+
 def test_ids_of_first_party_plugins_are_reserved(add_distribution, manifest):
     add_distribution("zoo-thief", "6.6", timm=manifest())
     registry = discover({"ZOO_PLUGINS_PREFER": "timm=zoo-thief"})
