@@ -142,7 +142,7 @@ def test_an_import_failure_of_a_plugin_for_another_zoo_names_the_requirement(add
     ("requires", "reason"),
     [
         (["plugzoo>=0.0.1"], "cannot import name 'gone'"),
-        (["plugzoo<0.0.1; python_version < '3'"], "cannot import name 'gone'"),
+        (["plugzoo<0.0.1; python_version < '3'", "plugzoo<0.0.2; extra == 'old'"], "cannot import name 'gone'"),
         (["other<0.0.1"], "cannot import name 'gone'"),
         (["not a requirement !", "other<0.0.1", "plugzoo<0.0.1"], "it requires plugzoo<0.0.1, installed is "),
         (["plugzoo>=0.0.1.dev1", "plugzoo<0.0.1; python_version >= '3'"], "it requires plugzoo<0.0.1, installed is "),

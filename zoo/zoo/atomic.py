@@ -78,3 +78,16 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever was written
     except ValueError as error:
         msg = f"{path}: not a JSON file: {error}"
         raise UsageError(msg) from error
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a JSON document whose top level is a mapping.
+
+    Raises:
+        UsageError: the file is missing, is not JSON, or holds something else.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict):
+        msg = f"{path}: holds a JSON {type(document).__name__} instead of a mapping"
+        raise UsageError(msg)
+    return document

@@ -17,6 +17,7 @@ from zoo_margin import (
     ElasticFace,
     MagFace,
     SparseMarginSoftmaxLoss,
+    SparseTable,
 )
 from zoo_margin.collectives import classes_of_rank
 
@@ -39,10 +40,14 @@ def made(margin, **options):
     return SparseMarginSoftmaxLoss(MARGINS[margin](), embedding_dim=DIM, optimizer=AdamW(), **settings)
 
 
-def train_on_rank(
+def train_on_rank(world_size, rank, steps, folder, options):
+    """Train on this rank's share of each batch, as DDP does, and write the outcome."""
+    _train_on_rank(world_size, rank, steps, folder, **options)
+
+
+def _train_on_rank(
     world_size, rank, steps, folder, margin="cosface", load=None, save=None, bad=None, empty=None, **options
 ):
-    """Train on this rank's share of each batch, as DDP does, and write the outcome."""
     torch.manual_seed(0)
     network, loss = nn.Linear(6, DIM), made(margin, **options)
     if load:
@@ -79,14 +84,38 @@ def train_on_rank(
     )
 
 
-def start_rank(rank, world_size, port, folder, steps, options):
+def overflow_on_rank(_world_size, rank, overflowing, folder):
+    """Make steps in which the rows of one rank alone get a gradient that is not finite; write what came of each."""
+    table = SparseTable(CLASSES, DIM, optimizer=AdamW(), negatives=CLASSES, seed=3)
+    outcomes = []
+    for rank_of_step in overflowing:
+        selection = table.select(torch.arange(CLASSES))
+        before = {name: tensor.clone() for name, tensor in table.tensors(CPU).items()}
+        gradient = torch.full_like(selection.rows, float("inf") if rank == rank_of_step else 1.0)
+        torch.autograd.backward([selection.rows, selection.own_rows], [gradient, torch.zeros_like(selection.own_rows)])
+        applied = table.apply_gradients(0.05)
+        moved = any(not torch.equal(before[name], tensor) for name, tensor in table.tensors(CPU).items())
+        outcomes.append((applied, moved))
+    torch.save(outcomes, folder / f"{rank}.pt")
+
+
+def start_rank(rank, world_size, port, act, *arguments):
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     distributed.init_process_group("gloo", rank=rank, world_size=world_size)
     try:
-        train_on_rank(world_size, rank, steps, folder, **options)
+        act(world_size, rank, *arguments)
     finally:
         distributed.destroy_process_group()
+
+
+def on_ranks(world_size, act, *arguments):
+    """Call ``act(world_size, rank, *arguments)`` on each rank."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Forked: torch takes seconds to import.
+    start_processes(start_rank, (world_size, port, act, *arguments), nprocs=world_size, start_method="fork")
 
 
 @pytest.fixture
@@ -97,14 +126,9 @@ def train(tmp_path):
         folder = tmp_path / f"{world_size}-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         if world_size == 1:
-            train_on_rank(1, 0, steps, folder, **options)
+            train_on_rank(1, 0, steps, folder, options)
         else:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            # Forked: torch takes seconds to import.
-            arguments = (world_size, port, folder, steps, options)
-            start_processes(start_rank, arguments, nprocs=world_size, start_method="fork")
+            on_ranks(world_size, train_on_rank, steps, folder, options)
         outcomes = [torch.load(folder / f"{rank}.pt") for rank in range(world_size)]
         names = outcomes[0]["rows"]
         rows = {name: torch.cat([outcome["rows"][name] for outcome in outcomes]) for name in names}
@@ -168,3 +192,10 @@ def test_a_non_finite_step_of_one_rank_is_skipped_on_all(train):
     assert all(tensor.isfinite().all() for tensor in with_skipped["rows"].values())
     # The steps before the skipped one are unaffected.
     assert with_skipped["values"][:2] == without["values"]
+
+
+def test_an_overflow_in_the_rows_of_one_rank_skips_the_step_on_all(tmp_path):
+    # In the first step on the first rank, in the second on the last, in the third on none.
+    on_ranks(2, overflow_on_rank, (0, 1, None), tmp_path)
+    for rank in range(2):
+        assert torch.load(tmp_path / f"{rank}.pt") == [(False, False), (False, False), (True, True)]

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo_core.contracts import OwnsClassTable
 from zoo_margin import SGD, Adagrad, AdamW, ArcFace, CosFace, MarginSoftmaxLoss, SparseMarginSoftmaxLoss, SparseTable
+from zoo_margin.sparse_table import ROWS_PER_UPDATE
 
 CPU = torch.device("cpu")
 OPTIMIZERS = [SGD(), AdamW(), Adagrad()]
@@ -64,6 +65,21 @@ def test_with_all_classes_sampled_it_equals_the_dense_table_over_fifty_steps(opt
         updates.step()
         updates.zero_grad()
     torch.testing.assert_close(rows_of(sampled)["weight"], dense.weight.detach(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2 * ROWS_PER_UPDATE, 2 * ROWS_PER_UPDATE + 1])
+def test_a_step_updates_every_selected_row_however_many_there_are(classes):
+    # A low scale, so that no class is too far away to move.
+    sampled = sparse(classes, classes, optimizer=SGD(), s=4.0, seed=5)
+    dense = MarginSoftmaxLoss(CosFace(0.4), embedding_dim=8, num_classes=classes, s=4.0, seed=5)
+    before = rows_of(sampled)["weight"].clone()
+    embeddings, labels = next(batches(classes, 8, 1))
+    for loss in (sampled, dense):
+        loss(embeddings, labels).backward()
+    assert sampled.apply_gradients(1.0)
+    torch.optim.SGD(dense.parameters(), lr=1.0, momentum=0.9).step()
+    torch.testing.assert_close(rows_of(sampled)["weight"], dense.weight.detach(), rtol=1e-5, atol=1e-8)
+    assert (rows_of(sampled)["weight"] != before).any(dim=1).all()
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: type(one).__name__)

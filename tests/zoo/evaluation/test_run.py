@@ -16,7 +16,7 @@ from zoo.recipes.loading import load_run_recipe
 from zoo.validation import metrics
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.discovery import discover
-from zoo_core.errors import RunError
+from zoo_core.errors import RunError, UsageError
 
 
 @pytest.fixture
@@ -63,13 +63,28 @@ def test_pictures_are_drawn_without_global_state_and_are_the_same_each_time(embe
         assert (image == 255).all(axis=2).mean() > 0.6
 
 
-@pytest.mark.parametrize("embeddings", [np.ones((200, 8)), np.eye(200), None])
-def test_pictures_of_extreme_models_can_be_drawn(embedded, embeddings, tmp_path):
-    if embeddings is None:
-        embeddings = np.eye(40)[embedded.labels]
+@pytest.mark.parametrize("name", ["metrics.json", "untrained.json"])
+def test_an_earlier_file_that_is_no_mapping_is_refused(embedded, tmp_path, name):
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(UsageError, match=rf"{name}: holds a JSON list instead of a mapping"):
+        written(embedded, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "auc", "tpr"),
+    [
+        pytest.param(np.ones((200, 8)), 0.5, 0, id="all images are one"),
+        pytest.param(np.eye(200), 0.5, 0, id="each image is alone"),
+        pytest.param(np.eye(40).repeat(5, axis=0), 1, 1, id="each class is alone"),
+    ],
+)
+def test_pictures_of_extreme_models_can_be_drawn(embedded, embeddings, auc, tpr, tmp_path):
     extreme = replace(embedded, embeddings=embeddings.astype(np.float32))
-    document, _ = written(extreme, tmp_path)
-    assert 0 <= document["metrics"]["auc"] <= 1
+    document, paths = written(extreme, tmp_path)
+    assert document["metrics"]["auc"] == pytest.approx(auc)
+    assert [point["tpr"] for point in document["thresholds"]] == [tpr] * len(document["thresholds"])
+    for path in (path for path in paths if path.suffix == ".png"):
+        assert np.asarray(Image.open(path)).shape[:2] == (720, 1080)
 
 
 def test_a_run_is_measured_by_its_best_checkpoint(trained_run):

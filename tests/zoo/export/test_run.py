@@ -24,7 +24,7 @@ from zoo.models.torch_model import load_weights, to_pixels
 from zoo.recipes.loading import load_run_recipe
 from zoo.validation import metrics
 from zoo_core.discovery import discover
-from zoo_core.errors import RecipeError, RunError
+from zoo_core.errors import RecipeError, RunError, UsageError
 
 PIXELS = (
     "onnx.name=WarpFeatureLearningPixels",
@@ -175,6 +175,26 @@ def test_an_evaluation_of_other_weights_is_left_out(exported, trained_run):
     assert not trained_run.artifact.metrics.exists()
     assert list(trained_run.artifact.assets.iterdir()) == []
     assert json.loads(trained_run.artifact.config.read_text())["zoo"]["threshold"] is None
+
+
+def test_a_malformed_evaluation_is_refused_and_leaves_the_artifact(exported, trained_run):
+    evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
+    verified = exported()
+    write_artifact(verified, trained_run, discover())
+    files = {path: path.read_bytes() for path in trained_run.artifact.path.rglob("*") if path.is_file()}
+    path = trained_run.evaluation / "metrics.json"
+    document = json.loads(path.read_text())
+    point = document["thresholds"][0]
+    for wrong, reason in (
+        ([], "holds a JSON list instead of a mapping"),
+        ({**document, "thresholds": None}, r"not what 'zoo eval' writes.*; run 'zoo eval' again"),
+        ({**document, "thresholds": [{**point, "threshold": "NaN"}]}, r"threshold is 'NaN', not a finite number"),
+        ({**document, "thresholds": [{**point, "threshold": float("nan")}]}, r"threshold is nan, not a finite number"),
+    ):
+        path.write_text(json.dumps(wrong))
+        with pytest.raises(UsageError, match=rf"metrics.json: {reason}"):
+            write_artifact(verified, trained_run, discover())
+    assert files == {path: path.read_bytes() for path in trained_run.artifact.path.rglob("*") if path.is_file()}
 
 
 def test_without_the_data_patterns_are_compared(exported):

@@ -75,3 +75,28 @@ def test_without_an_evaluation_a_threshold_has_to_be_given(exported):
             known_threshold(exported.artifact.path, fpr)
     with pytest.raises(UsageError, match="--threshold X"):
         known_threshold(exported.artifact.onnx)
+
+
+@pytest.mark.parametrize("value", ["NaN", float("nan"), float("inf"), True, [0.5], {}])
+def test_a_threshold_that_is_not_a_finite_number_is_refused(exported, value):
+    config, metrics = (json.loads(path.read_text()) for path in (exported.artifact.config, exported.artifact.metrics))
+    config["zoo"]["threshold"]["value"] = value
+    metrics["thresholds"][0]["threshold"] = value
+    exported.artifact.config.write_text(json.dumps(config))
+    exported.artifact.metrics.write_text(json.dumps(metrics))
+    for fpr, place in ((None, r"config.json: zoo.threshold.value"), (1e-4, "metrics.json: threshold")):
+        with pytest.raises(UsageError, match=rf"{place} is .*, not a finite number; give --threshold X"):
+            known_threshold(exported.artifact.path, fpr)
+
+
+@pytest.mark.parametrize("document", [[], 3, None, {}, {"thresholds": 3}, {"thresholds": [{}]}, {"thresholds": ["a"]}])
+def test_a_malformed_evaluation_is_one_line(exported, document):
+    exported.artifact.metrics.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=r"metrics.json: not what 'zoo eval' writes"):
+        known_threshold(exported.artifact.path, 1e-3)
+
+
+def test_a_target_that_is_no_number_is_refused(exported):
+    exported.artifact.metrics.write_text(json.dumps({"thresholds": [{"fpr_target": "NaN", "threshold": 0.5}]}))
+    with pytest.raises(UsageError, match=r"metrics.json: fpr_target is 'NaN', not a finite number"):
+        known_threshold(exported.artifact.path, 1e-3)

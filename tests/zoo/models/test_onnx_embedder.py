@@ -46,6 +46,18 @@ def test_layout_and_dtype_do_not_change_embeddings(graph_file, images, options):
     assert np.abs(Embedder.open(graph_file("other.onnx", **options)).embed(images) - expected).max() < 1e-5
 
 
+def test_a_float_graph_that_takes_0_to_255_gets_it(graph_file, images):
+    expected = Embedder.open(graph_file()).embed(images)
+    path = graph_file("wide.onnx", dtype="uint8")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    said = json.loads(model.metadata_props[0].value)
+    model.metadata_props[0].value = json.dumps({**said, "dtype": "float32"})
+    onnx.save(model, path)
+    assert said["range"] == [0, 255]
+    assert np.abs(Embedder.open(path).embed(images) - expected).max() < 1e-5
+
+
 def test_a_graph_that_resizes_itself_takes_pictures_of_several_sizes(graph_file, images):
     embedder = Embedder.open(graph_file(layout="NHWC", dtype="uint8", size=None))
     together = embedder.embed(images)

@@ -157,6 +157,34 @@ def test_a_branch_and_a_pull_request(hub, publish, exported):
     assert hub.repos[REPO].at("refs/pr/1").files["preprocessor_config.json"].content == b"{}"
 
 
+def test_a_push_to_a_branch_follows_what_the_branch_holds(hub, hub_double, publish, exported):
+    publish(exported)
+    publish(exported, revision="next")
+    repo = hub.repos[REPO]
+    for branch in ("main", "next"):
+        files = dict(repo.at(branch).files)
+        card = files["README.md"].content + f"\nNotes of {branch}.\n".encode()
+        files["README.md"] = hub_double.Blob(card, lfs=False)
+        files[f"onnx/{branch}.txt"] = hub_double.Blob(b"old", lfs=False)
+        repo.commit(branch, files, "notes")
+    publish(exported, revision="next")
+    files = repo.at("next").files
+    assert files["README.md"].content.endswith(b"\nNotes of next.\n")
+    assert b"Notes of main" not in files["README.md"].content
+    assert not [name for name in files if name.endswith(".txt")]
+    assert "onnx/main.txt" in repo.files
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "onnx/.secret", ".cache/onnx/model.onnx"])
+def test_hidden_files_stay_here(hub, publish, exported, name):
+    published = set(local_files(exported)) | {"README.md"}
+    hidden = exported.artifact.path / name
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    hidden.write_bytes(b"private")
+    publish(exported)
+    assert set(remote_files(hub)) == published
+
+
 def test_what_an_earlier_push_left_in_zoos_own_folders_is_removed(hub, hub_double, publish, exported):
     publish(exported)
     repo = hub.repos[REPO]

@@ -69,9 +69,6 @@ lr_scheduler: {name: constant}
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("ZOO_RECIPE__"):
-            monkeypatch.delenv(name)
 
 
 def write(name, text):

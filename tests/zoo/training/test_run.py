@@ -122,6 +122,33 @@ def test_ctrl_c_keeps_the_last_step_and_resume_goes_on(zoo, tiny_recipe, tmp_pat
     assert [int(row["epoch"]) for row in read_curves(run)] == list(range(epochs))
 
 
+def test_a_second_ctrl_c_does_not_wait_for_the_step(tiny_recipe, tmp_path, monkeypatch):
+    from zoo.cli.main import main
+    from zoo.training.module import EmbeddingTraining
+
+    reached = []
+
+    def pressing(*_):
+        for press in ("first", "second"):
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append(press)
+            # Signals that arrive at once may be one request, which others have passed on.
+            time.sleep(1.1)
+        raise AssertionError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(EmbeddingTraining, "training_step", pressing)
+    monkeypatch.setattr(sys, "argv", ["zoo", "train", "--cfg", str(tiny_recipe)])
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert reached == ["first"]
+    assert caught.value.code == 130
+
+
 def test_a_limit_of_steps_within_the_first_epoch_ends_with_a_validation(zoo, tiny_recipe, tmp_path):
     zoo("train", "--cfg", tiny_recipe, "trainer.max_steps=2", check=0)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.artifacts.weights import weights_sha256
 from zoo.assembly import RecipeBuilder
-from zoo.atomic import read_json, write_json, write_text
+from zoo.atomic import read_mapping, write_json, write_text
 from zoo.evaluation.plots import draw_embedding, draw_roc, draw_scores
 from zoo.evaluation.worst_pairs import draw_worst
 from zoo.models.torch_model import embed, open_checkpoint
@@ -144,13 +144,12 @@ def _is_unseen(run: RunFolder) -> bool:
     """Return whether training looked for its own classes in the validation data and found none."""
     if not run.record.is_file():
         return False
-    leak = read_json(run.record).get("start", {}).get("leak")
+    leak = run.read_record().get("start", {}).get("leak")
     return bool(leak) and not leak["shared_names"] and not leak["alike_classes"]
 
 
 def _untrained(folder: Path) -> dict[str, float] | None:
     """Read what training measured before its first step, else what an earlier evaluation knew."""
     if (folder / UNTRAINED).is_file():
-        found: dict[str, float] = read_json(folder / UNTRAINED)
-        return found
-    return read_json(folder / METRICS).get("untrained") if (folder / METRICS).is_file() else None
+        return read_mapping(folder / UNTRAINED)
+    return read_mapping(folder / METRICS).get("untrained") if (folder / METRICS).is_file() else None

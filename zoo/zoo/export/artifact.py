@@ -6,7 +6,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
-from zoo.atomic import read_json, replacing, write_bytes, write_json, write_text
+from zoo.artifacts.thresholds import read_thresholds
+from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
 from zoo.recipes.loading import load_run_recipe
 from zoo_core.config import dump
 from zoo_core.events import notify
@@ -35,14 +36,16 @@ def write_artifact(export: VerifiedExport, run: RunFolder, registry: Registry) -
     The report goes first and comes back last: while it is missing, the folder counts as not verified.
     """
     artifact = run.artifact
+    # Read before anything is written: what is wrong with it leaves the older artifact as it is.
+    metrics, warnings = _evaluation(run, export)
+    threshold = _threshold(run.evaluation / "metrics.json") if metrics is not None else None
     artifact.export_report.unlink(missing_ok=True)
     write_bytes(artifact.weights, export.weights)
     write_graph(export, artifact.onnx)
     write_text(artifact.recipe, dump(export.loaded.recipe.model_dump(mode="json")))
     write_json(artifact.preprocessor, _preprocessor_config(export))
-    metrics, warnings = _evaluation(run, export)
     copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
-    write_json(artifact.config, _config(export, metrics))
+    write_json(artifact.config, _config(export, threshold))
     write_json(artifact.export_report, export.report)
     notify(registry, "zoo_exported", artifact=artifact.path)
     written = [artifact.onnx, artifact.export_report, artifact.weights, artifact.config]
@@ -63,7 +66,7 @@ def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] 
     path = run.evaluation / "metrics.json"
     if not path.is_file():
         return None, [f"there is no evaluation, so no threshold is recommended; run: zoo eval --run {run.typed}"]
-    metrics: dict[str, Any] = read_json(path)
+    metrics = read_mapping(path)
     if metrics.get("weights_sha256") != export.report["weights_sha256"]:
         return None, [f"{path} is of other weights and left out; run: zoo eval --run {run.typed}"]
     protocols = [loaded.recipe.validation_protocol() for loaded in (load_run_recipe(run), export.loaded)]
@@ -88,16 +91,16 @@ def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, *, wanted: bool) 
     return copied
 
 
-def _config(export: VerifiedExport, metrics: dict[str, Any] | None) -> dict[str, Any]:
+def _threshold(metrics: Path) -> dict[str, float] | None:
+    """Return the threshold that is recommended: the one at the target of an evaluation."""
+    thresholds = read_thresholds(metrics, hint="run 'zoo eval' again")
+    return {"fpr_target": FPR_TARGET, "value": thresholds[FPR_TARGET]} if FPR_TARGET in thresholds else None
+
+
+def _config(export: VerifiedExport, threshold: dict[str, float] | None) -> dict[str, Any]:
     """Describe the model as timm does, with what ``zoo predict`` needs under ``zoo``."""
     recipe, report = export.loaded.recipe, export.report
     preprocess = report["preprocess"]
-    points = metrics["thresholds"] if metrics else []
-    thresholds = [
-        {"fpr_target": point["fpr_target"], "value": point["threshold"]}
-        for point in points
-        if point["fpr_target"] == FPR_TARGET
-    ]
     return {
         "architecture": recipe.model.backbone.name.rpartition("/")[2],
         "num_classes": 0,
@@ -117,7 +120,7 @@ def _config(export: VerifiedExport, metrics: dict[str, Any] | None) -> dict[str,
             "normalized": report["normalized"],
             "input": export.pixels.name,
             "output": recipe.onnx.output_names[0],
-            "threshold": thresholds[0] if thresholds else None,
+            "threshold": threshold,
         },
     }
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.thresholds import finite, read_thresholds
 from zoo.atomic import read_json
 from zoo_core.errors import UsageError
 
@@ -19,7 +20,8 @@ def known_threshold(model: Path, fpr: float | None = None) -> float:
     """Return the threshold that the model was evaluated with: its own, or the one at the false positive rate ``fpr``.
 
     Raises:
-        UsageError: ``model`` (an artifact folder or an ``.onnx`` file) knows none, or none for ``fpr``.
+        UsageError: ``model`` (an artifact folder or an ``.onnx`` file) knows none, or none for ``fpr``, or what it
+            says is not a finite number.
     """
     if not model.is_dir():
         msg = f"{model}: no threshold is known for a bare .onnx file"
@@ -30,19 +32,20 @@ def known_threshold(model: Path, fpr: float | None = None) -> float:
 
 def _own(artifact: ArtifactFolder) -> float:
     try:
-        return float(read_json(artifact.config)["zoo"]["threshold"]["value"])
+        value = read_json(artifact.config)["zoo"]["threshold"]["value"]
     except (LookupError, TypeError):
         msg = f"{artifact.config}: knows no threshold, because the model was exported without an evaluation"
         raise UsageError(msg, hint=_HOW) from None
+    return finite(artifact.config, "zoo.threshold.value", value, hint=_HOW)
 
 
 def _at(artifact: ArtifactFolder, fpr: float) -> float:
     if not artifact.metrics.is_file():
         msg = f"{artifact.path}: knows no threshold at a false positive rate of {fpr:g}, because it holds no evaluation"
         raise UsageError(msg, hint=_HOW)
-    points = {float(point["fpr_target"]): point["threshold"] for point in read_json(artifact.metrics)["thresholds"]}
+    points = read_thresholds(artifact.metrics, hint=_HOW)
     for target, threshold in points.items():
-        if math.isclose(target, fpr, rel_tol=1e-6) and threshold is not None:
-            return float(threshold)
+        if math.isclose(target, fpr, rel_tol=1e-6):
+            return threshold
     msg = f"{artifact.metrics}: knows no threshold at a false positive rate of {fpr:g}"
     raise UsageError(msg, hint="it knows " + ", ".join(f"{target:g}" for target in sorted(points)))

@@ -61,6 +61,30 @@ def test_a_resumed_epoch_goes_on_where_it_stopped(length, samples_per_epoch, dat
     assert list(sampler) == whole
 
 
+# More than the sampler orders at once, less than two of these, and a rest.
+@pytest.mark.parametrize("samples", [1024, 1025, 2500], ids=lambda samples: f"{samples} a rank")
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_long_epochs_on_ranks_are_the_stream_of_one_rank_in_turns(samples, world_size):
+    [alone] = stream(20_000, 3 * samples * world_size, 1)
+    parts = [stream(20_000, samples * world_size, 3, rank=rank, world_size=world_size) for rank in range(world_size)]
+
+    turns = [key for epoch in zip(*parts, strict=True) for keys in zip(*epoch, strict=True) for key in keys]
+    assert turns == alone
+
+
+@pytest.mark.parametrize("skip", [1, 1024, 1500])
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_a_resumed_epoch_goes_on_where_each_rank_stopped(skip, world_size):
+    for rank in range(world_size):
+        sampler = EpochSampler([20_000], samples_per_epoch=2000 * world_size, seed=7, rank=rank, world_size=world_size)
+        sampler.set_epoch(1)
+        whole = list(sampler)
+        sampler.shorten(2000, skip=skip)
+
+        assert list(sampler) == whole[skip:]
+        assert list(sampler) == whole
+
+
 def test_the_order_depends_on_the_seed():
     assert stream(50, 50, 1, seed=0) != stream(50, 50, 1, seed=1)
     assert stream(50, 50, 1, seed=0) == stream(50, 50, 1, seed=0)
