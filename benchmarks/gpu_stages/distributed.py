@@ -46,10 +46,13 @@ def _trained(session: Session) -> dict[str, Any]:
     def before(*_: object) -> None:
         backends.append(ranks.distributed.get_backend())
 
-    with FromMemory(plan, session.device).fed():
-        watched = trained(session, plan, "one-rank", before=before)
-    if ranks.distributed.is_initialized():
-        ranks.distributed.destroy_process_group()
+    try:
+        with FromMemory(plan, session.device).fed():
+            watched = trained(session, plan, "one-rank", before=before)
+    finally:
+        # What is measured next is without one.
+        if ranks.distributed.is_initialized():
+            ranks.distributed.destroy_process_group()
     return {**watched.describe(), "backend": backends[0]}
 
 
@@ -66,7 +69,8 @@ def _shared(session: Session, count: int) -> dict[str, Any]:
     cards = session.report.document["cards"]
     if session.on_gpu and cards < count:
         raise Skipped(f"there are not {count} cards, but {cards}")
-    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    launched += ["--nproc-per-node", str(count)]
     command = [*launched, str(Path(ranks.__file__)), session.device.type, *(["--tiny"] if session.tiny else [])]
     # The script's folder is not to be searched for modules: stages are called like packages.
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}

@@ -1,6 +1,7 @@
 """Single and mixed precisions: the model alone, a short training by the trainer in each, and the model compiled.
 
-``tf32`` is ``fp32`` with the matrix products of tensor cores (``torch.set_float32_matmul_precision("high")``).
+``tf32`` is ``fp32`` with the matrix products and convolutions of tensor cores, which torch allows for convolutions by
+default: ``fp32`` of the model alone is without them, and ``fp32`` by the trainer is as torch has it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def run(session: Session) -> None:
 
 
 def _alone(session: Session, name: str, backend: str | None = None) -> dict[str, Any]:
+    before = torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = name == "tf32"
     precision = "fp32" if name == "tf32" else name
     try:
         plan = planned_sparse(session, [*overrides_for(session, batch=BATCH), *UNVALIDATED])
@@ -51,6 +54,7 @@ def _alone(session: Session, name: str, backend: str | None = None) -> dict[str,
         return {**measure(session, step), "finite": step.value is not None and math.isfinite(float(step.value))}
     finally:
         torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _compiled(session: Session, name: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Less is not worth a start.
 LEAST = 10
 # Seconds in which a process that ran too long may end what it has started.
-ENDING = 3
+ENDING = 8
 # How a process ends that cannot use the GPU: CUDA does not survive a fork.
 _CUDA_STARTED = 77
 # Imported once, before the stages' processes split off.
@@ -162,12 +162,12 @@ def _card() -> dict[str, Any]:
     """Ask for the number of cards, the first one's name and its driver, in other processes: see ``_CUDA_STARTED``."""
     code = "import torch; n = torch.cuda.device_count(); print(n, torch.cuda.get_device_name(0) if n else '', sep=';')"
     said = _said([sys.executable, "-W", "ignore", "-c", code])
-    if said is None:
+    if not said:
         raise SystemExit("torch does not say how many cards there are; --device cpu does without them")
     cards, _, name = said.partition(";")
     tool = shutil.which("nvidia-smi")
     driver = _said([tool, "--query-gpu=driver_version", "--format=csv,noheader"]) if tool else ""
-    return {"cards": int(cards or 0), "name": name or None, "driver": driver or None}
+    return {"cards": int(cards), "name": name or None, "driver": driver or None}
 
 
 def _said(command: Sequence[str]) -> str | None:

@@ -34,8 +34,8 @@ MANIFEST, NAMES = "table.json", "classes.json"
 _HINT = "use another checkpoint"
 
 
-def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
-    """Write ``table`` to the new ``folder``, completely or not at all.
+def save(table: SparseTable, names: ClassNames, folder: Path, device: torch.device) -> None:
+    """Write ``table``, of a loss that is on ``device``, to the new ``folder``, completely or not at all.
 
     All ranks call it, with a file system that they share.
 
@@ -52,10 +52,10 @@ def save(table: SparseTable, names: ClassNames, folder: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         _write(unfinished / NAMES, _to_json(list(names)))
-        _write(unfinished / MANIFEST, _to_json(_manifest(table, names, world_size)))
+        _write(unfinished / MANIFEST, _to_json(_manifest(table, names, world_size, device)))
 
     def write_shards() -> None:
-        tensors = table.tensors(_initial_device())
+        tensors = table.tensors(_place(device))
         for start, stop in _shard_ranges(table, rank, world_size):
             rows = slice(start - table.start, stop - table.start)
             on_cpu = {name: tensor[rows].cpu() for name, tensor in tensors.items()}
@@ -100,8 +100,8 @@ class _Plan(NamedTuple):
     summary: str
 
 
-def load(table: SparseTable, names: ClassNames, folder: Path) -> str:
-    """Fill ``table`` with what ``save`` wrote to ``folder``, and return what became of the classes, in words.
+def load(table: SparseTable, names: ClassNames, folder: Path, device: torch.device) -> str:
+    """Fill ``table``, of a loss that is on ``device``, with what ``save`` wrote, and say what became of the classes.
 
     Classes find their rows by name; a new class gets initial values that no other class ever had. Everything is read
     and checked before the table changes.
@@ -110,7 +110,7 @@ def load(table: SparseTable, names: ClassNames, folder: Path) -> str:
         RunError: the folder cannot be read, is incomplete, or holds a different table.
     """
     manifest = _read_json(folder / MANIFEST)
-    tensors = table.tensors(_initial_device())
+    tensors = table.tensors(_place(device))
     _check_digests(manifest, folder)
     _check(table, tensors, manifest, folder)
     plan = _plan(table, names, manifest, folder)
@@ -148,7 +148,7 @@ def _plan(table: SparseTable, names: ClassNames, manifest: dict[str, Any], folde
     return _Plan(sources[table.start : table.stop], new, int((sources[: table.start] < 0).sum()), summary)
 
 
-def _manifest(table: SparseTable, names: ClassNames, world_size: int) -> dict[str, Any]:
+def _manifest(table: SparseTable, names: ClassNames, world_size: int, device: torch.device) -> dict[str, Any]:
     # The keys are those of the format, and older than the words of the code.
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -156,7 +156,7 @@ def _manifest(table: SparseTable, names: ClassNames, world_size: int) -> dict[st
         "width": table.width,
         "centers": table.centers,
         "optimizer": type(table.optimizer).__name__,
-        "state": _state_names(table.tensors(_initial_device())),
+        "state": _state_names(table.tensors(_place(device))),
         "seed": table.seed,
         "step": table.step,
         "drawn": table.initialized,
@@ -267,8 +267,9 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
         raise RunError(f"{path}: cannot be read: {reason}", hint=f"{_HINT}, or train from scratch") from error
 
 
-def _initial_device() -> torch.device:
-    """Return the device to make a table on that no step has used yet."""
-    if rank_and_world_size()[1] > 1 and distributed.get_backend() == "nccl":
+def _place(device: torch.device) -> torch.device:
+    """Return where to make a table that no step has used yet, of a loss that is on ``device``."""
+    # A run that is resumed reads its table before the loss has moved, and nccl wants it where it will be.
+    if device.type == "cpu" and rank_and_world_size()[1] > 1 and distributed.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -172,7 +172,7 @@ class SparseMarginSoftmaxLoss(BaseMarginSoftmaxLoss):
         Raises:
             RunError: the folder cannot be written.
         """
-        checkpoint.save(self.table, self.names, folder)
+        checkpoint.save(self.table, self.names, folder, self.own_cosine.device)
 
     def load_class_table(self, folder: Path) -> str:
         """Read what ``save_class_table`` wrote, with any number of ranks, and return what became of the classes.
@@ -180,7 +180,7 @@ class SparseMarginSoftmaxLoss(BaseMarginSoftmaxLoss):
         Raises:
             RunError: the folder cannot be read, is incomplete, or holds a different table.
         """
-        return checkpoint.load(self.table, self.names, folder)
+        return checkpoint.load(self.table, self.names, folder, self.own_cosine.device)
 
     @property
     def class_table_summary(self) -> str:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from zoo_core.api import RunError
 from zoo_margin import SGD, Adagrad, AdamW, CosFace, SparseMarginSoftmaxLoss, checkpoint
 from zoo_margin.sampling import INITIAL_STD, initial_rows
+from zoo_margin.sparse_table import SparseTable
 
 CPU = torch.device("cpu")
 
@@ -263,3 +264,17 @@ def test_names_have_to_match_the_number_of_classes():
         SparseMarginSoftmaxLoss(
             CosFace(0.4), embedding_dim=4, num_classes=31, classes=NAMES, optimizer=SGD(), negatives=5
         )
+
+
+@pytest.mark.parametrize("saves_first", [True, False])
+def test_a_table_is_made_where_the_loss_is(tmp_path, saved, monkeypatch, saves_first):
+    # Training saves before its first step, when the loss is on its device and the table is not made.
+    asked = set()
+    tensors = SparseTable.tensors
+    monkeypatch.setattr(SparseTable, "tensors", lambda self, device: asked.add(device.type) or tensors(self, CPU))
+    loss = made(NAMES).to("meta")
+    if saves_first:
+        loss.save_class_table(tmp_path / "table")
+    else:
+        loss.load_class_table(saved)
+    assert asked == {"meta"}

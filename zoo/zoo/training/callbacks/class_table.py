@@ -85,7 +85,9 @@ class ClassTableSteps(Callback):
         self, trainer: Trainer, module: LightningModule, optimizer: torch.optim.Optimizer, *, scaled: bool
     ) -> None:
         """Drop the network's gradients, restore the buffers, and print the reason."""
-        reason = self._reason(trainer, module)
+        # With a scaler these are expected: it looks for the largest scale that fits.
+        told = not scaled or self._skipped == MOST_SKIPPED
+        reason = self._reason(trainer, module) if told else ""
         # An optimizer that unscales gradients by itself has to find them.
         by_itself = scaled and getattr(optimizer, "_step_supports_amp_scaling", False)
         for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
@@ -96,7 +98,6 @@ class ClassTableSteps(Callback):
         with torch.no_grad():
             for buffer, before in zip(module.buffers(), self._buffers, strict=True):
                 buffer.copy_(before)
-        # With a scaler these are expected: it looks for the largest scale that fits.
         if not scaled:
             self.say(f"step {trainer.global_step} is left out: {reason}")
         if self._skipped == MOST_SKIPPED:
