@@ -160,6 +160,8 @@ def test_an_unexpected_error_keeps_its_traceback(failing, bug):
     assert failing(bug).exception is bug
 
 
+# By Python's own rules: here a warning is an error.
+@pytest.mark.filterwarnings("default")
 def test_a_warning_is_a_line_for_users(monkeypatch):
     import warnings
 

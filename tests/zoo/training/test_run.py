@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -249,8 +250,18 @@ def test_a_run_goes_on_with_other_batches(zoo, tiny_recipe, tmp_path, change):
     assert float(curves[-1]["progress"]) > 0.9
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(zoo, tiny_recipe):
-    result = zoo("train", "--cfg", tiny_recipe, "optimizer.options.lr=1e30", "trainer.gradient_clip_val=null", check=1)
+@pytest.mark.parametrize(
+    ("every", "reason"),
+    [
+        (1, r"the loss became (nan|inf) by step [2-6]; lower optimizer\.options\.lr"),
+        # The loss is not looked at before the validation.
+        (50, r"36 of 36 embeddings are not finite .*; the model has diverged: lower the learning rate"),
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_do(zoo, tiny_recipe, every, reason):
+    options = ("optimizer.options.lr=1e30", "trainer.gradient_clip_val=null", f"trainer.log_every_n_steps={every}")
+    result = zoo("train", "--cfg", tiny_recipe, *options, check=1)
 
-    assert "learning rate" in result.stderr or "optimizer.options.lr" in result.stderr
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error:"))
+    assert re.search(reason, line)
     assert "Traceback" not in result.stderr
