@@ -272,4 +272,4 @@ def _place(device: torch.device) -> torch.device:
     # A run that is resumed reads its table before the loss has moved, and nccl wants it where it will be.
     if device.type == "cpu" and rank_and_world_size()[1] > 1 and distributed.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("cpu")
+    return device

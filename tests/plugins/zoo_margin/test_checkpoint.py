@@ -276,5 +276,5 @@ def test_a_table_is_made_where_the_loss_is(tmp_path, saved, monkeypatch, saves_f
     if saves_first:
         loss.save_class_table(tmp_path / "table")
     else:
-        loss.load_class_table(saved)
+        loss.load_class_table(saved[1])
     assert asked == {"meta"}
