@@ -105,3 +105,11 @@ def test_a_tag_moves_and_survives_a_new_name_of_the_folder(root, trained):
 def test_what_reads_as_something_else_is_no_tag(root, trained, tag):
     with pytest.raises(UsageError, match="cannot be a tag"):
         add_tag(trained("small/1", 1), tag, root)
+
+
+def test_of_a_folder_of_runs_the_one_that_was_trained_last_is_meant(root, trained):
+    trained("small/a", 2)
+    trained("small/b", 1)
+    trained("large/c", 3)
+    assert find(str(root / "small"), root).path.name == "a"
+    assert find(str(root), root).path.name == "c"

@@ -46,6 +46,8 @@ def trained_at(run: RunFolder) -> datetime:
 def find(name: str, root: Path = RUNS) -> RunFolder:
     """Return the run with the path, the tag, or else the folder (``TIME`` or ``RECIPE/TIME`` below ``root``) ``name``.
 
+    Of a folder of runs, such as ``runs/RECIPE``, it is the one that was trained last.
+
     Raises:
         UsageError: there is none, or there are several.
     """
@@ -61,6 +63,9 @@ def find(name: str, root: Path = RUNS) -> RunFolder:
             raise UsageError(f"{name} names {len(matching)} runs: {paths}", hint="give the path of one")
         if matching:
             return matching[0]
+    below = [run for run in runs if run.path.absolute().is_relative_to(Path(name).absolute())]
+    if below and Path(name).is_dir():
+        return below[0]
     if Path(name).exists():
         # Says what is wrong with it.
         return RunFolder.open(Path(name))
