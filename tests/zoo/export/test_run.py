@@ -22,6 +22,7 @@ from zoo.export.artifact import write_artifact, write_graph
 from zoo.export.run import export_run
 from zoo.models.torch_model import load_weights, to_pixels
 from zoo.recipes.loading import load_run_recipe
+from zoo.training.checkpoints import AtomicCheckpointIO
 from zoo.validation import metrics
 from zoo_core.discovery import discover
 from zoo_core.errors import RecipeError, RunError, UsageError
@@ -257,6 +258,7 @@ def test_a_collapsed_model_is_refused(trained_run, torch_model, exported):
     with torch.no_grad():
         last.weight.mul_(1e-4)
         last.bias.fill_(1.0)
-    torch.save({"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}}, trained_run.best)
+    weights = {f"model.{key}": value for key, value in model.state_dict().items()}
+    AtomicCheckpointIO().save_checkpoint({"state_dict": weights}, trained_run.best)
     with pytest.raises(RunError, match="tells no images apart"):
         exported()
