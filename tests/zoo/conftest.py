@@ -249,6 +249,7 @@ def trained_run_template(tmp_path_factory):
     from zoo.assembly import RecipeBuilder
     from zoo.models.torch_model import to_pixels
     from zoo.recipes.loading import load_recipe
+    from zoo.runs.checksum import HashingWriter
     from zoo_core.config import dump
     from zoo_core.discovery import discover
 
@@ -267,7 +268,10 @@ def trained_run_template(tmp_path_factory):
     with torch.no_grad():
         model.train()(to_pixels(images))
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
-    torch.save({"state_dict": state}, path / "checkpoints" / "best.ckpt")
+    with (path / "checkpoints" / "best.ckpt").open("wb") as file:
+        hashing = HashingWriter(file)
+        torch.save({"state_dict": state}, hashing)
+        hashing.finish()
     (path / "recipe.yaml").write_text(dump(loaded.recipe.model_dump(mode="json")), encoding="utf-8")
     return path
 
