@@ -132,3 +132,14 @@ def test_the_share_that_is_done_is_told_of_a_training_that_has_not_ended(runs, t
     assert ["steps", "12"] in rows(runs("show", "1"))
     shutil.rmtree(trained_run.evaluation)
     assert "12 (92% of the training)" in runs("show", "1").stdout
+
+
+def test_no_folder_but_a_recipes_is_deleted_with_its_last_run(runs, trained_run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    shutil.move(trained_run.path, tmp_path / "mine" / "a")
+    shutil.move(trained_run.path.with_name("2"), tmp_path / "runs" / "b")
+    shutil.rmtree(tmp_path / "runs" / "small")
+    for run, parent in (("mine/a", "mine"), ("runs/b", "runs")):
+        runs("rm", run, "--yes")
+        assert (tmp_path / parent).is_dir()
+        assert not (tmp_path / run).exists()

@@ -105,3 +105,22 @@ def test_a_tag_moves_and_survives_a_new_name_of_the_folder(root, trained):
 def test_what_reads_as_something_else_is_no_tag(root, trained, tag):
     with pytest.raises(UsageError, match="cannot be a tag"):
         add_tag(trained("small/1", 1), tag, root)
+
+
+def test_a_run_right_below_the_folder_is_found_and_its_artifact_is_no_run(root, trained):
+    trained("small/1", 1)
+    mine = trained("mine", 2)
+    mine.artifact.path.mkdir()
+    shutil.copy(mine.recipe, mine.artifact.recipe)
+
+    assert [run.path for run in all_runs(root)] == [mine.path, root / "small" / "1"]
+    assert latest(root).path == find("mine", root).path == mine.path
+    add_tag(mine, "best", root)
+    assert find("best", root).path == mine.path
+
+
+def test_a_run_that_no_tag_would_find_is_refused(root, trained):
+    outside = trained("../elsewhere", 1)
+    with pytest.raises(UsageError, match=r"elsewhere is no run below .*runs, where tags are looked for; name it by"):
+        add_tag(outside, "good", root)
+    assert tags(outside) == []

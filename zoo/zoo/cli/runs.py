@@ -110,6 +110,7 @@ def remove(runs: tuple[str, ...], yes: bool) -> None:
     from contextlib import suppress
 
     from zoo.cli.output import say
+    from zoo.runs.layout import RUNS
     from zoo.runs.lock import locked
     from zoo_core.errors import UsageError
 
@@ -126,8 +127,10 @@ def remove(runs: tuple[str, ...], yes: bool) -> None:
             continue
         with locked(run, new=False):
             shutil.rmtree(run.path)
-        with suppress(OSError):
-            run.path.parent.rmdir()
+        # The recipe's folder, if that was its last run; no other is zoo's.
+        if run.path.parent.resolve().parent == RUNS.resolve():
+            with suppress(OSError):
+                run.path.parent.rmdir()
         say(f"deleted: {run.path}")
 
 
