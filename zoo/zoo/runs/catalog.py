@@ -37,13 +37,18 @@ def latest(root: Path = RUNS) -> RunFolder:
 
 def trained_at(run: RunFolder) -> datetime:
     """Return when the run was started or resumed last: as its record says, which a copy and a new name keep."""
+    return recorded_at(run) or datetime.fromtimestamp(run.recipe.stat().st_mtime, UTC)
+
+
+def recorded_at(run: RunFolder) -> datetime | None:
+    """Return when the record says that the run was started or resumed last, if it does."""
     try:
         record = read_json(run.record)
         last = [record, *record.get("resumes", [])][-1]
-        return datetime.fromisoformat(last.get("trained_at") or last["created"])
+        found = datetime.fromisoformat(last.get("trained_at") or last["created"])
     except (UsageError, KeyError, TypeError, ValueError, AttributeError):
-        # Nobody recorded it.
-        return datetime.fromtimestamp(run.recipe.stat().st_mtime, UTC)
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def find(name: str, root: Path = RUNS) -> RunFolder:
