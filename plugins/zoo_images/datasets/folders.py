@@ -64,5 +64,6 @@ def _skipped(folder: Path, found: Mapping[str, FoundImages]) -> list[Skipped]:
         if not images.paths:
             reason = f"a class folder without an image{f' ({tally(images.skipped)})' if images.skipped else ''}"
             skipped.append(Skipped(str(folder / name), reason, "class"))
-        skipped += images.skipped
+        # A link that is not followed is the class folder itself.
+        skipped += [one for one in images.skipped if one.source != str(folder / name)]
     return skipped

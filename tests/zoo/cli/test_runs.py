@@ -107,3 +107,39 @@ def test_what_is_no_run_is_not_deleted(runs, tmp_path):
 def test_no_run_yet_says_how_to_get_one(zoo):
     done = zoo("runs", "list", check=0)
     assert (done.stdout, "train one: zoo train RECIPE" in done.stderr) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "record", ["[]", "{", '{"hardware": [], "git": "x", "weights": 1}', '{"hardware": {"devices": 1}}']
+)
+def test_a_damaged_run_hides_no_other_and_is_shown_as_far_as_it_can_be_read(runs, trained_run, record):
+    (trained_run.path.with_name("2") / "record.json").write_text(record, encoding="utf-8")
+    curves = "step,progress,images_per_second,valid/auc\n12,0.?2,x,0.5\n"
+    (trained_run.path.with_name("2") / "metrics.csv").write_text(curves, encoding="utf-8")
+    document = json.loads(runs("list", "--json").stdout)
+    assert {(run["path"], run["name"]) for run in document["runs"]} == {
+        ("runs/small/1", "small"),
+        ("runs/small/2", "small"),
+    }
+    shown = rows(runs("show", "2"))
+    assert ["recipe", "small"] in shown
+    assert ["steps", "12"] in shown
+    assert not any(row[:1] == ["speed"] for row in shown)
+
+
+def test_the_share_that_is_done_is_told_of_a_training_that_has_not_ended(runs, trained_run):
+    trained_run.metrics_csv.write_text("step,progress,valid/auc\n12,0.92,0.5\n", encoding="utf-8")
+    assert ["steps", "12"] in rows(runs("show", "1"))
+    shutil.rmtree(trained_run.evaluation)
+    assert "12 (92% of the training)" in runs("show", "1").stdout
+
+
+def test_no_folder_but_a_recipes_is_deleted_with_its_last_run(runs, trained_run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    shutil.move(trained_run.path, tmp_path / "mine" / "a")
+    shutil.move(trained_run.path.with_name("2"), tmp_path / "runs" / "b")
+    shutil.rmtree(tmp_path / "runs" / "small")
+    for run, parent in (("mine/a", "mine"), ("runs/b", "runs")):
+        runs("rm", run, "--yes")
+        assert (tmp_path / parent).is_dir()
+        assert not (tmp_path / run).exists()

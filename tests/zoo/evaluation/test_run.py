@@ -109,3 +109,11 @@ def test_a_run_without_a_checkpoint_says_so(trained_run):
     with pytest.raises(RunError, match="no such checkpoint"):
         evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
     assert not trained_run.evaluation.exists()
+
+
+@pytest.mark.parametrize(("shared", "unseen"), [(0, True), (2, False), (None, False)])
+def test_an_evaluation_says_whether_its_classes_are_unseen(trained_run, shared, unseen):
+    leak = {} if shared is None else {"leak": {"shared_names": shared, "alike_classes": 0}}
+    trained_run.record.write_text(json.dumps({"start": leak}))
+    document, _ = evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
+    assert document["unseen"] is unseen

@@ -245,3 +245,16 @@ def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path,
     )
     first, second = Embedder.open(run.artifact.path).embed(images)
     assert abs(float(result.stdout.split()[-1]) - float(first @ second)) < 1e-5
+
+
+@pytest.mark.parametrize("unseen", [True, False, None])
+def test_only_an_evaluation_that_says_so_is_of_classes_not_trained_on(exported, unseen):
+    metrics = json.loads(exported.artifact.metrics.read_text())
+    exported.artifact.metrics.write_text(json.dumps(metrics if unseen is None else {**metrics, "unseen": unseen}))
+    facts = gather(exported, load_run_recipe(exported))
+    card = merge(metadata(facts, REPO), body(facts, REPO))
+    (model,) = front(card)["model-index"]
+    titles = {result["dataset"]["name"] for result in model["results"]}
+    assert titles == {metrics["data"]["name"] + (", classes not trained on" if unseen else "")}
+    assert ("On classes that were not trained on it finds" in card) == bool(unseen)
+    assert ("classes that were not trained on" in section(card, "Evaluation")) == bool(unseen)

@@ -99,3 +99,24 @@ def test_an_unknown_name_keeps_everything_for_the_error_that_follows(recipe):
     loaded = recipe("model.loss.name=nosuchloss")
 
     assert loaded.recipe.model.loss.options == {"contrast": 3.0}
+
+
+@pytest.mark.parametrize("by_override", [False, True])
+def test_options_that_two_data_sets_share_are_dropped_with_a_warning(tmp_path, monkeypatch, by_override):
+    monkeypatch.chdir(tmp_path)
+    options = "{root: x, split: train, unseen_share: 0.3, max_side: 32, cache: auto}"
+    (tmp_path / "base.yaml").write_text(
+        f"extends: base/embedding.yaml\ndata: {{train: {{name: images/folder, options: {options}}}}}\n"
+    )
+    renamed = "{name: images/list, options: {file: l.csv, cache: none}}"
+    (tmp_path / "child.yaml").write_text(
+        "extends: base.yaml\n" + ("" if by_override else f"data: {{train: {renamed}}}\n")
+    )
+    loaded = load_recipe("child.yaml", (f"data.train={renamed}",) if by_override else ())
+
+    assert loaded.recipe.data.train.options == {"file": "l.csv", "cache": "none"}
+    # Not `cache`, which is given.
+    assert {warning.location.key.rpartition(".")[2] for warning in loaded.warnings} == {
+        "root", "split", "unseen_share", "max_side"
+    }  # fmt: skip
+    assert all("images/list has this option too" in warning.message for warning in loaded.warnings)

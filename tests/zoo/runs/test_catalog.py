@@ -113,3 +113,22 @@ def test_of_a_folder_of_runs_the_one_that_was_trained_last_is_meant(root, traine
     trained("large/c", 3)
     assert find(str(root / "small"), root).path.name == "a"
     assert find(str(root), root).path.name == "c"
+
+
+def test_a_run_right_below_the_folder_is_found_and_its_artifact_is_no_run(root, trained):
+    trained("small/1", 1)
+    mine = trained("mine", 2)
+    mine.artifact.path.mkdir()
+    shutil.copy(mine.recipe, mine.artifact.recipe)
+
+    assert [run.path for run in all_runs(root)] == [mine.path, root / "small" / "1"]
+    assert latest(root).path == find("mine", root).path == mine.path
+    add_tag(mine, "best", root)
+    assert find("best", root).path == mine.path
+
+
+def test_a_run_that_no_tag_would_find_is_refused(root, trained):
+    outside = trained("../elsewhere", 1)
+    with pytest.raises(UsageError, match=r"elsewhere is no run below .*runs, where tags are looked for; name it by"):
+        add_tag(outside, "good", root)
+    assert tags(outside) == []

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime
 
 import pytest
 
@@ -50,3 +52,21 @@ def test_what_a_killed_training_left_half_written_is_left_out(run):
     run.record.write_text("{", encoding="utf-8")
     summary = summarize(run)
     assert (summary.steps, summary.metrics, summary.record) == (6, {}, {})
+
+
+@pytest.mark.parametrize("made", ["evaluation/metrics.json", "artifact/onnx/model.onnx"])
+def test_what_was_made_before_a_resume_is_not_of_the_run_now(run, made):
+    run.last.write_bytes(b"")
+    run.metrics_csv.write_text("step,valid/auc\n12,0.625\n", encoding="utf-8")
+    path = run.path / made
+    path.parent.mkdir(parents=True)
+    path.write_text('{"metrics": {"auc": 0.5}}', encoding="utf-8")
+    ended = summarize(run).state
+    at = {"trained_at": "2026-01-02T03:00:00+00:00", "resumes": [{"trained_at": "2026-01-02T05:00:00+00:00"}]}
+    run.record.write_text(json.dumps(at), encoding="utf-8")
+
+    for hour, state in ((4, "stopped"), (6, ended)):
+        written = datetime(2026, 1, 2, hour, tzinfo=UTC).timestamp()
+        os.utime(path, (written, written))
+        assert summarize(run).state == state
+        assert summarize(run).metrics == {"auc": 0.5 if state == "trained" else 0.625}

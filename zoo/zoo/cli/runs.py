@@ -110,6 +110,7 @@ def remove(runs: tuple[str, ...], yes: bool) -> None:
     from contextlib import suppress
 
     from zoo.cli.output import say
+    from zoo.runs.layout import RUNS
     from zoo.runs.lock import locked
     from zoo_core.errors import UsageError
 
@@ -126,8 +127,10 @@ def remove(runs: tuple[str, ...], yes: bool) -> None:
             continue
         with locked(run, new=False):
             shutil.rmtree(run.path)
-        with suppress(OSError):
-            run.path.parent.rmdir()
+        # The recipe's folder, if that was its last run; no other is zoo's.
+        if run.path.parent.resolve().parent == RUNS.resolve():
+            with suppress(OSError):
+                run.path.parent.rmdir()
         say(f"deleted: {run.path}")
 
 
@@ -189,13 +192,13 @@ def _results(one: RunSummary, two: RunSummary) -> list[list[str]]:
 
 def _facts(summary: RunSummary) -> list[tuple[str, str]]:
     record, curves = summary.record, summary.curves
-    hardware = record.get("hardware") or {}
-    devices = ", ".join(hardware.get("devices") or []) or hardware.get("cpu", "")
-    git = record.get("git") or {}
-    commit = f"{git['revision'][:12]}{', changed' if git.get('dirty') else ''}" if git.get("revision") else ""
-    weights: dict[str, Any] = record.get("weights") or {}
-    done = f"{float(curves['progress']):.0%}" if "progress" in curves else ""
-    step = f"{summary.steps:,} ({done} of the training)" if summary.steps is not None else ""
+    hardware, git, weights = (_mapping(record.get(key)) for key in ("hardware", "git", "weights"))
+    devices = hardware.get("devices")
+    names = ", ".join(map(str, devices)) if isinstance(devices, list) else ""
+    commit = f"{str(git['revision'])[:12]}{', changed' if git.get('dirty') else ''}" if git.get("revision") else ""
+    # One that has ended may have done so early.
+    done = "" if summary.state in {"trained", "exported"} else _written(curves, "progress", "({:.0%} of the training)")
+    step = f"{summary.steps:,} {done}".rstrip() if summary.steps is not None else ""
     return [
         ("run", str(summary.run.path)),
         ("recipe", summary.run.name),
@@ -203,11 +206,23 @@ def _facts(summary: RunSummary) -> list[tuple[str, str]]:
         ("state", summary.state),
         ("trained", f"{summary.trained_at.astimezone():%Y-%m-%d %H:%M:%S}"),
         ("steps", step),
-        ("speed", f"{float(curves['images_per_second']):.0f} images/s" if "images_per_second" in curves else ""),
-        ("device", devices),
-        ("weights", weights.get("weights", "")),
+        ("speed", _written(curves, "images_per_second", "{:.0f} images/s")),
+        ("device", names or str(hardware.get("cpu") or "")),
+        ("weights", str(weights.get("weights") or "")),
         ("commit", commit),
     ]
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _written(curves: dict[str, str], name: str, form: str) -> str:
+    """Return a number of the curves in that form; nothing where there is none."""
+    try:
+        return form.format(float(curves[name]))
+    except (KeyError, ValueError):
+        return ""
 
 
 def _short(text: str) -> str:

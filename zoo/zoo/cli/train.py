@@ -162,7 +162,6 @@ def _announce(plan: TrainingPlan) -> None:
     recipe = plan.recipe
     parameters = sum(parameter.numel() for parameter in plan.model.parameters())
     height, width = recipe.data.image_size
-    side = "validation" if plan.report.leak else "unseen"
     names = "  ".join(component.name for component in (recipe.model.backbone, recipe.model.head, recipe.model.loss))
     say(
         f"{plan.loaded.name}: {names}  {parameters / 1e6:.2f} M parameters  "
@@ -170,7 +169,7 @@ def _announce(plan: TrainingPlan) -> None:
     )
     say(
         f"{recipe.data.train.name}: {len(plan.data.classes):,} classes, {_samples(plan)}, "
-        f"{plan.data.samples_per_epoch:,} an epoch  |  {side}, {recipe.data.valid.name}: "
+        f"{plan.data.samples_per_epoch:,} an epoch  |  {plan.report.side}, {recipe.data.valid.name}: "
         f"{len(plan.data.validation.dataset.classes):,} classes, {len(plan.data.validation):,} images"
     )
     for line in plan.report.lines:

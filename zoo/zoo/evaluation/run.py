@@ -89,8 +89,9 @@ def evaluate_run(
     protocol = loaded.recipe.validation_protocol()
     # Another data set, or captures of another kind: not the validation data of the training.
     own = protocol == load_run_recipe(run).recipe.validation_protocol()
-    context: dict[str, Any] = {"data": protocol, "weights_sha256": measured}
-    title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if own and _is_unseen(run) else "")
+    unseen = own and _is_unseen(run)
+    context: dict[str, Any] = {"data": protocol, "weights_sha256": measured, "unseen": unseen}
+    title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if unseen else "")
     if not own:
         # The untrained model was measured on the validation data of the training.
         context["untrained"] = None

@@ -42,13 +42,18 @@ def _results(metrics: Mapping[str, Any]) -> list[EvalResult]:
             task_type=TASK,
             task_name="Verification and identification",
             dataset_type=data,
-            dataset_name=f"{data}, classes not trained on",
+            dataset_name=f"{data}, classes not trained on" if _is_unseen(metrics) else data,
             metric_type=name,
             metric_name=_title(name),
             metric_value=value,
         )
         for name, value in metrics["metrics"].items()
     ]
+
+
+def _is_unseen(metrics: Mapping[str, Any]) -> bool:
+    """Return whether the evaluation says that training saw none of its classes; an old one does not say."""
+    return metrics.get("unseen") is True
 
 
 def body(facts: Facts, repo_id: str) -> str:
@@ -78,8 +83,9 @@ def _summary(facts: Facts) -> str:
     if facts.metrics is None or threshold is None:
         return said
     point = next(one for one in facts.metrics["thresholds"] if one["fpr_target"] == threshold["fpr_target"])
+    where = "classes that were not trained on" if _is_unseen(facts.metrics) else "the validation data"
     return (
-        f"{said}\n\nOn classes that were not trained on it finds {point['tpr']:.4f} of all pairs of the same class "
+        f"{said}\n\nOn {where} it finds {point['tpr']:.4f} of all pairs of the same class "
         f"at a false positive rate of {point['fpr_target']:g}."
     )
 
@@ -129,8 +135,9 @@ def _evaluation(facts: Facts) -> str | None:
     if facts.metrics is None:
         return None
     metrics, counts = facts.metrics, facts.metrics["counts"]
+    unseen = "that were not trained on " if _is_unseen(metrics) else ""
     protocol = (
-        f"On {counts['images']:,} images of {counts['classes']:,} classes that were not trained on "
+        f"On {counts['images']:,} images of {counts['classes']:,} classes {unseen}"
         f"(`{metrics['data']['name']}`): all {counts['genuine_pairs']:,} pairs of the same class and "
         f"{counts['impostor_pairs']:,} pairs of different classes, scored by the cosine."
     )

@@ -14,8 +14,11 @@ HINT = "'zoo runs list' shows the runs"
 
 
 def all_runs(root: Path = RUNS) -> list[RunFolder]:
-    """Return the runs below ``root``, the one that was trained last first."""
-    found = [RunFolder(path.parent) for path in root.glob("*/*/recipe.yaml")]
+    """Return the runs ``root/RECIPE/TIME`` and ``root/NAME``, the one that was trained last first."""
+    named, timed = ([RunFolder(path.parent) for path in root.glob(f"{at}/recipe.yaml")] for at in ("*", "*/*"))
+    # An artifact has a recipe too.
+    artifacts = {run.artifact.path for run in named}
+    found = [*named, *(run for run in timed if run.path not in artifacts)]
     return sorted(found, key=lambda run: (trained_at(run), run.path.name), reverse=True)
 
 
@@ -34,13 +37,18 @@ def latest(root: Path = RUNS) -> RunFolder:
 
 def trained_at(run: RunFolder) -> datetime:
     """Return when the run was started or resumed last: as its record says, which a copy and a new name keep."""
+    return recorded_at(run) or datetime.fromtimestamp(run.recipe.stat().st_mtime, UTC)
+
+
+def recorded_at(run: RunFolder) -> datetime | None:
+    """Return when the record says that the run was started or resumed last, if it does."""
     try:
         record = read_json(run.record)
         last = [record, *record.get("resumes", [])][-1]
-        return datetime.fromisoformat(last.get("trained_at") or last["created"])
+        found = datetime.fromisoformat(last.get("trained_at") or last["created"])
     except (UsageError, KeyError, TypeError, ValueError, AttributeError):
-        # Nobody recorded it.
-        return datetime.fromtimestamp(run.recipe.stat().st_mtime, UTC)
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def find(name: str, root: Path = RUNS) -> RunFolder:
@@ -90,11 +98,16 @@ def add_tag(run: RunFolder, tag: str, root: Path = RUNS) -> list[RunFolder]:
     """Give ``run`` the name ``tag``, and take it from the runs below ``root`` that had it, which are returned.
 
     Raises:
-        UsageError: the name could be taken for a path or an override.
+        UsageError: the name could be taken for a path or an override, or would not be found: only runs below ``root``
+            are searched.
     """
     if not tag or tag.strip() != tag or tag.startswith("-") or any(sign in tag for sign in "/\\="):
         raise UsageError(f"{tag!r} cannot be a tag", hint="take a word without /, \\ and =")
-    before = [other for other in all_runs(root) if tag in tags(other) and not other.path.samefile(run.path)]
+    runs = all_runs(root)
+    if not any(other.path.samefile(run.path) for other in runs):
+        hint = f"name it by its path, or move it to {root / run.path.absolute().name}"
+        raise UsageError(f"{run.path} is no run below {root.absolute()}, where tags are looked for", hint=hint)
+    before = [other for other in runs if tag in tags(other) and not other.path.samefile(run.path)]
     for other in before:
         remove_tag(other, tag)
     if tag not in tags(run):

@@ -52,8 +52,11 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The recipe's name: as the record says, else the folder's above this one."""
-        recorded = self.read_record().get("name") if self.record.is_file() else None
+        """The recipe's name: as the record says, if it can be read, else the folder's above this one."""
+        try:
+            recorded = self.read_record().get("name")
+        except (OSError, UsageError):
+            recorded = None
         return str(recorded or self.path.absolute().parent.name)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.atomic import read_json
-from zoo.runs.catalog import tags, trained_at
+from zoo.runs.catalog import recorded_at, tags, trained_at
 from zoo.runs.lock import is_locked
 from zoo_core.errors import UsageError
 
@@ -25,11 +25,11 @@ class RunSummary:
     Attributes:
         run: its folder.
         state: ``running``; ``exported`` or ``trained``, which ended with an evaluation; ``stopped`` with a checkpoint
-            to resume from; ``empty`` without.
+            to resume from, and no export or evaluation since it was started or resumed last; ``empty`` without.
         trained_at: when it was started or resumed last.
         tags: names that a person gave it.
         curves: the last row of its curves: ``step``, ``epoch``, ``images_per_second`` and so on, as text.
-        metrics: of the evaluation, else of the last validation.
+        metrics: of the evaluation, else, or where the run was resumed since, of the last validation.
         untrained: the same of the model before its first step.
         record: what made it.
     """
@@ -74,7 +74,7 @@ def summarize(run: RunFolder) -> RunSummary:
         trained_at=trained_at(run),
         tags=tuple(tags(run)),
         curves=curves,
-        metrics=_numbers(evaluation.get("metrics") or validated),
+        metrics=_numbers((_is_of_now(run, run.evaluation / "metrics.json") and evaluation.get("metrics")) or validated),
         untrained=_numbers(untrained),
         record=_json(run.record),
     )
@@ -83,11 +83,19 @@ def summarize(run: RunFolder) -> RunSummary:
 def _state(run: RunFolder) -> str:
     if is_locked(run):
         return "running"
-    if run.artifact.onnx.is_file():
+    if _is_of_now(run, run.artifact.onnx):
         return "exported"
-    if (run.evaluation / "metrics.json").is_file():
+    if _is_of_now(run, run.evaluation / "metrics.json"):
         return "trained"
     return "stopped" if run.last.is_file() else "empty"
+
+
+def _is_of_now(run: RunFolder, made: Path) -> bool:
+    """Return whether ``made`` is there, and was written since the run was started or resumed last."""
+    if not made.is_file():
+        return False
+    since = recorded_at(run)
+    return since is None or made.stat().st_mtime >= since.timestamp()
 
 
 def _last_row(path: Path) -> dict[str, str]:

@@ -89,7 +89,7 @@ def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
 
 def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     module = _module(plan)
-    display = TrainingDisplay(bar=plan.recipe.trainer.get("enable_progress_bar", True))
+    display = TrainingDisplay(plan.report.side, bar=plan.recipe.trainer.get("enable_progress_bar", True))
     signals, watch, epoch_length = StopSignals(), RankWatch(folder), EpochLength()
     trainer = make_trainer(
         plan.loaded,

@@ -61,6 +61,11 @@ class StartReport:
         return cls(left_out, measure_leak(train, valid), loaded.warnings, fallback)
 
     @property
+    def side(self) -> str:
+        """What the validation data are called: ``unseen``, where no leak was found."""
+        return "validation" if self.leak else "unseen"
+
+    @property
     def lines(self) -> list[str]:
         """What has not been printed yet: a few lines."""
         lines = [line for one in self.left_out for line in one.lines]

@@ -81,6 +81,7 @@ def test_what_is_not_in_the_dataset_is_reported(class_folders):
     assert reasons["empty", "class"] == "a class folder without an image"
     assert reasons["phone", "class"] == ("a class folder without an image (.heic is not read: 2, .txt is no image: 1)")
     assert reasons["loose.png", "file"] == "lies beside the class folders"
+    assert [Path(one.source).name for one in dataset.skipped].count("self") == 1
     assert "whose images have a class already" in reasons["self", "class"]
     assert "whose images have a class already" in reasons["twin", "class"]
     assert reasons["notes.txt", "note"] == ".txt is no image"

@@ -72,3 +72,12 @@ def test_no_step_waits_for_the_device_unless_something_is_shown(train, monkeypat
         waits.append(counted.count)
     # 6 and 12 steps, 3 and 5 batches of validation.
     assert (waits[0] == waits[1]) == (pace == 0.0), waits
+
+
+def test_a_line_says_unseen_only_where_no_leak_was_found(prepare, train, capsys):
+    leaking = "data.valid=${data.train}", "trainer.max_epochs=1"
+    assert prepare(*leaking).report.leak
+    train("run", *leaking)
+    said = capsys.readouterr().err
+    assert "validation: TPR@1e-3" in said
+    assert "unseen" not in said

@@ -66,10 +66,16 @@ class _Bar(Progress):
 
 
 class TrainingDisplay(ProgressBar):
-    """Shows how far the training is, through validation and to its end; counts images and the time they took."""
+    """Shows how far the training is, through validation and to its end; counts images and the time they took.
 
-    def __init__(self, *, bar: bool = True) -> None:
+    Args:
+        side: what the validation data are called: ``StartReport.side``.
+        bar: show a bar on a terminal.
+    """
+
+    def __init__(self, side: str, *, bar: bool = True) -> None:
         super().__init__()
+        self.side = side
         self.wants_bar = bar
         self.console = Console(stderr=True, highlight=False)
         # Of the whole training, what came before a resume included.
@@ -170,7 +176,7 @@ class TrainingDisplay(ProgressBar):
             self.say(f"untrained: {figures}")
         else:
             step = f"step {trainer.global_step:,}"
-            self.say(f"{_epoch(trainer)}  {step}  loss {_loss(trainer):.3f}  unseen: {figures}")
+            self.say(f"{_epoch(trainer)}  {step}  loss {_loss(trainer):.3f}  {self.side}: {figures}")
         self._shown_at = time.monotonic()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
