@@ -68,7 +68,7 @@ class SaveBetweenValidations(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, _module: LightningModule, _outputs: object, _batch: object, batch_idx: int
     ) -> None:
-        """Save where it is time, and stop where it was asked for, unless a validation or the epoch's end comes first."""
+        """Save where it is time, and stop where it was asked for, unless a validation or an epoch's end is next."""
         # Gradients that are still being accumulated are in no checkpoint.
         stepped, self._step = trainer.global_step != self._step, trainer.global_step
         self._waits = stepped and _is_followed(trainer, batch_idx)
