@@ -187,3 +187,25 @@ def test_other_classes_than_those_of_the_checkpoint_are_refused(train, resume, t
     (tmp_path / "cards" / "one").rename(tmp_path / "cards" / "zebra")
     with pytest.raises(RunError, match="other classes"):
         resume(folder, "trainer.max_epochs=2")
+
+
+def test_a_run_that_was_moved_keeps_its_best_checkpoint(train, resume, state_of, tmp_path, monkeypatch):
+    from zoo.runs.layout import RunFolder
+    from zoo.training.module import EmbeddingTraining
+
+    folder, _ = train("run", "trainer.max_epochs=1")
+    moved = RunFolder(folder.path.rename(tmp_path / "moved"))
+    best = moved.best.read_bytes()
+    # What is trained from here on is worse than what was.
+    monkeypatch.setattr(EmbeddingTraining, "on_validation_epoch_start", _spoil, raising=False)
+
+    resume(moved, "trainer.max_epochs=2")
+
+    assert state_of(moved.last)["global_step"] == 12
+    assert moved.best.read_bytes() == best
+
+
+def _spoil(module):
+    with torch.no_grad():
+        for weight in module.model.parameters():
+            weight.normal_(std=1e-3)

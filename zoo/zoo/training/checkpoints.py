@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import torch
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
     from zoo.runs.layout import RunFolder
+
+# What the state of Lightning's callback knows of files.
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -99,6 +102,23 @@ class KeepLast(Callback):
             trainer.save_checkpoint(self.folder.best)
 
 
+class KeepInFolder(ModelCheckpoint):
+    """Keeps checkpoints in a folder that may have been moved or copied since they were written.
+
+    Lightning's own forgets there which was the best, and puts the next one, however bad, in its place.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state over, with the paths in it as they are now."""
+
+        def here(path: str) -> str:
+            return str(Path(self.dirpath or "", PureWindowsPath(path).name)) if path else path
+
+        paths = {key: here(state_dict.get(key, "")) for key in _PATHS}
+        best = {here(path): score for path, score in state_dict.get("best_k_models", {}).items()}
+        super().load_state_dict({**state_dict, **paths, "best_k_models": best, "dirpath": self.dirpath})
+
+
 def kept_checkpoints(folder: RunFolder, monitor: str) -> list[Callback]:
     """Return the callbacks that keep the best checkpoint by the metric ``monitor``, and the last."""
     shared: dict[str, Any] = {
@@ -106,8 +126,8 @@ def kept_checkpoints(folder: RunFolder, monitor: str) -> list[Callback]:
         "auto_insert_metric_name": False,
         "enable_version_counter": False,
     }
-    best = ModelCheckpoint(**shared, filename=folder.best.stem, monitor=f"valid/{monitor}", mode="max")
-    last = ModelCheckpoint(**shared, filename=folder.last.stem)
+    best = KeepInFolder(**shared, filename=folder.best.stem, monitor=f"valid/{monitor}", mode="max")
+    last = KeepInFolder(**shared, filename=folder.last.stem)
     return [best, last]
 
 

@@ -158,9 +158,10 @@ def _callbacks(
         LambdaCallback(on_train_start=on_train_start),
         epoch_length,
         *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display, curves),
-        SaveBetweenValidations(folder.last, plan.recipe.checkpoint, signals),
         KeepLast(folder),
         *kept_checkpoints(folder, plan.recipe.checkpoint.monitor),
+        # After the best of a validation is kept.
+        SaveBetweenValidations(folder.last, plan.recipe.checkpoint, signals),
     ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from zoo.recipes.schema import CheckpointSection
 from zoo.training.callbacks.saving import SaveBetweenValidations
@@ -34,6 +37,7 @@ def run(steps, *, step_seconds, save_seconds, accumulate=1, batches=10**6, **sec
     progress = SimpleNamespace(is_last_batch=False)
     trainer = SimpleNamespace(
         global_step=0,
+        current_epoch=0,
         ckpt_path=None,
         world_size=1,
         should_stop=False,
@@ -102,3 +106,70 @@ def test_checkpoints_by_steps_are_written_in_a_real_training(train, monkeypatch)
     train("run", "checkpoint.every_steps=4", "trainer.max_epochs=1")
     # Before the first step, at the fourth of six, at the validation, at the end.
     assert [step for step, name in written if name == "last.ckpt"] == [0, 4, 6, 6]
+
+
+@pytest.fixture
+def signalled(monkeypatch):
+    """Ask for the end, by a real signal, in the first call of a method of the module."""
+    from zoo.training.module import EmbeddingTraining
+
+    def on(method):
+        original, sent = getattr(EmbeddingTraining, method), []
+
+        def sending(self, *arguments, **options):
+            if not sent and not self.trainer.sanity_checking:
+                sent.append(os.kill(os.getpid(), signal.SIGTERM))
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(EmbeddingTraining, method, sending)
+
+    return on
+
+
+ONE_STEP = ("data.loader.batch_size=96", "trainer.max_epochs=4")
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "step"),
+    [
+        ("training_step", ONE_STEP, 1),
+        ("validation_step", ONE_STEP, 1),
+        ("training_step", (*ONE_STEP, "trainer.check_val_every_n_epoch=100"), 1),
+        ("training_step", ("trainer.max_epochs=4", "trainer.accumulate_grad_batches=6"), 1),
+        (
+            "training_step",
+            ("trainer.max_epochs=4", "trainer.val_check_interval=2", "trainer.accumulate_grad_batches=2"),
+            1,
+        ),
+    ],
+    ids=["validated", "in the validation", "not validated", "accumulated", "each step validated"],
+)
+def test_a_signal_is_obeyed_where_no_step_comes_before_the_epochs_end(
+    method, overrides, step, signalled, train, resume, state_of
+):
+    signalled(method)
+    folder, outcome = train("run", *overrides)
+
+    assert outcome.interrupted
+    assert state_of(folder.last)["global_step"] == step
+    assert folder.best.is_file() == ("check_val" not in str(overrides))
+
+    resume(folder)
+    whole, _ = train("whole", *overrides)
+    expected, found = state_of(whole.last), state_of(folder.last)
+    assert found["global_step"] == expected["global_step"]
+    assert all(torch.equal(expected["state_dict"][name], found["state_dict"][name]) for name in expected["state_dict"])
+
+
+def test_saves_by_steps_come_at_the_end_of_epochs_that_are_not_validated(train, monkeypatch):
+    from zoo.training.checkpoints import AtomicCheckpointIO
+
+    written, save = [], AtomicCheckpointIO.save_checkpoint
+
+    def watching(self, checkpoint, path, storage_options=None):
+        written.append(checkpoint["global_step"])
+        save(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", watching)
+    train("run", "checkpoint.every_steps=6", "trainer.check_val_every_n_epoch=100", "trainer.max_epochs=3")
+    assert written[:3] == [0, 6, 12]
