@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -99,3 +100,14 @@ def test_a_dropped_option_is_an_error_where_it_is_strict(prepare):
     assert prepare("optimizer={name: AdamW, options: {lr: 0.001, amsgrad: true}}", strict=True)
     with pytest.raises(RunError, match="is dropped: SGD has no such option"):
         prepare("optimizer.name=SGD", strict=True)
+
+
+def test_a_row_of_the_list_is_a_line_whatever_a_file_is_called(prepare, folders, tmp_path):
+    for name in ("two\nlines.heic", "red\x1b[31m.heic", os.fsdecode(b"caf\xe9.heic")):
+        (tmp_path / "train" / "class0" / name).touch()
+    prepare(*folders, "data.unreadable_share=0.5").report.write_left_out(tmp_path / "left_out.csv")
+    lines = (tmp_path / "left_out.csv").read_text(encoding="utf-8").splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert sorted(line.split(",")[2].rpartition("/")[2] for line in lines[1:]) == [
+        r"caf\xe9.heic", r"red\x1b[31m.heic", r"two\nlines.heic"
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ from zoo.validation.leak import Leak, measure_leak
 from zoo.validation.left_out import LeftOut
 from zoo_core.contracts import HasProvenance
 from zoo_core.errors import Problem, RunError
+from zoo_core.escaping import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,12 +93,12 @@ class StartReport:
         return {"left_out": counts, "leak": self.leak.to_json(), "warnings": warnings, "fallback": self.fallback}
 
     def write_left_out(self, path: Path) -> None:
-        """Write all that is left out as CSV, where there is anything."""
+        """Write all that is left out as CSV, a line each, where there is anything."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("part", "kind", "path", "reason"))
         rows = [
-            (one.part, skipped.kind, skipped.source, skipped.reason)
+            (one.part, skipped.kind, escaped(skipped.source), escaped(skipped.reason))
             for one in self.left_out
             for skipped in (*one.classes, *one.files, *one.notes)
         ]
