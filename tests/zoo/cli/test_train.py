@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+import signal
+from types import SimpleNamespace
+
 import pytest
+from click.testing import CliRunner
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
@@ -36,3 +41,38 @@ def test_a_recipe_is_named_with_and_without_cfg(zoo, command):
 
 def test_a_recipe_that_is_none_is_named(zoo):
     assert "did you mean 'lcnet050_cosface_96'" in zoo("train", "lcnet50_cosface_96", check=2).stderr
+
+
+def test_a_training_that_is_stopped_before_its_first_step_leaves_nothing(tiny_recipe, tmp_path, monkeypatch):
+    from zoo.cli.main import cli
+    from zoo.training.module import EmbeddingTraining
+
+    monkeypatch.setattr(EmbeddingTraining, "validation_step", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    words = ["train", "--cfg", str(tiny_recipe), "--output", str(tmp_path / "run"), "data.loader.num_workers=0"]
+    done = CliRunner().invoke(cli, words)
+
+    assert done.exit_code == 143, done.output
+    assert "stopped before the first step; nothing to resume" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_curves_in_a_folder_that_is_refused_stay(zoo, tiny_recipe, tmp_path):
+    curves = tmp_path / "run" / "tensorboard" / "events.out.tfevents.1"
+    curves.parent.mkdir(parents=True)
+    curves.write_text("somebody's")
+    zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", check=2)
+    assert curves.read_text() == "somebody's"
+
+
+@pytest.mark.parametrize(
+    ("variable", "rank", "says"), [("LOCAL_RANK", "0", 1), ("LOCAL_RANK", "1", 0), ("RANK", "1", 0)]
+)
+def test_one_rank_prints_the_notes_of_a_recipe(variable, rank, says, monkeypatch, capsys):
+    from zoo.cli.options import load
+
+    loaded = SimpleNamespace(notes=("it is so",), warnings=("it is odd",))
+    monkeypatch.setattr("zoo.recipes.loading.load_recipe", lambda *_, **__: loaded)
+    monkeypatch.setenv(variable, rank)
+    assert load("any", ()) is loaded
+    error = capsys.readouterr().err
+    assert [error.count("it is so"), error.count("it is odd")] == [says, says]

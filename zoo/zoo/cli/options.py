@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -96,6 +97,9 @@ def open_run(name: str | None) -> RunFolder:
 def _warned(loaded: LoadedRecipe) -> LoadedRecipe:
     from zoo.cli.output import say, warn
 
+    # Of a training on several devices, one process says it for all.
+    if any(os.environ.get(rank, "0") != "0" for rank in ("LOCAL_RANK", "RANK")):
+        return loaded
     for note in loaded.notes:
         say(f"note: {note}")
     for problem in loaded.warnings:

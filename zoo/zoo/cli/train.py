@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -96,12 +97,17 @@ def command(
     if dry_run:
         return
     folder = resumed or _new_folder(loaded.name, output)
+    # Of a folder that is refused, nothing is ours to remove.
+    is_new = not folder.tensorboard.exists()
     try:
         outcome = train(plan, folder)
     except BaseException as error:
-        _remove_empty(folder, named=bool(output or resume))
-        if isinstance(error, SystemExit) and is_first_rank() and folder.last.is_file():
-            say(f"stopped at once; resume from the last checkpoint: {resume_command(folder)}")
+        began = folder.record.is_file() or folder.last.is_file()
+        if is_first_rank() and is_new and not began:
+            _remove_unbegun(folder, named=bool(output or resume))
+        if isinstance(error, SystemExit) and is_first_rank():
+            resumable = f"stopped at once; resume from the last checkpoint: {resume_command(folder)}"
+            say(resumable if folder.last.is_file() else "stopped before the first step; nothing to resume")
         raise
     if outcome.interrupted:
         _leave(folder, outcome)
@@ -198,8 +204,10 @@ def _new_folder(name: str, output: Path | None) -> RunFolder:
     return RunFolder(output) if output else RunFolder.create(name)
 
 
-def _remove_empty(folder: RunFolder, *, named: bool) -> None:
-    """Leave no folder of a training that never began; one that holds anything, or that was ``named``, stays."""
+def _remove_unbegun(folder: RunFolder, *, named: bool) -> None:
+    """Leave nothing of a training that never made a step; a folder that holds more, or that was ``named``, stays."""
+    # Curves are opened before the untrained model is validated.
+    shutil.rmtree(folder.tensorboard, ignore_errors=True)
     with suppress(OSError):
         for empty in (folder.path, *([] if named else folder.path.parents[:2])):
             empty.rmdir()

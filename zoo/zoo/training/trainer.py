@@ -120,7 +120,8 @@ def is_first_rank() -> bool:
 
 def quiet() -> None:
     """Silence Lightning's messages about itself; zoo prints what a user can act on."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the recipe's num_workers was chosen
         ".*your dataloader is not resumable.*",  # EpochSampler resumes where the last step stopped
