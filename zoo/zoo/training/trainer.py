@@ -127,6 +127,7 @@ def quiet() -> None:
         ".*your dataloader is not resumable.*",  # EpochSampler resumes where the last step stopped
         ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
         ".*GPU available but not used.*",
+        ".*could not find the monitored key.*",  # of a training without validations, whose end is kept
         ".*smaller than the logging interval.*",  # short trainings are fine
         ".*LeafSpec.*is deprecated.*",
         ".*all_gather is deprecated.*",  # Lightning calls it
