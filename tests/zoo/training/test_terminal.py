@@ -123,7 +123,7 @@ def test_ctrl_c_stops_after_the_step_and_the_loader_survives_it(terminal, tiny_r
     assert "Traceback" not in shown.text
     assert "DataLoader worker" not in shown.text
     (run,) = tmp_path.glob("runs/tiny/*")
-    assert f"go on with: zoo train --resume --run {run.relative_to(tmp_path)}" in shown.text
+    assert f"resume: zoo train --resume --run {run.relative_to(tmp_path)}" in shown.text
     assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
