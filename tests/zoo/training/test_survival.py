@@ -132,5 +132,5 @@ def test_sigterm_within_an_epoch_saves_and_resumes_to_the_same_weights(launch, w
 @pytest.mark.parametrize("event", dying.EVENTS)
 def test_a_resumed_run_ends_as_one_that_nothing_ended(event, place, ranks, launch, whole, home):
     if (event, place) == ("SIGTERM", "mid-epoch") and ranks == 1:
-        pytest.skip("the test above")
+        pytest.skip("the test above runs this case, also without -m slow")
     check(event, place, ranks, launch=launch, whole=whole, home=home)

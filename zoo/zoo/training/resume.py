@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from zoo.atomic import read_json
 from zoo.recipes.schema import Recipe
 from zoo.training.fingerprint import class_names, fingerprint
+from zoo_core.config import dotted, leaves
 from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import installed_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -62,11 +63,11 @@ def check_recipe(loaded: LoadedRecipe, run: RunFolder) -> tuple[str, ...]:
     """
     recorded = run.read_record().get("recipe")
     try:
-        before = dict(_flat(Recipe.model_validate(recorded).model_dump(mode="json")))
+        before = _values(Recipe.model_validate(recorded))
     except ValueError:
         # Of a zoo whose recipes were others.
         return ()
-    now = dict(_flat(loaded.recipe.model_dump(mode="json")))
+    now = _values(loaded.recipe)
     changed = [
         f"{key}: {before.get(key, 'unset')} became {now.get(key, 'unset')}"
         for key in sorted(before.keys() | now.keys())
@@ -116,12 +117,8 @@ def check_versions(components: Sequence[Component], run: RunFolder) -> tuple[str
     )
 
 
-def _flat(value: object, key: str = "") -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict) and value:
-        for name, below in value.items():
-            yield from _flat(below, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
+def _values(recipe: Recipe) -> dict[str, object]:
+    return {dotted(path): value for path, value in leaves(recipe.model_dump(mode="json"))}
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
