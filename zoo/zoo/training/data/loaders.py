@@ -107,13 +107,15 @@ class TrainingLoaders(lightning.LightningDataModule):
         for dataset in datasets:
             if isinstance(dataset, StreamReader):
                 dataset.divide(rank=trainer.global_rank, world_size=trainer.world_size, batches=batches)
-        self._epoch_length.set_batches(trainer, batches)
+        # An epoch may end before its data do, and the next one begins where it would without that.
+        shown = _limited(batches, trainer.limit_train_batches)
+        self._epoch_length.set_batches(trainer, shown)
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         # BatchNorm cannot train on a rest of one image, so a rest is left to the next epoch.
-        sampler.shorten(batches * size, skip=done % batches * size)
+        sampler.shorten(batches * size, skip=done % shown * size)
         # Lightning tells the epoch only after the loader's processes have begun to read.
         started = trainer.fit_loop.epoch_progress.current.ready
-        sampler.set_epoch(started - 1 if done % batches else started)
+        sampler.set_epoch(started - 1 if done % shown else started)
         return DataLoader(
             self._shown,
             batch_size=size,
@@ -140,3 +142,11 @@ class TrainingLoaders(lightning.LightningDataModule):
             collate_fn=collate,
             worker_init_fn=start_worker,
         )
+
+
+def _limited(batches: int, limit: float | None) -> int:
+    """Return how many of an epoch's batches Lightning shows, by a number or a share of them."""
+    if limit is None:
+        return batches
+    # Lightning refuses a limit of none; it is the one to say so.
+    return max(1, min(batches, limit) if isinstance(limit, int) else int(batches * limit))
