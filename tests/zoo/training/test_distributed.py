@@ -68,6 +68,31 @@ def test_ctrl_c_within_an_epoch_stops_all_ranks_at_one_step_and_a_resume_sees_wh
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
+def test_each_rank_resumes_with_its_own_random_state(train, resume, interrupt_at, on_ranks, monkeypatch, tmp_path):
+    from zoo.runs.layout import RunFolder
+    from zoo.training.module import EmbeddingTraining
+
+    options = (*TWO, "model.backbone.options.drop_path_rate=0.5")
+
+    def seeding(module):
+        if module.global_step == 0:
+            torch.manual_seed(module.global_rank)
+
+    monkeypatch.setattr(EmbeddingTraining, "on_train_start", seeding, raising=False)
+    on_ranks(lambda _rank: train("whole", *options))
+
+    def interrupted(_rank):
+        interrupt_at(5)
+        train("halves", *options)
+
+    on_ranks(interrupted)
+    whole, halves = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "halves")
+    on_ranks(lambda _rank: resume(halves))
+
+    expected, found = weights_of(whole), weights_of(halves)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 def test_ranks_whose_clocks_differ_end_together_and_step_alike(train, on_ranks, monkeypatch, tmp_path):
     from lightning.pytorch.callbacks import Timer
 

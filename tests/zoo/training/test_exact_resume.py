@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
+
+from zoo.training.checkpoints import AtomicCheckpointIO
+
+# Draws from torch's generator in each step.
+DROPOUT = "model.backbone.options.drop_path_rate=0.5"
 
 
 @pytest.fixture
@@ -30,3 +38,44 @@ def check_exact(train, resume, state_of, interrupt_at):
 @pytest.mark.parametrize(("limit", "step"), [("4", 4), ("4", 6), ("0.7", 4), ("1", 2)])
 def test_epochs_of_fewer_batches_than_the_data_have(check_exact, limit, step):
     check_exact(step, f"trainer.limit_train_batches={limit}", "trainer.max_epochs=3")
+
+
+# Within the second epoch of six steps, and at the first one's end.
+@pytest.mark.parametrize(("step", "workers"), [(8, 0), (6, 1)])
+def test_a_model_with_dropout(check_exact, step, workers):
+    check_exact(step, DROPOUT, f"data.loader.num_workers={workers}", "trainer.max_epochs=3")
+
+
+def test_what_draws_from_the_generators_of_numpy_and_python(train, resume, interrupt_at, monkeypatch):
+    from zoo.training.module import EmbeddingTraining
+
+    drawn, training_step = {}, EmbeddingTraining.training_step
+
+    def drawing(self, batch, index):
+        drawn[self.global_step] = (random.gauss(), np.random.standard_normal())  # noqa: NPY002 - as others do
+        return training_step(self, batch, index)
+
+    monkeypatch.setattr(EmbeddingTraining, "training_step", drawing)
+    restore = interrupt_at(4)
+    halves, _ = train("halves")
+    restore()
+    random.seed(7)
+    np.random.seed(7)  # noqa: NPY002 - as above
+    resume(halves)
+    resumed = dict(drawn)
+    train("whole")
+    assert resumed == drawn
+
+
+def test_a_checkpoint_of_an_older_zoo_resumes_with_a_warning(train, resume, state_of, capsys):
+    folder, _ = train("run", "trainer.max_epochs=1")
+    state = state_of(folder.last)
+    del state["zoo"]["random_states"]
+    AtomicCheckpointIO().save_checkpoint(state, folder.last)
+    capsys.readouterr()
+
+    resume(folder, "trainer.max_epochs=2")
+
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "warning" in line)
+    assert "holds no random state" in line
+    assert state_of(folder.last)["global_step"] == 12

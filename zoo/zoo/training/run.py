@@ -18,6 +18,7 @@ from zoo.training.callbacks.curves import TrainingCurves
 from zoo.training.callbacks.display import TrainingDisplay
 from zoo.training.callbacks.ema import ExponentialMovingAverage
 from zoo.training.callbacks.progress import FollowProgress
+from zoo.training.callbacks.random_state import RandomState
 from zoo.training.callbacks.saving import SaveBetweenValidations
 from zoo.training.callbacks.stopping import StopAtStepLimit, StopOnNonFiniteLoss, StopRequested
 from zoo.training.checkpoints import KeepLast, kept_checkpoints
@@ -152,6 +153,7 @@ def _callbacks(
     values = {dotted(path): value for path, value in leaves(plan.recipe.model_dump(mode="json"))}
     curves = TrainingCurves(folder.metrics_csv, display, values)
     return [
+        RandomState(display.say),
         # The average follows a step, and the display counts it, before a stop saves it.
         *([ExponentialMovingAverage(ema.decay)] if ema else []),
         *([ClassTableSteps(folder, display.say)] if isinstance(plan.loss, OwnsClassTable) else []),

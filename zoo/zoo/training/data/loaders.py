@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import lightning
+import torch
 from torch.utils.data import DataLoader
 
 from zoo.runs import unreadable
@@ -20,7 +21,6 @@ from zoo_core.contracts import BlockedDataset, PlannedAugmentation
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
     from torch.utils.data import Dataset
 
     from zoo.training.data.batch import TrainingItem
@@ -125,6 +125,8 @@ class TrainingLoaders(lightning.LightningDataModule):
             pin_memory=trainer.strategy.root_device.type == "cuda",
             persistent_workers=self.workers > 0,
             worker_init_fn=start_worker,
+            # Its own: each epoch draws a seed for the processes, a resumed one once more, and dropout would follow.
+            generator=torch.Generator().manual_seed(self.data.seed),
         )
 
     def _planner(self, device: torch.device) -> BatchPlanner | None:
