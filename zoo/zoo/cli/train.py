@@ -80,8 +80,7 @@ def command(
     cfg, overrides = split_recipe(cfg, overrides)
     if run_name and not resume:
         raise UsageError("--run names a run to --resume; a new one goes to --output DIR")
-    if max_time:
-        overrides = (*overrides, f"trainer.max_time='{max_time}'")
+    overrides = (*overrides, *([f"trainer.max_time='{max_time}'"] if max_time else []))
     resumed = _resumed(run_name, overrides, anew=bool(cfg or output)) if resume else None
     registry = open_registry()
     loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
@@ -91,6 +90,8 @@ def command(
     from zoo.training.run import train
     from zoo.training.trainer import is_first_rank
 
+    if resumed and _has_ended(resumed, loaded, registry, as_json=as_json, dry_run=dry_run):
+        return
     plan = plan_training(loaded, registry, resume=resumed, strict=strict)
     if is_first_rank():
         _announce(plan)
@@ -112,7 +113,30 @@ def command(
     if outcome.interrupted:
         _leave(folder, outcome)
     if is_first_rank():
-        _conclude(folder, loaded, registry, outcome, as_json=as_json)
+        say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s")
+        trained = {"images": outcome.images, "images_per_second": outcome.images_per_second}
+        _conclude(folder, loaded, registry, trained, as_json=as_json)
+
+
+def _has_ended(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, as_json: bool, dry_run: bool) -> bool:
+    """Return whether there is nothing left to train, and say so; evaluate what was stopped before its evaluation."""
+    from zoo.cli.output import print_json, say
+    from zoo.runs.resuming import resume_command
+    from zoo.training.ended import ended_training
+    from zoo.training.trainer import is_first_rank
+
+    ended = ended_training(run, loaded.recipe.trainer)
+    if ended is None or not is_first_rank():
+        return ended is not None
+    say(
+        f"{run.path}: nothing is left to train after epoch {ended.epochs}, step {ended.steps:,}; "
+        f"to train on: {resume_command(run)} {' '.join(ended.limits)}"
+    )
+    if not ended.evaluated and not dry_run:
+        _conclude(run, loaded, registry, as_json=as_json)
+    elif as_json:
+        print_json({"run": str(run.path), "ended": {"epochs": ended.epochs, "steps": ended.steps}})
+    return True
 
 
 def _leave(folder: RunFolder, outcome: TrainingOutcome) -> NoReturn:
@@ -214,7 +238,12 @@ def _remove_unbegun(folder: RunFolder, *, named: bool) -> None:
 
 
 def _conclude(
-    folder: RunFolder, loaded: LoadedRecipe, registry: Registry, outcome: TrainingOutcome, *, as_json: bool
+    folder: RunFolder,
+    loaded: LoadedRecipe,
+    registry: Registry,
+    trained: dict[str, float] | None = None,
+    *,
+    as_json: bool,
 ) -> None:
     """Evaluate the best checkpoint, and say what there is now and what to type next."""
     from zoo.cli.eval import print_evaluation
@@ -223,11 +252,10 @@ def _conclude(
     from zoo.evaluation.verdict import worse_than_untrained
     from zoo.runs.unreadable import summarize
 
-    say(f"trained on {outcome.images:,} images at {outcome.images_per_second:.0f} images/s; evaluating {folder.best}")
+    say(f"evaluating {folder.best}")
     document, _ = evaluate_run(folder, loaded, registry)
     worse = worse_than_untrained(document, folder, loaded.recipe.checkpoint.monitor)
     if as_json:
-        trained = {"images": outcome.images, "images_per_second": outcome.images_per_second}
         results = {"trained": trained, "evaluation": document, "worse_than_untrained": worse}
         print_json({"run": str(folder.path), **results})
     else:
