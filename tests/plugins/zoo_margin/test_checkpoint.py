@@ -222,8 +222,9 @@ def test_a_damaged_folder_is_refused_by_name_and_nothing_changes(tmp_path, monke
     trained(NAMES).save_class_table(tmp_path / "rows")
     damage(tmp_path / "rows")
     other = trained(NAMES, seed=3)
-    with unchanged(other), pytest.raises(RunError, match=str(tmp_path / "rows")):
+    with unchanged(other), pytest.raises(RunError, match=str(tmp_path / "rows")) as caught:
         other.load_class_table(tmp_path / "rows")
+    assert str(caught.value).count("use another checkpoint") <= 1
 
 
 def test_a_flipped_bit_anywhere_in_the_folder_is_refused(tmp_path):
