@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import DataLoader
 
-from zoo.runs.checksum import verify
+from zoo.runs.checksum import verify, warn_unchecked
 from zoo.validation.dataset import collate
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.errors import RunError
@@ -62,7 +61,7 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
         msg = f"{checkpoint}: cannot be loaded: {reason}"
         raise RunError(msg, hint="it must come from this run's recipe") from error
     if not checked:
-        warnings.warn(f"{checkpoint}: has no checksum yet, and is read unchecked", stacklevel=2)
+        warn_unchecked(checkpoint)
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

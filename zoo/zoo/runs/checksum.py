@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from typing import IO, TYPE_CHECKING
 
 from zoo_core.errors import RunError
@@ -37,6 +38,11 @@ class HashingWriter:
     def finish(self) -> None:
         """Write the checksum of all that was written."""
         self._file.write(b"\nzoo-sha256 %s\n" % self._digest.hexdigest().encode())
+
+
+def warn_unchecked(path: Path) -> None:
+    """Warn that the checkpoint at ``path`` was read, and has no checksum."""
+    warnings.warn(f"{path}: has no checksum yet, and is read unchecked", stacklevel=3)
 
 
 def verify(path: Path, *, hint: str) -> bool:

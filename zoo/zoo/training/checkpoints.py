@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path, PureWindowsPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo.atomic import replacing
-from zoo.runs.checksum import HashingWriter, verify
+from zoo.runs.checksum import HashingWriter, verify, warn_unchecked
 from zoo.training.callbacks.class_table import drop_remnants
 from zoo_core.errors import RunError
 
@@ -84,7 +83,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if not isinstance(checkpoint, dict) or not needed <= checkpoint.keys():
             raise RunError(f"{path}: it is no checkpoint of a training", hint=hint)
         if not checked:
-            warnings.warn(f"{path}: has no checksum yet, and is read unchecked", stacklevel=2)
+            warn_unchecked(Path(path))
         return checkpoint
 
 
