@@ -111,9 +111,19 @@ def test_a_run_without_a_checkpoint_says_so(trained_run):
     assert not trained_run.evaluation.exists()
 
 
-@pytest.mark.parametrize(("shared", "unseen"), [(0, True), (2, False), (None, False)])
-def test_an_evaluation_says_whether_its_classes_are_unseen(trained_run, shared, unseen):
-    leak = {} if shared is None else {"leak": {"shared_names": shared, "alike_classes": 0}}
-    trained_run.record.write_text(json.dumps({"start": leak}))
+@pytest.mark.parametrize(
+    ("start", "unseen"),
+    [
+        ({"leak": {"shared_names": 0, "alike_classes": 0}}, True),
+        ({"leak": {"shared_names": 2, "alike_classes": 0}}, False),
+        ({}, False),
+        # Damaged: nobody knows.
+        (None, False),
+        ({"leak": 3}, False),
+        ({"leak": {"shared_names": 0}}, False),
+    ],
+)
+def test_an_evaluation_says_whether_its_classes_are_unseen(trained_run, start, unseen):
+    trained_run.record.write_text(json.dumps({"start": start}))
     document, _ = evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
     assert document["unseen"] is unseen

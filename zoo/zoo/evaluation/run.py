@@ -145,8 +145,11 @@ def _is_unseen(run: RunFolder) -> bool:
     """Return whether training looked for its own classes in the validation data and found none."""
     if not run.record.is_file():
         return False
-    leak = run.read_record().get("start", {}).get("leak")
-    return bool(leak) and not leak["shared_names"] and not leak["alike_classes"]
+    match run.read_record():
+        case {"start": {"leak": {"shared_names": 0, "alike_classes": 0}}}:
+            return True
+    # Found some, or a damaged record, which does not say.
+    return False
 
 
 def _untrained(folder: Path) -> dict[str, float] | None:
