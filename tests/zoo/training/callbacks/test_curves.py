@@ -88,3 +88,31 @@ def test_a_resumed_run_continues_its_curves(train, resume, interrupt_at):
     assert len(found.Images("train/images")) == 1
     with folder.metrics_csv.open(encoding="utf-8") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["6", "12"]
+
+
+def test_what_was_logged_after_the_last_checkpoint_of_a_killed_run_comes_once(train, resume, monkeypatch, tmp_path):
+    from zoo.runs.layout import RunFolder
+    from zoo.training.checkpoints import AtomicCheckpointIO
+
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def killed(self, checkpoint, path, storage_options=None):
+        if checkpoint["global_step"] == 12:
+            raise RuntimeError("killed")
+        save(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", killed)
+    options = ("trainer.log_every_n_steps=1", "checkpoint.every_steps=4")
+    with pytest.raises(RuntimeError, match="killed"):
+        train("run", *options)
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
+    folder = RunFolder(tmp_path / "run")
+    with folder.metrics_csv.open("a", encoding="utf-8") as file:
+        file.write("1")  # a torn row
+    resume(folder)
+
+    with folder.metrics_csv.open(encoding="utf-8") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["6", "12"]
+    found = events(folder)
+    assert [event.step for event in found.Scalars("train/loss")] == [*range(1, 13)]
+    assert [event.step for event in found.Scalars("valid/auc")] == [0, 6, 12]

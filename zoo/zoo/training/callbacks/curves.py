@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped] # it has no stubs
 
+from zoo.atomic import write_text
 from zoo_core.contracts import HasMargin, HasScale
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class TrainingCurves(Callback):
         """Log the recipe, and as step 0 how good the untrained model is."""
         self._logged = trainer.global_step
         if trainer.global_step:
-            # Resumed: they are there.
+            # Resumed: they are there, and what a killed training logged after its last checkpoint comes once more.
+            self._forget_after(trainer)
             return
         untrained = cast("EmbeddingTraining", pl_module).untrained
         baseline = {f"valid/{name}": value for name, value in untrained.items()}
@@ -60,6 +63,33 @@ class TrainingCurves(Callback):
             else:
                 logger.log_hyperparams(dict(self.recipe))
                 logger.log_metrics(baseline, step=0)
+
+    def _forget_after(self, trainer: Trainer) -> None:
+        """Drop what is logged of later steps than the one that the training resumes from."""
+        if not trainer.is_global_zero:
+            return
+        step = trainer.global_step
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                # As its `purge_step`, which has to be known before the checkpoint is read.
+                start = SessionLog(status=SessionLog.START)
+                logger.experiment.file_writer.add_event(Event(step=step + 1, session_log=start))
+        if self.path.is_file():
+            self._drop_rows_after(step)
+
+    def _drop_rows_after(self, step: int) -> None:
+        with self.path.open(newline="", encoding="utf-8") as file:
+            header, *rows = file.readlines() or [""]
+
+        def stays(row: str) -> bool:
+            first = row.partition(",")[0]
+            # The last row of a killed process may be half of one.
+            whole = row.endswith("\n") and row.count(",") == header.count(",")
+            return whole and first.isdecimal() and int(first) <= step
+
+        kept = [row for row in rows if stays(row)]
+        if kept != rows:
+            write_text(self.path, "".join([header, *kept]))
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
