@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import json_option, load_of_run, open_run, overrides_argument, run_option
+from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ def command(run_name: str | None, as_json: bool, overrides: tuple[str, ...]) -> 
     """
     from zoo.cli.output import open_registry, print_json, say, warn
 
-    folder = open_run(run_name)
+    folder = open_run_where_started(run_name)
     registry = open_registry()
     # What was trained has been checked; its training data need not be there any more.
     loaded = load_of_run(folder, overrides, registry=registry if overrides else None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import json_option, load_of_run, open_run, overrides_argument, run_option
+from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
 
 if TYPE_CHECKING:
     from zoo.export.run import VerifiedExport
@@ -42,7 +42,10 @@ def command(
     """
     from zoo.cli.output import open_registry, print_json, say, warn
 
-    run = open_run(run_name)
+    here = Path.cwd()
+    run = open_run_where_started(run_name)
+    if output and Path.cwd() != here:
+        output = here / output
     registry = open_registry()
     # What was trained has been checked; its data need not be there any more.
     loaded = load_of_run(run, overrides, registry=registry if overrides else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -92,6 +93,26 @@ def open_run(name: str | None) -> RunFolder:
     from zoo.runs.catalog import find, latest
 
     return find(name) if name else latest()
+
+
+def open_run_where_started(name: str | None) -> RunFolder:
+    """Open the run that was named, else the latest, and change to the folder that its relative paths are relative to.
+
+    Raises:
+        UsageError: there is none, or its record is none.
+    """
+    from zoo.cli.output import say
+    from zoo.runs.layout import RunFolder
+    from zoo.runs.started import started_folder
+
+    run = open_run(name)
+    folder = started_folder(run)
+    if folder is None or folder.samefile(Path.cwd()):
+        return run
+    run = RunFolder(run.path.absolute())
+    say(f"paths in the recipe are relative to {folder}, where the run was started")
+    os.chdir(folder)
+    return run
 
 
 def _warned(loaded: LoadedRecipe) -> LoadedRecipe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -19,7 +18,7 @@ from zoo.cli.options import (
     json_option,
     load,
     load_of_run,
-    open_run,
+    open_run_where_started,
     recipe_argument,
     split_recipe,
     strict_option,
@@ -164,22 +163,11 @@ def _resumed(run_name: str | None, overrides: tuple[str, ...], *, anew: bool) ->
         if not is_changeable(key):
             hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
             raise UsageError(f"{key} cannot change on --resume", hint=hint)
-    return _where_it_was_started(open_run(run_name), overrides)
-
-
-def _where_it_was_started(run: RunFolder, overrides: tuple[str, ...]) -> RunFolder:
-    """Change to the folder that the recipe's relative paths are relative to, and return the run as seen from there."""
-    from zoo.cli.output import say
-    from zoo.runs.layout import RunFolder
-
-    started = run.read_record().get("folder") if run.record.is_file() else None
-    if not isinstance(started, str) or not Path(started).is_dir() or Path(started).samefile(Path.cwd()):
-        return run
-    run = RunFolder(run.path.absolute())
-    say(f"paths in the recipe are relative to {started}, where the run was started")
-    os.chdir(started)
-    # Lightning starts other ranks by this process's words, and where it is.
-    sys.argv[1:] = ["train", "--resume", "--run", str(run.path), *overrides]
+    here = Path.cwd()
+    run = open_run_where_started(run_name)
+    if Path.cwd() != here:
+        # Lightning starts other ranks by this process's words, and where it is.
+        sys.argv[1:] = ["train", "--resume", "--run", str(run.path), *overrides]
     return run
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.atomic import write_json, write_text
+from zoo.runs.started import place_of
 from zoo.training.data.resident import ResidentExecutor
 from zoo.training.fingerprint import class_names, fingerprint
 from zoo.training.trainer import device_names
@@ -48,7 +48,7 @@ def write_record(
         "start": plan.report.to_json(),
         "resident": isinstance(plan.executor, ResidentExecutor) and plan.executor.images is not None,
         "data": fingerprint(plan.data),
-        "folder": str(Path.cwd()),
+        **place_of(folder),
     }
     plan.report.write_left_out(folder.left_out)
     if plan.teacher is not None:
