@@ -161,7 +161,7 @@ def _where_it_was_started(run: RunFolder, overrides: tuple[str, ...]) -> RunFold
 
 def _announce(plan: TrainingPlan) -> None:
     from zoo.cli.output import say, warn
-    from zoo_core.contracts import HasClassTable
+    from zoo_core.capabilities import HasClassTable
 
     for line in plan.resumption.lines if plan.resumption else ():
         say(f"changed since the start: {line}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.atomic import write_text
 from zoo.validation.leak import Leak, measure_leak
 from zoo.validation.left_out import LeftOut
-from zoo_core.contracts import HasProvenance
+from zoo_core.capabilities import HasProvenance
 from zoo_core.errors import Problem, RunError
 from zoo_core.escaping import escaped
 

@@ -10,7 +10,7 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from zoo_core.contracts import HasMargin, HasScale
+from zoo_core.capabilities import HasMargin, HasScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
