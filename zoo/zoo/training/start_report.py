@@ -70,7 +70,7 @@ class StartReport:
     def lines(self) -> list[str]:
         """What has not been printed yet: a few lines."""
         lines = [line for one in self.left_out for line in one.lines]
-        return [*lines, f"validation shows what training sees: {self.leak}"] if self.leak else lines
+        return [*lines, str(self.leak)] if self.leak else lines
 
     def require_nothing(self) -> None:
         """Make each line an error, as ``--strict`` asks.
