@@ -107,8 +107,8 @@ set_common_options() {
     add_source
 }
 
-# Set `arguments` to these words for zoo. The folder that -o, --output or --run names is this host's: what holds it is
-# mounted, as what is written elsewhere is gone with the container. With --run `run` is that folder.
+# Set `arguments` to these words for zoo. The folder that -o, --output or --run names is this host's, and mounted, as
+# what is written elsewhere is gone with the container. With --run `run` is that folder, or a tag.
 take_arguments() {
     arguments=() run=
     while (($#)); do
@@ -126,19 +126,43 @@ take_arguments() {
     done
 }
 
-# take_folder OPTION FOLDER: see take_arguments.
+# take_folder OPTION FOLDER: see take_arguments. What is no folder here is a run's tag, or its name below runs/.
 take_folder() {
     [[ -n $2 ]] || fail 2 "$1 needs a folder"
-    local folder
-    folder=$(realpath -m -- "$2")
-    if [[ $1 == --run ]]; then
-        [[ -f $folder/recipe.yaml ]] || fail 2 "$2: not a run folder (it holds no recipe.yaml)"
-        bind "$(dirname -- "$folder")" /workspace/run
-        run=run/$(basename -- "$folder")
+    if [[ $1 != --run ]]; then
+        mount_folder "$2" bind_own
+        arguments+=("$1" "$mounted")
+    elif has_runs "$2"; then
+        mount_folder "$2" bind
+        run=$mounted
     else
-        bind_own "$(dirname -- "$folder")" /workspace/output
-        arguments+=("$1" "output/$(basename -- "$folder")")
+        # A tag has no slash.
+        [[ $2 != */* || ! -d $2 || -d $runs/$2 ]] || fail 2 "$2: not a run folder (it holds no recipe.yaml)"
+        run=$2
     fi
+}
+
+# mount_folder FOLDER BIND: set `mounted` to FOLDER as the container sees it, always at the same place: below runs/ where
+# it lies there, else below host/ by its path. BIND mounts what holds it.
+mount_folder() {
+    local folder below
+    folder=$(realpath -m -- "$1")
+    below=$(realpath -m -- "$runs")/
+    if [[ $folder == "$below"* ]]; then
+        mounted=runs/${folder#"$below"}
+    else
+        mounted=host$folder
+        "$2" "$(dirname -- "$folder")" "/workspace/$(dirname -- "$mounted")"
+    fi
+}
+
+# has_runs FOLDER: is it a run, or a folder of runs?
+has_runs() {
+    local recipe
+    for recipe in "$1"/recipe.yaml "$1"/*/recipe.yaml "$1"/*/*/recipe.yaml; do
+        [[ ! -f $recipe ]] || return 0
+    done
+    return 1
 }
 
 # The Hub's settings by name, so that no value stands on a command line; a stored login as a file.
@@ -168,16 +192,13 @@ add_gpu_options() {
         || fail 4 "docker has no nvidia runtime; install the NVIDIA Container Toolkit, or train on the CPU with GPUS=none"
 }
 
-# Set `run` to the newest run of recipe $1, as the container sees it, unless --run named one.
+# Unless --run named one, set `run` to the folder of recipe $1's runs: zoo takes the one that was trained last.
 find_run() {
     [[ -z $run ]] || return 0
-    local name folder newest=
+    local name
     name=$(basename -- "$1")
     name=${name%.yaml}
     name=${name%.yml}
-    for folder in "$runs/$name"/*/; do
-        [[ ! -f $folder/recipe.yaml ]] || newest=$folder
-    done
-    [[ -n $newest ]] || fail 2 "there is no run of $name below $runs; train one by docker/train.bash, or set RUNS_DIR"
-    run=runs/$name/$(basename -- "$newest")
+    has_runs "$runs/$name" || fail 2 "there is no run of $name below $runs; train one by docker/train.bash, or set RUNS_DIR"
+    run=runs/$name
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Publishes the newest run of a recipe on the Hugging Face Hub: docker/push.bash RECIPE [options of zoo push ...]
+# Publishes the latest run of a recipe on the Hugging Face Hub: docker/push.bash RECIPE [options of zoo push ...]
 # The token is HF_TOKEN's or that of a login. Options by environment are listed in docs/docker.md; DRY_RUN=1 prints
 # the command.
 set -euo pipefail

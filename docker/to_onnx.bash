@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Exports the newest run of a recipe in a container: docker/to_onnx.bash RECIPE [options of zoo export ...]
+# Exports the latest run of a recipe in a container: docker/to_onnx.bash RECIPE [options of zoo export ...]
 # Options by environment are listed in docs/docker.md; DRY_RUN=1 prints the command.
 set -euo pipefail
 root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

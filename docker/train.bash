@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains in a container: docker/train.bash RECIPE [key=value ...] [options of zoo train ...]
-# RECIPE is a name or a file; with --resume its newest run goes on. Options by environment are listed in docs/docker.md;
+# RECIPE is a name or a file; with --resume its latest run goes on. Options by environment are listed in docs/docker.md;
 # DRY_RUN=1 prints the command.
 set -euo pipefail
 root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,31 @@ def tiny_recipe(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY_RECIPE, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def read_curves():
+    """Read ``metrics.csv`` of a run or a folder: a dict a row."""
+
+    def read(folder):
+        with (Path(getattr(folder, "path", folder)) / "metrics.csv").open(encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def write_tar():
+    """Write a tar archive: ``write_tar(path, {name: content})``."""
+
+    def write(path, members):
+        with tarfile.open(path, "w") as archive:
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+
+    return write
 
 
 @pytest.fixture

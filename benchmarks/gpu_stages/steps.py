@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.models.torch_model import to_pixels
 from zoo.training.optimizers import build_optimizer
-from zoo_core.contracts import OwnsClassTable
+from zoo_core.capabilities import OwnsClassTable
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -9,15 +9,9 @@ from zoo_core.errors import ComponentError, RecipeError, RemoteError, RunError, 
 from zoo_core.hooks import hookimpl
 
 if TYPE_CHECKING:
-    from zoo_core.contracts import (
-        AffineMap,
-        Augmentation,
-        Backbone,
+    from zoo_core.capabilities import (
         BlockedDataset,
-        Dataset,
         DeviceAugmentation,
-        ExportWrapper,
-        FeatureLevel,
         FollowsProgress,
         HasClassTable,
         HasMargin,
@@ -25,14 +19,22 @@ if TYPE_CHECKING:
         HasProvenance,
         HasScale,
         HasSkipped,
-        Head,
-        Loss,
         OwnsClassTable,
         PlannedAugmentation,
-        Preprocessing,
         ResidentAugmentation,
-        Sample,
         SliceableStream,
+    )
+    from zoo_core.contracts import (
+        AffineMap,
+        Augmentation,
+        Backbone,
+        Dataset,
+        ExportWrapper,
+        FeatureLevel,
+        Head,
+        Loss,
+        Preprocessing,
+        Sample,
         StreamingDataset,
         Teacher,
         TrainedModel,
@@ -104,6 +106,19 @@ __all__ = [
 
 # What needs numpy is imported when it is asked for: a manifest does not ask, and listing plugins stays instant.
 _HOMES = {
+    "BlockedDataset": "zoo_core.capabilities",
+    "DeviceAugmentation": "zoo_core.capabilities",
+    "FollowsProgress": "zoo_core.capabilities",
+    "HasClassTable": "zoo_core.capabilities",
+    "HasMargin": "zoo_core.capabilities",
+    "HasParts": "zoo_core.capabilities",
+    "HasProvenance": "zoo_core.capabilities",
+    "HasScale": "zoo_core.capabilities",
+    "HasSkipped": "zoo_core.capabilities",
+    "OwnsClassTable": "zoo_core.capabilities",
+    "PlannedAugmentation": "zoo_core.capabilities",
+    "ResidentAugmentation": "zoo_core.capabilities",
+    "SliceableStream": "zoo_core.capabilities",
     "FoundImages": "zoo_core.image_files",
     "IMAGE_FORMATS": "zoo_core.image_files",
     "IMAGE_SUFFIXES": "zoo_core.image_files",

@@ -7,18 +7,20 @@ import sys
 from typing import Protocol
 
 import zoo_core.api
+import zoo_core.capabilities
 import zoo_core.contracts
 
 PROTOCOLS = [
     name
-    for name, value in vars(zoo_core.contracts).items()
-    if inspect.isclass(value) and issubclass(value, Protocol) and value.__module__ == "zoo_core.contracts"
+    for module in (zoo_core.contracts, zoo_core.capabilities)
+    for name, value in vars(module).items()
+    if inspect.isclass(value) and issubclass(value, Protocol) and value.__module__ == module.__name__
 ]
 
 
 def test_help_shows_every_protocol_with_its_members_and_types():
     page = pydoc.plain(pydoc.render_doc(zoo_core.api))
-    assert len(PROTOCOLS) > 15
+    assert len(PROTOCOLS) > 20
     for name in PROTOCOLS:
         assert f"class {name}(" in page
     # A method, an attribute and a property, each with its type.

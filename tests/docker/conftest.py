@@ -60,7 +60,7 @@ class Caller:
         )
 
     def recorded(self):
-        """Return the arguments of each call of docker so far."""
+        """Return each call of docker so far."""
         words = self.record.read_text(encoding="utf-8").split("\0")[:-1] if self.record.exists() else []
         calls = [[]]
         for word in words:
@@ -68,18 +68,18 @@ class Caller:
                 calls.append([])
             else:
                 calls[-1].append(word)
-        return calls[:-1]
+        return [Call(call) for call in calls[:-1]]
 
     def call(self, script, *arguments, **options):
-        """Run a script that calls docker once, and return docker's arguments."""
+        """Run a script that calls docker once, and return the call."""
         result = self.run(script, *arguments, **options)
         assert result.returncode == 0, result.stderr
         (call,) = self.recorded()
-        return Call(call)
+        return call
 
 
 class Call(list):
-    """The arguments of a `docker run`."""
+    """The arguments of a call of docker, such as `docker run`."""
 
     @property
     def options(self):
@@ -105,6 +105,12 @@ class Call(list):
             assert kind == "type=bind"
             found[target.removeprefix("target=")] = (Path(source.removeprefix("source=")), rest == ["readonly"])
         return found
+
+    def host_path(self, path):
+        """Return where a path in the container, as zoo is given it, lies on the host."""
+        seen = Path("/workspace", path)
+        target = next(str(parent) for parent in [seen, *seen.parents] if str(parent) in self.mounts)
+        return self.mounts[target][0] / seen.relative_to(target)
 
 
 @pytest.fixture

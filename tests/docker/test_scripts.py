@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shlex
@@ -247,7 +248,8 @@ class TestTraining:
 
         call = caller.call("train.bash", "tiny", "--resume", "--max-time", "5m")
 
-        run = ("--run", "runs/tiny/2026-01-02_03-04-06")
+        # zoo takes the one that was trained last.
+        run = ("--run", "runs/tiny")
         assert call.command == ["zoo", "train", *run, "--resume", "--max-time", "5m"]
 
     @pytest.mark.parametrize("words", [["-o", "{}"], ["-o{}"], ["--output", "{}"], ["--output={}"]])
@@ -257,11 +259,36 @@ class TestTraining:
 
         call = caller.call("train.bash", "tiny", "seed=1", *words, "--max-time", "5m")
 
-        assert call.mounts["/workspace/output"] == (tmp_path / "my runs", False)
+        assert call.mounts[f"/workspace/host{tmp_path}/my runs"] == (tmp_path / "my runs", False)
         # What docker makes itself is root's.
         assert (tmp_path / "my runs").is_dir()
         option = "--output" if words[0].startswith("--") else "-o"
-        assert call.command[4:] == ["seed=1", option, "output/one", "--max-time", "5m"]
+        assert call.command[4:] == ["seed=1", option, f"host{tmp_path}/my runs/one", "--max-time", "5m"]
+
+    @pytest.mark.parametrize("folder", ["../my runs/one", "runs/tiny/mine", "../some where/runs/mine"])
+    def test_a_run_is_seen_at_one_place_when_it_starts_and_when_it_goes_on(self, caller, make_run, folder):
+        make_run()
+        assert caller.run("train.bash", "tiny", "-o", folder).returncode == 0
+        (caller.cwd / folder).mkdir(parents=True)
+        (caller.cwd / folder / "recipe.yaml").write_text("{}")
+        assert caller.run("train.bash", "tiny", "--resume", "--run", folder).returncode == 0
+        assert caller.run("to_onnx.bash", "tiny", "--run", folder, "-o", f"{folder}/one.onnx").returncode == 0
+
+        start, resumed, exported = caller.recorded()
+        seen = start.command[start.command.index("-o") + 1]
+        assert start.mounts == resumed.mounts
+        assert resumed.command == ["zoo", "train", "--run", seen, "--resume"]
+        assert exported.command == ["zoo", "export", "--simplify", "--run", seen, "-o", f"{seen}/one.onnx"]
+        for call in (start, exported):
+            assert (call.host_path(seen)).samefile(caller.cwd / folder)
+
+    def test_folders_of_the_same_name_are_not_confused(self, caller, make_run, tmp_path):
+        run = make_run(root=tmp_path / "a")
+
+        call = caller.call("to_onnx.bash", "tiny", "--run", str(run), "-o", "../b/2026-01-02_03-04-05")
+
+        assert call.host_path(call.command[4]) == run
+        assert call.host_path(call.command[6]) == tmp_path / "b/2026-01-02_03-04-05"
 
     @pytest.mark.parametrize("words", [["-o"], ["--output="], ["seed=1", "--run", ""]])
     def test_an_option_without_its_folder_is_an_error(self, caller, words):
@@ -273,8 +300,8 @@ class TestTraining:
 
         call = caller.call("train.bash", "tiny", "--resume", "--run", str(run))
 
-        assert call.mounts["/workspace/run"] == (run.parent, False)
-        assert call.command == ["zoo", "train", "--run", f"run/{run.name}", "--resume"]
+        assert call.mounts[f"/workspace/host{run.parent}"] == (run.parent, False)
+        assert call.command == ["zoo", "train", "--run", f"host{run}", "--resume"]
 
     def test_a_run_without_resume_is_an_error(self, caller, make_run):
         run = make_run()
@@ -396,18 +423,31 @@ class TestExportAndPush:
         ("script", "command"), [("to_onnx.bash", ["zoo", "export", "--simplify"]), ("push.bash", ["zoo", "push"])]
     )
     @pytest.mark.parametrize("recipe", ["tiny", "some/where/tiny.yaml"])
-    def test_the_newest_run_of_the_recipe(self, caller, make_run, script, command, recipe):
-        make_run(time="2026-01-02_03-04-06")
-        make_run(time="2026-01-02_03-04-05")
+    def test_a_run_of_the_recipe_which_one_is_zoos_to_say(self, caller, make_run, script, command, recipe):
+        make_run()
         make_run("other", time="2027-01-01_00-00-00")
-        # One that has not begun yet holds no recipe.
-        (caller.cwd / "runs/tiny/2026-01-02_03-04-07").mkdir()
 
         call = caller.call(script, recipe, "k=a b")
 
         assert call.image == "zoo-train"
-        assert call.command == [*command, "--run", "runs/tiny/2026-01-02_03-04-06", "k=a b"]
+        assert call.command == [*command, "--run", "runs/tiny", "k=a b"]
         assert "--gpus" not in call.options
+
+    @pytest.mark.parametrize("words", [[], ["--run", "good"], ["--run=tiny/old"], ["--run", "runs/tiny"]])
+    def test_zoo_finds_the_run_that_it_would_find_on_the_host(self, caller, zoo, words):
+        """The latest by its record, not by its name; a tag; a name below runs/."""
+        for name, hour in (("zzz", 1), ("old", 2), ("aaa", 3)):
+            folder = caller.cwd / "runs/tiny" / name
+            folder.mkdir(parents=True)
+            (folder / "recipe.yaml").write_text("{}")
+            (folder / "record.json").write_text(json.dumps({"created": f"2026-01-01T0{hour}:00:00+00:00"}))
+        zoo("runs", "tag", "runs/tiny/old", "good", check=0, cwd=caller.cwd)
+
+        call = caller.call("to_onnx.bash", "tiny", *words)
+
+        named = call.command[call.command.index("--run") + 1]
+        shown = json.loads(zoo("runs", "show", named, "--json", check=0, cwd=caller.cwd).stdout)
+        assert shown["run"]["path"] == f"runs/tiny/{'old' if 'good' in words or '--run=tiny/old' in words else 'aaa'}"
 
     @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
     def test_a_run_that_is_named(self, caller, make_run, tmp_path, script):
@@ -416,8 +456,8 @@ class TestExportAndPush:
 
         call = caller.call(script, "tiny", "--run", str(run), "k=v")
 
-        assert call.mounts["/workspace/run"] == (run.parent, False)
-        assert call.command[-3:] == ["--run", f"run/{run.name}", "k=v"]
+        assert call.mounts[f"/workspace/host{run.parent}"] == (run.parent, False)
+        assert call.command[-3:] == ["--run", f"host{run}", "k=v"]
 
     @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
     def test_a_named_folder_that_holds_no_run_is_an_error(self, caller, tmp_path, script):
@@ -425,6 +465,9 @@ class TestExportAndPush:
 
     @pytest.mark.parametrize("script", ["to_onnx.bash", "push.bash"])
     def test_a_recipe_without_a_run_is_an_error(self, caller, script):
+        # One that has not begun yet holds no recipe.
+        (caller.cwd / "runs/tiny/2026-01-02_03-04-07").mkdir(parents=True)
+
         assert f"no run of tiny below {caller.cwd}/runs" in one_line_error(caller.run(script, "tiny"), 2)
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from zoo.validation.dataset import ValidationItems
 from zoo_core.building import build
-from zoo_core.contracts import DeviceAugmentation, StreamingDataset
+from zoo_core.capabilities import DeviceAugmentation
+from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import Problem, RecipeError
 
 if TYPE_CHECKING:

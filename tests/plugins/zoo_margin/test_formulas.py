@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning import losses as theirs
@@ -19,12 +21,21 @@ def quality(margin, norms):
     return ((norms - mean) / (deviation + 0.001) * 0.333).clamp(-1, 1).detach()
 
 
-def sampled_margins(margin, norms):
-    """Return the margins that ElasticFace samples for this batch; test_margins.py tests them."""
-    on_cosine = copy.deepcopy(margin)
-    on_cosine.angular = False
-    on_cosine.batches += 1
-    return -on_cosine(torch.zeros_like(norms), norms, torch.ones(()).double()).detach()
+# What ElasticFace draws for the images of a batch, from a standard normal distribution.
+DRAWN = torch.from_numpy(np.random.default_rng(7).normal(size=6))
+
+
+@pytest.fixture
+def drawing(monkeypatch):
+    """Let what is drawn within it be ``DRAWN``."""
+
+    @contextmanager
+    def inside():
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "randn", lambda count, *, generator: DRAWN[:count])  # noqa: ARG005 - by its name
+            yield
+
+    return inside
 
 
 # The angle that replaces theta, and what is subtracted from its cosine, as in the papers.
@@ -34,7 +45,7 @@ ANGLES = {
     "arcface": lambda theta, *_: theta + 0.5,
     "subcenter": lambda theta, *_: theta + 0.5,
     "combined": lambda theta, *_: 1.2 * theta + 0.3,
-    "elasticface": lambda theta, margin, norms: theta + sampled_margins(margin, norms),
+    "elasticface": lambda theta, *_: theta + 0.5 + 0.05 * DRAWN[: len(theta)],
     "adaface": lambda theta, margin, norms: theta - 0.4 * quality(margin, norms),
     "magface": lambda theta, _, norms: theta + (0.5 - 0.1) / (8 - 1) * (norms - 1) + 0.1,
     "curricularface": lambda theta, *_: theta + 0.5,
@@ -74,13 +85,14 @@ def paper_loss(name, margin, embeddings, rows, labels, s, correction=0.0):
 
 
 @pytest.mark.parametrize("images", [1, 6], ids=["one", "repeated"])
-def test_value_and_gradients_are_those_of_the_formula_of_the_paper(made, batch, name, images):
+def test_value_and_gradients_are_those_of_the_formula_of_the_paper(made, batch, drawing, name, images):
     loss = made(name, s=16.0).double()
     embeddings, labels = batch(images)
     rows = loss.weight.detach().clone().requires_grad_()
     expected = paper_loss(name, copy.deepcopy(loss.margins), embeddings, rows, labels, 16.0)
 
-    value = loss(embeddings, labels)
+    with drawing():
+        value = loss(embeddings, labels)
 
     assert value.item() == pytest.approx(expected.item(), rel=1e-9)
     found = torch.autograd.grad(value, (embeddings, loss.weight))
@@ -89,7 +101,7 @@ def test_value_and_gradients_are_those_of_the_formula_of_the_paper(made, batch, 
 
 
 @pytest.mark.parametrize("log_q", [False, True], ids=["plain", "log_q"])
-def test_the_sparse_loss_is_the_formula_over_the_selected_classes(made, batch, table, name, log_q):
+def test_the_sparse_loss_is_the_formula_over_the_selected_classes(made, batch, drawing, table, name, log_q):
     loss = made(name, SparseMarginSoftmaxLoss, classes=40, negatives=9, s=16.0, log_q=log_q).double()
     embeddings, labels = batch()
     with torch.no_grad():
@@ -101,7 +113,8 @@ def test_the_sparse_loss_is_the_formula_over_the_selected_classes(made, batch, t
     expected = paper_loss(name, copy.deepcopy(loss.margins), embeddings, rows, selection.columns, 16.0, correction)
     to_embeddings, to_rows = torch.autograd.grad(expected, (embeddings, rows))
 
-    value = loss(embeddings, labels)
+    with drawing():
+        value = loss(embeddings, labels)
     value.backward()
     # With SGD at rate 1, a row moves by its gradient.
     assert loss.apply_gradients(1.0)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from zoo_core.api import Loss, RunError
-from zoo_core.contracts import FollowsProgress
+from zoo_core.capabilities import FollowsProgress
 from zoo_margin import CosFace, Margin, MarginSoftmaxLoss
 
 

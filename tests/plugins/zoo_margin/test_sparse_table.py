@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo_core.contracts import OwnsClassTable
+from zoo_core.capabilities import OwnsClassTable
 from zoo_margin import SGD, Adagrad, AdamW, ArcFace, CosFace, MarginSoftmaxLoss, SparseMarginSoftmaxLoss, SparseTable
 from zoo_margin.sparse_table import ROWS_PER_UPDATE
 

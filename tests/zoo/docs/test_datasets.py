@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def jpeg(shade):
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path, write_tar):
     """All that the page's recipes read."""
     from datasets import ClassLabel, Dataset, Features
     from datasets import Image as ImageColumn
@@ -41,11 +40,7 @@ def files(tmp_path):
     (tmp_path / "classes.txt").write_text("passport\nvisa\n")
     (tmp_path / "shards").mkdir()
     for shard in ("000", "001"):
-        with tarfile.open(tmp_path / "shards" / f"cards-{shard}.tar", "w") as archive:
-            for name, content in (("0001.jpg", jpeg(1)), ("0001.cls", b"visa")):
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
+        write_tar(tmp_path / "shards" / f"cards-{shard}.tar", {"0001.jpg": jpeg(1), "0001.cls": b"visa"})
     features = Features({"image": ImageColumn(), "label": ClassLabel(names=["passport", "visa"])})
     rows = [{"image": {"bytes": jpeg(n), "path": None}, "label": n % 2} for n in range(4)]
     (tmp_path / "rows").mkdir()

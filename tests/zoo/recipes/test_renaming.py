@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from zoo.recipes.loading import load_recipe
@@ -81,7 +83,53 @@ def test_a_data_set_keeps_nothing_for_its_options_describe_other_data(recipe, by
     loaded = recipe(*overrides) if by_override else recipe(text=text)
 
     assert loaded.recipe.data.valid.options == {"root": "x"}
-    assert loaded.warnings == ()
+    # The file's author knows that cards in a folder have no templates; the override's wrote a name alone.
+    lacking = {
+        "templates": "250 of documents/synthetic is dropped: images/folder has no such option",
+        "samples_per_template": "2 of documents/synthetic is dropped: images/folder has no such option",
+    }
+    assert {warning.location.key.rpartition(".")[2]: warning.message for warning in loaded.warnings} == {
+        "split": '"unseen" of documents/synthetic is dropped, and images/folder has this option too',
+        **(lacking if by_override else {}),
+    }
+    assert all(warning.location.line for warning in loaded.warnings)
+
+
+def test_a_data_sets_option_that_the_new_one_has_by_default_is_no_loss(recipe):
+    synthetic = "{name: documents/synthetic, options: {split: train, cache_mb: 1024}}"
+
+    loaded = recipe("data.train.name=images/folder", text=f"data: {{train: {synthetic}}}")
+
+    assert "data.train.options.cache_mb" not in {warning.location.key for warning in loaded.warnings}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "old", "options"),
+    [
+        ("model.backbone", "backbone", "timm/lcnet_050", {"pretrained": False}),
+        ("model.head", "head", "embedding/flatten_ln", {"embed_dim": 8}),
+        ("model.loss", "loss", "margin/cosface", {"m": 0.2}),
+        ("model.distillation.teacher", "teacher", "timm/lcnet_050", {"tag": "x"}),
+        ("data.train", "dataset", "images/folder", {"root": "x"}),
+        ("data.valid", "dataset", "images/folder", {"root": "x"}),
+        ("data.augmentation", "augmentation", "images/capture", {"strength": 0.5}),
+    ],
+)
+def test_whatever_is_renamed_what_the_new_one_lacks_is_a_warning(
+    recipe, add_distribution, manifest, path, kind, old, options
+):
+    spec = f"ComponentSpec(kind={kind!r}, name='plain', factory='outside_plain:make', summary='-')"
+    add_distribution("zoo-outside", modules={"outside_plain": "def make():\n    ..."}, outside=manifest(spec))
+    written = {"name": old, "options": options}
+    for key in reversed(path.split(".")):
+        written = {key: written}
+
+    loaded = recipe(f"{path}.name=outside/plain", text=json.dumps(written)[1:-1] + "\n")
+
+    ((key, value),) = options.items()
+    (warning,) = [one for one in loaded.warnings if one.location.key == f"{path}.options.{key}"]
+    assert warning.message == f"{json.dumps(value)} of {old} is dropped: outside/plain has no such option"
+    assert warning.location.file == "mine.yaml"
 
 
 def test_options_of_one_command_line_are_never_dropped(recipe):

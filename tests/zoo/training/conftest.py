@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -73,6 +75,23 @@ def interrupt_at(monkeypatch):
         return lambda: monkeypatch.setattr(EmbeddingTraining, "training_step", training_step)
 
     return at
+
+
+@pytest.fixture
+def a_second_a_step(monkeypatch):
+    """Let a second pass for a limit of time with each step of training, however long it takes."""
+    from lightning.pytorch.callbacks import timer
+
+    from zoo.training.module import EmbeddingTraining
+
+    steps, training_step = [], EmbeddingTraining.training_step
+
+    def counting(self, batch, index):
+        steps.append(index)
+        return training_step(self, batch, index)
+
+    monkeypatch.setattr(EmbeddingTraining, "training_step", counting)
+    monkeypatch.setattr(timer, "time", SimpleNamespace(monotonic=lambda: float(len(steps))))
 
 
 @pytest.fixture

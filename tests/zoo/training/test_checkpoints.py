@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import os
 import signal
 
@@ -90,12 +89,11 @@ def test_the_best_checkpoint_may_take_the_place_of_a_damaged_last_one(train, res
     assert state_of(folder.last)["global_step"] == 18
 
 
-def test_seconds_go_on_when_a_run_is_resumed(train, resume):
+def test_seconds_go_on_when_a_run_is_resumed(train, resume, read_curves):
     folder, first = train("run")
     second = resume(folder, "trainer.max_epochs=4")
 
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    seconds = [float(row["seconds"]) for row in read_curves(folder)]
     assert len(seconds) == 4
     assert seconds == sorted(seconds)
     assert seconds[2] > seconds[1] > 0

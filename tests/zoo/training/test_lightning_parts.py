@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-
 import pytest
 
 from zoo_core.errors import RecipeError
@@ -9,17 +7,15 @@ from zoo_core.errors import RecipeError
 STOPPING = "{name: EarlyStopping, options: {monitor: valid/auc, mode: max, patience: 0, stopping_threshold: 0.0}}"
 
 
-def test_a_recipe_stops_early_and_logs_elsewhere_too(train, tmp_path):
+def test_a_recipe_stops_early_and_logs_elsewhere_too(train, read_curves, tmp_path):
     logger = f"{{name: CSVLogger, options: {{save_dir: '{tmp_path}', name: more, version: one}}}}"
     folder, _ = train("run", "trainer.max_epochs=5", f"trainer.callbacks=[{STOPPING}]", f"trainer.logger=[{logger}]")
 
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["0"]
+    assert [row["epoch"] for row in read_curves(folder)] == ["0"]
     # zoo's own are still there.
     assert folder.best.is_file()
     assert list(folder.tensorboard.glob("events*"))
-    with (tmp_path / "more" / "one" / "metrics.csv").open(encoding="utf-8") as file:
-        steps = [row["step"] for row in csv.DictReader(file) if row["train/loss"]]
+    steps = [row["step"] for row in read_curves(tmp_path / "more" / "one") if row["train/loss"]]
     assert steps == ["1", "6"]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import math
 
 import pytest
@@ -70,7 +69,7 @@ def test_what_can_train_is_accepted(name):
     check_optimizer(OptimizerSection(name=name), torch.device("cpu"), ".".join)
 
 
-def test_the_learning_rate_counts_devices_and_accumulated_batches_and_is_recorded(train):
+def test_the_learning_rate_counts_devices_and_accumulated_batches_and_is_recorded(train, read_curves):
     overrides = ["optimizer.reference_batch=16", "trainer.max_epochs=1", "lr_scheduler.name=constant"]
     folder, _ = train("run", *overrides, "lr_scheduler.options={warmup: 0.0}", "trainer.accumulate_grad_batches=3")
 
@@ -79,17 +78,15 @@ def test_the_learning_rate_counts_devices_and_accumulated_batches_and_is_recorde
     record = json.loads(folder.record.read_text(encoding="utf-8"))
     assert record["images_per_step"] == 48
     assert record["learning_rate_factor"] == pytest.approx(math.sqrt(3))
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = read_curves(folder)
     assert float(row["lr"]) == pytest.approx(4e-3 * math.sqrt(3))
 
 
-def test_a_resumed_run_with_another_batch_has_the_learning_rate_of_that_batch(train, resume):
+def test_a_resumed_run_with_another_batch_has_the_learning_rate_of_that_batch(train, resume, read_curves):
     options = ["optimizer.reference_batch=16", "lr_scheduler.name=constant", "lr_scheduler.options={warmup: 0.0}"]
     folder, _ = train("run", *options, "trainer.max_epochs=1")
     resume(folder, "data.loader.batch_size=32", "trainer.max_epochs=3")
 
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        rates = [float(row["lr"]) for row in csv.DictReader(file)]
+    rates = [float(row["lr"]) for row in read_curves(folder)]
     assert rates[0] == pytest.approx(4e-3)
     assert rates[-1] == pytest.approx(4e-3 * math.sqrt(2))

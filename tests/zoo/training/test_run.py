@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -13,6 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from click.testing import CliRunner
+
+from zoo.cli.main import cli
 
 
 def only_run(folder):
@@ -20,12 +22,7 @@ def only_run(folder):
     return run
 
 
-def read_curves(run):
-    with (run / "metrics.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def test_a_run_folder_holds_all_that_was_promised(zoo, tiny_recipe, tmp_path):
+def test_a_run_folder_holds_all_that_was_promised(zoo, tiny_recipe, tmp_path, read_curves):
     result = zoo("train", "--cfg", tiny_recipe, "--json", check=0)
 
     run = only_run(tmp_path)
@@ -87,15 +84,20 @@ def test_a_loss_may_contrast_the_captures_of_a_sample(zoo, tiny_recipe, tmp_path
     assert not torch.equal(*states)
 
 
-def test_a_time_limit_ends_at_a_decayed_learning_rate(zoo, tiny_recipe, tmp_path):
-    zoo("train", "--cfg", tiny_recipe, "--max-time", "6s", "trainer.max_epochs=100000", check=0)
+@pytest.mark.usefixtures("a_second_a_step")
+def test_a_time_limit_ends_at_a_decayed_learning_rate(tiny_recipe, read_curves, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "--cfg", str(tiny_recipe), "--max-time", "20s", "trainer.max_epochs=100000"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
 
     last = read_curves(only_run(tmp_path))[-1]
-    assert float(last["progress"]) > 0.9
-    assert float(last["lr"]) < 0.15 * 4e-3
+    assert int(last["step"]) == 20
+    assert float(last["progress"]) == pytest.approx(19 / 20)
+    assert float(last["lr"]) == pytest.approx(4e-3 * (1 / 20) / 0.9)
 
 
-def test_ctrl_c_keeps_the_last_step_and_resume_goes_on(zoo, tiny_recipe, tmp_path):
+def test_ctrl_c_keeps_the_last_step_and_resume_goes_on(zoo, tiny_recipe, tmp_path, read_curves):
     process = subprocess.Popen(
         [Path(sys.executable).with_name("zoo"), "train", "--cfg", tiny_recipe, "trainer.max_epochs=100000"],
         cwd=tmp_path,
@@ -150,7 +152,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step(tiny_recipe, tmp_path, monke
     assert caught.value.code == 130
 
 
-def test_a_limit_of_steps_within_the_first_epoch_ends_with_a_validation(zoo, tiny_recipe, tmp_path):
+def test_a_limit_of_steps_within_the_first_epoch_ends_with_a_validation(zoo, tiny_recipe, tmp_path, read_curves):
     zoo("train", "--cfg", tiny_recipe, "trainer.max_steps=2", check=0)
 
     run = only_run(tmp_path)
@@ -222,7 +224,7 @@ def test_a_wrong_duration_is_a_usage_error(zoo, tiny_recipe, time):
     assert "duration" in zoo("train", "--cfg", tiny_recipe, "--max-time", time, check=2).stderr
 
 
-def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_path):
+def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_path, read_curves):
     zoo(
         *("train", "--cfg", tiny_recipe, "trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1"),
         check=0,
@@ -239,7 +241,7 @@ def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_pat
 @pytest.mark.parametrize(
     "change", ["trainer.devices=1", "data.loader.batch_size=8"], ids=["one device", "half a batch"]
 )
-def test_a_run_goes_on_with_other_batches(zoo, tiny_recipe, tmp_path, change):
+def test_a_run_goes_on_with_other_batches(zoo, tiny_recipe, tmp_path, change, read_curves):
     two = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1")
     zoo("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", *two, check=0)
     zoo("train", "--resume", "--run", tmp_path / "run", change, "trainer.max_epochs=2", check=0)

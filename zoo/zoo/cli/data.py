@@ -85,25 +85,11 @@ def check(cfg: str | None, picture: Path | None, strict: bool, as_json: bool, ov
     if picture:
         _draw(report, picture)
     lines = [line for one in report.left_out for line in one.lines]
-    for line in [*lines, *_leaks(document)]:
+    for line in [*lines, *([str(report.leak)] if report.leak else [])]:
         warn(line)
     if not document["ok"] or (strict and (lines or loaded.warnings)):
         raise click.exceptions.Exit(1)
     say(f"next: zoo train {_typed(cfg, overrides)}")
-
-
-def _leaks(document: dict[str, Any]) -> list[str]:
-    lines = []
-    if document["shared_classes"]["count"]:
-        names = ", ".join(document["shared_classes"]["listed"][:3])
-        count = document["shared_classes"]["count"]
-        lines.append(f"validation shows what training sees: {count:,} of its classes have names of training: {names}")
-    if document["duplicates"]["leaks"]:
-        lines.append(
-            f"validation shows what training has seen: {document['duplicates']['leaks']:,} classes of one are those of "
-            "the other; its figures will be too good"
-        )
-    return lines
 
 
 def _load(cfg: str | None, overrides: tuple[str, ...]) -> tuple[LoadedRecipe, Registry]:

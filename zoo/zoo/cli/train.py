@@ -173,7 +173,7 @@ def _resumed(run_name: str | None, overrides: tuple[str, ...], *, anew: bool) ->
 
 def _announce(plan: TrainingPlan) -> None:
     from zoo.cli.output import say, warn
-    from zoo_core.contracts import HasClassTable
+    from zoo_core.capabilities import HasClassTable
 
     for line in plan.resumption.lines if plan.resumption else ():
         say(f"changed since the start: {line}")

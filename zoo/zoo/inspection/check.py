@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.inspection.data_parts import parts
 from zoo.inspection.reading import read
-from zoo.validation.leak import LISTED, shared_names
+from zoo.validation.leak import LISTED, Leak, shared_names
 from zoo.validation.left_out import LeftOut
 from zoo_core.near_duplicates import near_duplicates
 
@@ -71,11 +71,12 @@ class _Seen:
 
 @dataclass(frozen=True)
 class Report:
-    """The document that is printed as JSON, and the parts, from which sheets can be drawn."""
+    """The document that is printed as JSON, the parts, from which sheets can be drawn, and what a person is told."""
 
     document: dict[str, Any]
     parts: list[Part]
     left_out: list[LeftOut]
+    leak: Leak
 
 
 def check(loaded: LoadedRecipe, registry: Registry, *, advance: Advance) -> Report:
@@ -90,26 +91,22 @@ def check(loaded: LoadedRecipe, registry: Registry, *, advance: Advance) -> Repo
         seen.append(one)
     # Leaks first.
     pairs = sorted({**_near(seen), **_exact(seen)}.values(), key=lambda pair: not _leaks(pair))
-    leaks = sum(map(_leaks, pairs))
-    train, (valid,) = [part.dataset for part in found[:-1]], [part.dataset for part in found[-1:]]
-    shared = shared_names(train, cast("Dataset", valid))
+    leak = _leak(seen, pairs)
     left_out = [LeftOut.of(part.name, part.dataset) for part in found]
     share = loaded.recipe.data.unreadable_share
     document = {
         "recipe": loaded.name,
-        "ok": not (
-            leaks or shared or any(one.unreadable for one in seen) or any(one.is_much(share) for one in left_out)
-        ),
+        "ok": not (leak or any(one.unreadable for one in seen) or any(one.is_much(share) for one in left_out)),
         "parts": [_summary(one, left) for one, left in zip(seen, left_out, strict=True)],
-        "shared_classes": {"count": len(shared), "listed": shared[:LISTED]},
+        "shared_classes": {"count": len(leak.shared), "listed": leak.shared[:LISTED]},
         "duplicates": {
             "pairs": len(pairs),
-            "leaks": leaks,
+            "leaks": sum(map(_leaks, pairs)),
             "compared": sum(len(one.thumbs) for one in seen),
             "listed": pairs[:LISTED],
         },
     }
-    return Report(document, found, left_out)
+    return Report(document, found, left_out, leak)
 
 
 def _summary(seen: _Seen, left_out: LeftOut) -> dict[str, Any]:
@@ -189,6 +186,19 @@ def _near(seen: list[_Seen]) -> dict[_Classes, dict[str, Any]]:
 
 def _pair(kind: str, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {"kind": kind, "first": first, "second": second}
+
+
+def _leak(seen: list[_Seen], pairs: list[dict[str, Any]]) -> Leak:
+    """Return what the last data set, the validation's, has in common with the others."""
+    *train, valid = seen
+    shown = cast("Dataset", valid.part.dataset)
+    alike: dict[tuple[str, str], None] = {}
+    for pair in filter(_leaks, pairs):
+        ends = sorted((pair["first"], pair["second"]), key=lambda end: end["part"] == valid.part.name)
+        alike[ends[0]["class"], ends[1]["class"]] = None
+    compared = sum(len(one.thumbs) for one in train)
+    shared = shared_names([one.part.dataset for one in train], shown)
+    return Leak(len(shown.classes), shared, compared, len(valid.thumbs), tuple(alike))
 
 
 def _leaks(pair: dict[str, Any]) -> bool:

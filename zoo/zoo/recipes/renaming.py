@@ -48,16 +48,6 @@ class ComponentOptions:
         """Return the options that an override of the name keeps: none of a data set, for they describe other data."""
         return () if _is_dataset(path) else self(path, name)
 
-    def means_the_same(self, path: KeyPath, before: str, name: str) -> bool:
-        """Return whether an option of both components means the same: of two plugins' data sets it does not."""
-        if not _is_dataset(path):
-            return True
-        self._registry = self._registry or discover()
-        try:
-            return self._registry.find("dataset", before).plugin == self._registry.find("dataset", name).plugin
-        except ZooError:
-            return False
-
     def _find(self, path: KeyPath, name: str) -> Mapping[str, Any] | None:
         if path == ("optimizer",):
             return optimizer_options(name)
@@ -75,25 +65,23 @@ def renaming_warnings(document: Document, options_of: ComponentOptions) -> list[
     """Return a warning for each option that a change of name lost, at the place where it was written.
 
     A file drops all options of the component that it replaces: those that the new component does not have, or has by
-    default, are no loss. An override drops those alone that the new component does not have, and of a data set all.
-    What the new data set does not have is no loss either way, nor what one of another plugin had: other data.
+    default, are no loss. An override drops those that the new component does not have, and of a data set all: each is a
+    warning, but what the new one has by default.
     """
     warnings: dict[KeyPath, Problem] = {}
     for renamed in document.renamed:
         path = (*renamed.path, "options")
         name = document.get((*renamed.path, "name"))
+        options = options_of(renamed.path, name) if isinstance(name, str) else None
         for key, node in renamed.dropped.items():
-            if (*path, key) in document.marks or not isinstance(name, str):
+            if (*path, key) in document.marks or options is None:
                 continue
             what = f"{_value(node)} of {renamed.before} is dropped"
-            is_lost = _is_lost(options_of(renamed.path, name), key, node)
-            if is_lost and options_of.means_the_same(renamed.path, renamed.before, name):
-                message, hint = (
-                    f"{what}, and {name} has this option too",
-                    f"write {dotted((*path, key))} beside the name",
-                )
-            elif renamed.by_override and not _is_dataset(renamed.path):
-                message, hint = f"{what}: {renamed.name} has no such option", None
+            if key not in options and renamed.by_override:
+                message, hint = f"{what}: {name} has no such option", None
+            elif key in options and options[key] != node.plain():
+                message = f"{what}, and {name} has this option too"
+                hint = f"write {dotted((*path, key))} beside the name"
             else:
                 continue
             warnings[*path, key] = Problem(message, replace(node.location, key=dotted((*path, key))), hint)
@@ -112,10 +100,6 @@ def _note(renamed: Renamed) -> str:
 
 def _is_dataset(path: KeyPath) -> bool:
     return component_paths(0).get(path) == "dataset"
-
-
-def _is_lost(options: Mapping[str, Any] | None, key: str, node: Node) -> bool:
-    return options is not None and key in options and options[key] != node.plain()
 
 
 def _defaults(schema: type[BaseModel]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from zoo.models.torch_model import to_pixels
 from zoo.training.data.device_parts import augment
 from zoo.validation import metrics
 from zoo.validation.embedded_images import EmbeddedImages
-from zoo_core.contracts import FollowsProgress, HasParts
+from zoo_core.capabilities import FollowsProgress, HasParts
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
     from zoo.recipes.schema import Recipe
     from zoo.runs.layout import RunFolder
-    from zoo_core.contracts import DeviceAugmentation
+    from zoo_core.capabilities import DeviceAugmentation
     from zoo_core.registry import Component, Registry
 
 

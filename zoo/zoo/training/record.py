@@ -10,8 +10,8 @@ from zoo.runs.started import place_of
 from zoo.training.data.resident import ResidentExecutor
 from zoo.training.fingerprint import class_names, fingerprint
 from zoo.training.trainer import device_names
+from zoo_core.capabilities import HasProvenance
 from zoo_core.config import dump
-from zoo_core.contracts import HasProvenance
 from zoo_core.provenance import BuildRecord, timestamp
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.atomic import read_json
 from zoo.recipes.schema import Recipe
 from zoo.training.fingerprint import class_names, fingerprint
+from zoo_core.capabilities import OwnsClassTable
 from zoo_core.config import dotted, leaves
-from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import installed_versions
 

@@ -36,8 +36,8 @@ from zoo.training.schedules import schedule
 from zoo.training.signals import StopSignals
 from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.workers import loader_processes
+from zoo_core.capabilities import OwnsClassTable
 from zoo_core.config import dotted, leaves
-from zoo_core.contracts import OwnsClassTable
 from zoo_core.errors import RunError
 from zoo_core.events import notify
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.atomic import write_text
 from zoo.validation.leak import Leak, measure_leak
 from zoo.validation.left_out import LeftOut
-from zoo_core.contracts import HasProvenance
+from zoo_core.capabilities import HasProvenance
 from zoo_core.errors import Problem, RunError
 from zoo_core.escaping import escaped
 
@@ -70,7 +70,7 @@ class StartReport:
     def lines(self) -> list[str]:
         """What has not been printed yet: a few lines."""
         lines = [line for one in self.left_out for line in one.lines]
-        return [*lines, f"validation shows what training sees: {self.leak}"] if self.leak else lines
+        return [*lines, str(self.leak)] if self.leak else lines
 
     def require_nothing(self) -> None:
         """Make each line an error, as ``--strict`` asks.

@@ -49,6 +49,7 @@ class Leak:
         return bool(self.shared or self.alike)
 
     def __str__(self) -> str:
+        """What a person is told, in a line; empty where nothing leaks."""
         found = []
         if self.shared:
             found.append(
@@ -56,12 +57,12 @@ class Leak:
                 f"({_few(self.shared)})"
             )
         if self.alike:
-            seen = dict.fromkeys(valid for _, valid in self.alike)
+            seen = sorted({valid for _, valid in self.alike})
             found.append(
-                f"samples of {len(seen):,} validation classes look like training samples ({_few(list(seen))}; "
+                f"samples of {len(seen):,} validation classes look like training samples ({_few(seen)}; "
                 f"{self.valid_compared:,} samples compared with {self.train_compared:,})"
             )
-        return " and ".join(found)
+        return f"validation shows what training sees: {' and '.join(found)}" if found else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it for a record: counts, and the first names."""

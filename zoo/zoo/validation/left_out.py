@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo_core.contracts import HasSkipped, StreamingDataset
+from zoo_core.capabilities import HasSkipped
+from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError
 from zoo_core.image_files import tally
 

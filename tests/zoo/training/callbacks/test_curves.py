@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
 import numpy as np
@@ -76,7 +75,7 @@ def test_images_are_those_that_the_network_is_shown(train, monkeypatch):
     assert np.array_equal(sheet[32:, 32:64], seen[0][9].numpy())
 
 
-def test_a_resumed_run_continues_its_curves(train, resume, interrupt_at):
+def test_a_resumed_run_continues_its_curves(train, resume, interrupt_at, read_curves):
     release = interrupt_at(8)
     folder, _ = train("run", "trainer.log_every_n_steps=3")
     release()
@@ -86,8 +85,7 @@ def test_a_resumed_run_continues_its_curves(train, resume, interrupt_at):
     assert list(points(found, "train/loss")) == [1, 3, 6, 9, 12]
     assert list(points(found, "valid/auc")) == [0, 6, 12]
     assert len(found.Images("train/images")) == 1
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["6", "12"]
+    assert [row["step"] for row in read_curves(folder)] == ["6", "12"]
 
 
 def test_what_was_logged_after_the_last_checkpoint_of_a_killed_run_comes_once(train, resume, monkeypatch, tmp_path):
@@ -111,8 +109,7 @@ def test_what_was_logged_after_the_last_checkpoint_of_a_killed_run_comes_once(tr
         file.write("1")  # a torn row
     resume(folder)
 
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["6", "12"]
+    assert [row["step"] for row in read_curves(folder)] == ["6", "12"]
     found = events(folder)
     assert [event.step for event in found.Scalars("train/loss")] == [*range(1, 13)]
     assert [event.step for event in found.Scalars("valid/auc")] == [0, 6, 12]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-
 import lightning
 import numpy as np
 import pytest
@@ -127,14 +125,13 @@ def test_an_interrupted_run_goes_on_exactly(train, resume, interrupt_at, state_o
     assert not all(torch.equal(value, one["state_dict"][name]) for name, value in one[CURRENT].items())
 
 
-def test_what_is_evaluated_and_exported_is_what_was_validated(train, registry):
+def test_what_is_evaluated_and_exported_is_what_was_validated(train, registry, read_curves):
     from zoo.evaluation import run as evaluation
     from zoo.recipes.loading import load_run_recipe
 
     folder, _ = train("run", "ema={}", "optimizer.options.lr=0.02")
 
     document, _ = evaluation.evaluate_run(folder, load_run_recipe(folder), registry)
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        best = max(csv.DictReader(file), key=lambda row: float(row["valid/tpr_at_fpr_1e-3"]))
+    best = max(read_curves(folder), key=lambda row: float(row["valid/tpr_at_fpr_1e-3"]))
     for name, value in document["metrics"].items():
         assert value == pytest.approx(float(best[f"valid/{name}"]), abs=0.02)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 
 import numpy as np
 import pytest
@@ -76,18 +74,15 @@ def test_the_replacement_depends_on_seed_pass_and_index_alone():
 
 
 @pytest.fixture
-def shards(tmp_path):
+def shards(tmp_path, write_tar):
     """Four shards of 24 cards, of which one is broken, as half of what is shown."""
     for shard in range(4):
-        with tarfile.open(tmp_path / f"cards-{shard}.tar", "w") as archive:
-            for number in range(24):
-                content = (tmp_path / "train" / f"{number:02}.png").read_bytes()
-                if (shard, number) == (1, 7):
-                    content = b""
-                for name, data in ((f"{number:02}.png", content), (f"{number:02}.cls", str(number % 5).encode())):
-                    info = tarfile.TarInfo(name)
-                    info.size = len(data)
-                    archive.addfile(info, io.BytesIO(data))
+        members = {}
+        for number in range(24):
+            content = (tmp_path / "train" / f"{number:02}.png").read_bytes()
+            members[f"{number:02}.png"] = content if (shard, number) != (1, 7) else b""
+            members[f"{number:02}.cls"] = str(number % 5).encode()
+        write_tar(tmp_path / f"cards-{shard}.tar", members)
     (tmp_path / "classes.txt").write_text("a\nb\nc\nd\ne\n")
     options = f"{{shards: '{tmp_path}/cards-*.tar', classes: {tmp_path}/classes.txt}}"
     return [f"data.train_also=[{{name: images/webdataset, options: {options}, share: 0.5}}]"]

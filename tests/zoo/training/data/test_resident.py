@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
@@ -19,11 +18,6 @@ ALSO = (
 )
 
 
-def curves(folder):
-    with folder.metrics_csv.open(encoding="utf-8") as file:
-        return [float(row["loss"]) for row in csv.DictReader(file)]
-
-
 def tensors(value):
     if isinstance(value, torch.Tensor):
         return [value]
@@ -31,7 +25,7 @@ def tensors(value):
     return [tensor for each in values for tensor in tensors(each)]
 
 
-def test_training_sees_and_learns_the_same(train, seen, state_of):
+def test_training_sees_and_learns_the_same(train, seen, state_of, read_curves):
     # At the recipe's learning rate sixteen steps make much of a last bit.
     options = (*DEVICE, *ALSO, "optimizer.options.lr=1e-4")
     sent, _ = train("sent", *options, "data.resident=false")
@@ -39,7 +33,8 @@ def test_training_sees_and_learns_the_same(train, seen, state_of):
     kept, _ = train("kept", *options, "data.resident=true", "data.loader.num_workers=1")
 
     assert_same_steps(from_loader, seen())
-    assert curves(kept) == pytest.approx(curves(sent), rel=0.03)
+    losses = [[float(row["loss"]) for row in read_curves(folder)] for folder in (kept, sent)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.03)
     assert json.loads(kept.record.read_text())["resident"] is True
     assert json.loads(sent.record.read_text())["resident"] is False
     # Neither pixels nor anything else of the samples is in a checkpoint.

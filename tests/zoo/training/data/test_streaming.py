@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,8 +113,8 @@ def test_streams_mix_with_other_data_sets_by_their_shares():
 
 
 @pytest.fixture
-def shards(tmp_path):
-    tarfile.open(tmp_path / "empty.tar", "w").close()
+def shards(tmp_path, write_tar):
+    write_tar(tmp_path / "empty.tar", {})
     (tmp_path / "classes.txt").write_text("a\nb\n")
     options = f"{{shards: {tmp_path}/empty.tar, classes: {tmp_path}/classes.txt}}"
     return ["data.train.name=images/webdataset", f"data.train.options={options}"]
@@ -131,18 +130,16 @@ def test_an_epoch_without_end_and_a_validation_by_stream_are_refused(prepare, sh
 
 
 @pytest.fixture
-def uneven(tmp_path):
+def uneven(tmp_path, write_tar):
     """Shards of 10 and 70 samples, shade = number."""
     numbers = iter(range(80))
     for shard, count in enumerate((10, 70)):
-        with tarfile.open(tmp_path / f"uneven-{shard}.tar", "w") as archive:
-            for number in islice(numbers, count):
-                picture = io.BytesIO()
-                Image.new("RGB", (8, 8), (number, 0, 0)).save(picture, "png")
-                for name, content in ((f"{number:03}.png", picture.getvalue()), (f"{number:03}.cls", b"a")):
-                    info = tarfile.TarInfo(name)
-                    info.size = len(content)
-                    archive.addfile(info, io.BytesIO(content))
+        members = {}
+        for number in islice(numbers, count):
+            picture = io.BytesIO()
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(picture, "png")
+            members |= {f"{number:03}.png": picture.getvalue(), f"{number:03}.cls": b"a"}
+        write_tar(tmp_path / f"uneven-{shard}.tar", members)
     (tmp_path / "classes.txt").write_text("a\nb\n")
     options = f"{{shards: '{tmp_path}/uneven-*.tar', classes: {tmp_path}/classes.txt, length: 80}}"
     return ["data.train.name=images/webdataset", f"data.train.options={options}", "data.captures=1"]

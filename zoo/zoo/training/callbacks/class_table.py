@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from zoo.runs.layout import RunFolder
     from zoo.training.module import EmbeddingTraining
-    from zoo_core.contracts import OwnsClassTable
+    from zoo_core.capabilities import OwnsClassTable
 
 # Where a checkpoint keeps the name of the folder of its class table.
 FOLDER_KEY = "zoo_rows"

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped] # it has no stubs
 
 from zoo.atomic import write_text
-from zoo_core.contracts import HasMargin, HasScale
+from zoo_core.capabilities import HasMargin, HasScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 
-from zoo_core.contracts import OwnsClassTable
+from zoo_core.capabilities import OwnsClassTable
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:

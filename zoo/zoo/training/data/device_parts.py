@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zoo_core.contracts import PlannedAugmentation
+    from zoo_core.capabilities import PlannedAugmentation
 
     Arrays = tuple[npt.NDArray[Any], ...]
 

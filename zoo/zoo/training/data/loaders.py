@@ -16,7 +16,7 @@ from zoo.training.data.sampler import EpochSampler
 from zoo.training.data.streaming import StreamReader
 from zoo.validation.dataset import collate
 from zoo.workers import start_worker
-from zoo_core.contracts import BlockedDataset, PlannedAugmentation
+from zoo_core.capabilities import BlockedDataset, PlannedAugmentation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from rich.console import Console
 from zoo.training.data.resident import ResidentExecutor, ResidentItems
 from zoo.training.data.resident_reading import estimate_bytes, read_resident
 from zoo.training.data.streaming import StreamReader
-from zoo_core.contracts import ResidentAugmentation
+from zoo_core.capabilities import ResidentAugmentation
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from zoo.training.data.items import TrainingItems
     from zoo.training.data.mixed_dataset import MixedDataset
-    from zoo_core.contracts import DeviceAugmentation
+    from zoo_core.capabilities import DeviceAugmentation
 
 # Where nobody asked for it, so many samples are not read ahead: it would take hours.
 _MOST_SAMPLES = 10_000_000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zoo.training.data.items import TrainingItems
-    from zoo_core.contracts import ResidentAugmentation
+    from zoo_core.capabilities import ResidentAugmentation
     from zoo_core.errors import UnreadableSample
 
     Floats = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zoo.training.data.resident import ResidentDescriptions, ResidentImages
 from zoo.workers import start_worker
-from zoo_core.contracts import BlockedDataset
+from zoo_core.capabilities import BlockedDataset
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zoo.training.data.items import TrainingItems
     from zoo.training.data.mixed_dataset import MixedDataset
-    from zoo_core.contracts import ResidentAugmentation
+    from zoo_core.capabilities import ResidentAugmentation
 
 # Samples that a process reads at once, and of a data set with blocks at most: whole blocks are cheap to read.
 _CHUNK, _LARGEST_CHUNK = 64, 512

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.utils.data import get_worker_info
 
-from zoo_core.contracts import SliceableStream
+from zoo_core.capabilities import SliceableStream
 from zoo_core.errors import RunError, UnreadableSample
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from zoo.training.data.items import TrainingItems
     from zoo.training.data.residency import Residency
     from zoo.validation.dataset import ValidationItems
-    from zoo_core.contracts import DeviceAugmentation
+    from zoo_core.capabilities import DeviceAugmentation
 
 
 @dataclass(frozen=True, eq=False)
