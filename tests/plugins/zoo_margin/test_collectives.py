@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import os
 import socket
+from datetime import timedelta
 
 import pytest
 import torch
@@ -100,22 +100,32 @@ def overflow_on_rank(_world_size, rank, overflowing, folder):
 
 
 def start_rank(rank, world_size, port, act, *arguments):
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    distributed.init_process_group("gloo", rank=rank, world_size=world_size)
+    rendezvous = f"tcp://127.0.0.1:{port}"
+    distributed.init_process_group("gloo", rendezvous, timedelta(minutes=1), world_size=world_size, rank=rank)
     try:
         act(world_size, rank, *arguments)
     finally:
         distributed.destroy_process_group()
 
 
+def start_rank_in_a_process(*arguments):
+    torch.set_num_threads(1)
+    start_rank(*arguments)
+
+
 def on_ranks(world_size, act, *arguments):
-    """Call ``act(world_size, rank, *arguments)`` on each rank."""
+    """Call ``act(world_size, rank, *arguments)`` on each rank, the last of which is this process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    arguments = (world_size, port, act, *arguments)
     # Forked: torch takes seconds to import.
-    start_processes(start_rank, (world_size, port, act, *arguments), nprocs=world_size, start_method="fork")
+    others = start_processes(start_rank_in_a_process, arguments, nprocs=world_size - 1, join=False, start_method="fork")
+    try:
+        start_rank(world_size - 1, *arguments)
+    finally:
+        while not others.join():
+            pass
 
 
 @pytest.fixture
