@@ -224,6 +224,18 @@ def test_a_training_saved_after_a_step_resumes_to_the_bit(train, tmp_path):
     assert all(torch.equal(resumed["rows"][name], whole["rows"][name]) for name in whole["rows"])
 
 
+def test_new_classes_on_several_ranks_get_the_rows_that_they_get_on_one(train, tmp_path):
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    names = [f"card {number}" for number in range(CLASSES)]
+    train(2, save=saved, classes=names)
+    # New ones on each of the ranks, the first and the last class among them.
+    names = [name if number % 7 else f"new {number}" for number, name in enumerate(reversed(names))]
+    found, expected = (train(world_size, steps=(), load=saved, classes=names)["rows"] for world_size in (3, 1))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert len(expected["weight"].unique(dim=0)) == CLASSES
+
+
 def test_a_batch_without_images_on_all_ranks_moves_nothing(train):
     alone = train(1, range(4), empty=2)
     assert alone["values"][2] == 0
