@@ -126,6 +126,18 @@ def test_scores_of_a_collapsed_model_are_told_apart():
     assert metrics.verify(narrow, labels).auc == pytest.approx(roc_auc_score(genuine, -distances), abs=1e-4)
 
 
+@pytest.mark.parametrize(("share", "width"), [(0.9, 2.0**-33), (1.005, 2.0**-32)])
+def test_cells_are_as_narrow_as_the_scores_lie_close_together(share, width):
+    # Two directions whose cosine is so much below 1; there are 2**23 cells, and a hundredth of them to spare.
+    span = share * 2.0**-10
+    angle = np.arccos(1 - span) / 2
+    directions = np.array([[np.cos(angle), np.sin(angle)], [np.cos(angle), -np.sin(angle)]])
+    found = metrics.verify(np.concatenate([directions, directions]), np.array([0, 1, 0, 1]))
+    assert found.width == width
+    np.testing.assert_allclose(found.scores, [1, 1 - span], rtol=0, atol=width)
+    assert (found.genuine.tolist(), found.impostor.tolist()) == ([2, 0], [0, 4])
+
+
 def test_length_does_not_count():
     embeddings, labels = clusters(20, 4, 1.0)
     lengths = np.random.default_rng(1).uniform(1e-20, 1e15, (len(labels), 1))
