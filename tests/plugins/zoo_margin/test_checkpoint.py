@@ -82,6 +82,25 @@ def test_a_saved_table_is_loaded_to_the_byte(tmp_path, optimizer):
     assert all(torch.equal(rows_of(other)[name], tensor) for name, tensor in rows_of(loss).items())
 
 
+def test_the_manifest_says_what_the_folder_holds(saved):
+    manifest = json.loads((saved[1] / "table.json").read_text(encoding="utf-8"))
+    digests = {name: manifest.pop(name) for name in ("names", "sha256", "names_sha256")}
+    assert all(len(bytes.fromhex(digest)) == 32 for digest in digests.values())
+    assert manifest == {
+        "format": 1,
+        "classes": 30,
+        "width": 4,
+        "centers": 1,
+        "optimizer": "AdamW",
+        "state": "exp_avg, exp_avg_sq, steps",
+        "seed": 0,
+        "step": 4,
+        "drawn": 30,
+        "pieces": [{"file": "rows-000000000000.safetensors", "start": 0, "stop": 30}],
+    }
+    assert json.loads((saved[1] / "classes.json").read_text(encoding="utf-8")) == NAMES
+
+
 @pytest.mark.usefixtures("shard_bytes")
 def test_classes_find_their_rows_by_name(tmp_path):
     loss = trained(NAMES)
