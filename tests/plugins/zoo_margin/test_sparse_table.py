@@ -155,13 +155,14 @@ def test_accumulated_batches_share_their_negatives_and_make_one_step():
     assert rows_of(accumulated)["steps"].max() == 1
 
 
-def test_gradients_of_a_scaled_loss_are_unscaled():
+@pytest.mark.parametrize("scale", [2, 1024])
+def test_gradients_of_a_scaled_loss_are_unscaled(scale):
     plain, scaled = sparse(), sparse()
     for embeddings, labels in batches(1000, 8, 3):
         plain(embeddings, labels).backward()
-        (scaled(embeddings, labels) * 1024).backward()
+        (scaled(embeddings, labels) * scale).backward()
         plain.apply_gradients(0.1)
-        scaled.apply_gradients(0.1, scale=1024)
+        scaled.apply_gradients(0.1, scale=scale)
     torch.testing.assert_close(rows_of(plain)["weight"], rows_of(scaled)["weight"])
 
 
