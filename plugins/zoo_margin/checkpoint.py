@@ -118,7 +118,7 @@ def load(table: SparseTable, names: ClassNames, folder: Path, device: torch.devi
     # Every rank learns of what another one cannot read, so that all of them refuse the folder.
     unreadable = [message for message in all_gather_text(_unreadable(shards, tensors)) if message]
     if unreadable:
-        raise RunError(unreadable[0], hint=_HINT)
+        raise RunError(unreadable[0])
     for shard in shards:
         rows = shard.positions_of(plan.sources)
         for name, values in read_shard(shard, tensors).items():
@@ -138,7 +138,7 @@ def _plan(table: SparseTable, names: ClassNames, manifest: dict[str, Any], folde
     if len(saved) != manifest["classes"] or len(set(wanted)) != len(wanted):
         hint = "give each class its own name"
         raise RunError(f"{folder}: classes of the same name cannot find their rows", hint=hint)
-    sources = torch.tensor([saved.get(name, -1) for name in wanted], dtype=torch.int64)
+    sources = torch.tensor([saved.get(name, -1) for name in wanted])
     new = int((sources < 0).sum())
     known = len(wanted) - new
     if known == 0:
@@ -224,9 +224,8 @@ def _check(table: SparseTable, tensors: dict[str, Tensor], manifest: Any, folder
 
 
 def _shards(manifest: dict[str, Any], folder: Path) -> list[Shard]:
-    """Return the shards in the order of their classes."""
-    shards = [Shard(folder / entry["file"], entry["start"], entry["stop"]) for entry in manifest["pieces"]]
-    return sorted(shards, key=lambda shard: shard.start)
+    """Return the shards, which were written in the order of their classes."""
+    return [Shard(folder / entry["file"], entry["start"], entry["stop"]) for entry in manifest["pieces"]]
 
 
 def _shard_ranges(table: SparseTable, rank: int, world_size: int) -> Iterator[tuple[int, int]]:
@@ -238,7 +237,7 @@ def _shard_ranges(table: SparseTable, rank: int, world_size: int) -> Iterator[tu
 
 
 def _unreadable(shards: list[Shard], expected: dict[str, Tensor]) -> str:
-    """Return what is wrong with the first unreadable shard, if any."""
+    """Return what is wrong with the first unreadable shard, if any, and what to do about it."""
     for shard in shards:
         try:
             read_shard(shard, expected)

@@ -26,7 +26,7 @@ def classes_of_rank(num_classes: int, rank: int, world_size: int) -> tuple[int, 
 
 
 def all_gather_batch(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the embeddings ``[N, D]`` and labels ``[N]`` of all ranks.
+    """Return the embeddings ``[N, D]`` and labels ``int64 [N]`` of all ranks.
 
     Batches may differ in size. The gradients are multiplied by the world size, because what wraps the network (DDP and
     the like) averages gradients over ranks. Takes one all-gather, and a small one for the sizes, in the forward pass,
@@ -39,12 +39,11 @@ def all_gather_batch(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor
     distributed.all_gather_into_tensor(sizes, torch.tensor([len(labels)], device=labels.device))
     sizes_of_ranks = sizes.tolist()
     # The labels travel as the bits of extra columns: a float cannot hold their values.
-    bits = labels.to(torch.int64)[:, None].view(torch.float32).to(embeddings.dtype)
-    if embeddings.dtype is torch.float64:
-        bits = labels.to(torch.int64)[:, None].view(torch.float64)
+    bits = labels[:, None].view(embeddings.dtype)
     gathered = cast("Tensor", _AllGather.apply(torch.cat([embeddings, bits], dim=1), sizes_of_ranks))
     width = embeddings.shape[1]
-    all_labels = gathered.detach()[:, width:].contiguous().view(torch.int64)[:, 0]
+    # Copied, because the bits of an int64 have to begin at a multiple of its size.
+    all_labels = gathered.detach()[:, width:].clone(memory_format=torch.contiguous_format).view(torch.int64)[:, 0]
     return gathered[:, :width], all_labels
 
 

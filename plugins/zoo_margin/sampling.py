@@ -18,13 +18,11 @@ _FIRST_BLOCK_KEY = 2**62
 
 
 def sampled_classes(classes: int, count: int, *, seed: int, step: int) -> Tensor:
-    """Return ``count`` distinct classes of ``0..classes - 1``: ``int64 [count]`` on the CPU, in no particular order.
+    """Return ``count <= classes`` distinct classes of ``0..classes - 1``: ``int64 [count]`` on the CPU, in any order.
 
     The result depends on the arguments alone, and all classes are equally likely. Takes time and memory of order
     ``count``, or of order ``classes`` where that is at most 20 times ``count``.
     """
-    if count >= classes:
-        return torch.arange(classes)
     generator = np.random.Generator(np.random.Philox(key=[seed, step]))
     return torch.from_numpy(generator.choice(classes, count, replace=False, shuffle=False))
 

@@ -158,9 +158,8 @@ class SparseTable(nn.Module):
         """Describe the table in one line."""
         return f"{self.num_classes}x{self.width}, sparse, {self.negatives} negatives, {self.optimizer}"
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SparseTable:  # noqa: FBT001, FBT002 - torch's
-        """Follow the module to its device, but stay in float32."""
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch has no types for it
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SparseTable:  # noqa: ARG002, FBT001, FBT002 - torch's
+        """Follow the module to its device, but stay in float32: there are no parameters, buffers and modules within."""
         for name, tensor in self._tensors.items():
             self._tensors[name] = tensor.to(fn(tensor[:0]).device)
         return self

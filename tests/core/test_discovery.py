@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import Distribution, DistributionFinder
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from zoo_core.discovery import DISTRIBUTION, discover
+from zoo_core.discovery import DISTRIBUTION, discover, normalised, reserved_package
 from zoo_core.errors import ComponentError, UsageError
+from zoo_core.registry import Provenance
 
 FIRST_PARTY = {"documents", "embedding", "images", "margin", "onnx", "timm"}
 
@@ -300,6 +303,52 @@ def test_a_bad_distribution_harms_nobody(add_distribution, manifest, file, conte
     assert ids(registry) == FIRST_PARTY | {"good"}
     [told] = registry.failures
     assert str(told).startswith(failure.format("its metadata cannot be read:"))
+
+
+class Nameless(Distribution):
+    """A distribution of another finder, in no folder, whose metadata cannot be read."""
+
+    def read_text(self, filename):
+        if filename == "entry_points.txt":
+            return "[zoo.plugins]\na = b\n"
+        raise OSError(f"no {filename}")
+
+    def locate_file(self, path):
+        raise OSError(f"no {path}")
+
+
+class Finder(DistributionFinder):
+    def find_distributions(self, _context=None):
+        return [Nameless()]
+
+    @staticmethod
+    def find_spec(*_arguments):
+        return None
+
+
+def test_a_distribution_that_is_in_no_folder_is_told_without_a_name(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    registry = discover({})
+    assert ids(registry) == FIRST_PARTY
+    [failure] = registry.failures
+    assert failure.reason == "its metadata cannot be read: OSError: no METADATA"
+    assert failure.provenance == Provenance("unknown", "", "", None)
+
+
+@pytest.mark.parametrize("name", ["zoo_b", "Zoo.B", "zoo-_.b", "ZOO", "zoo--b-C"])
+def test_distributions_are_compared_as_packaging_compares_them(name):
+    assert normalised(name) == canonicalize_name(name)
+
+
+def test_a_package_in_the_reserved_namespace_gets_a_better_name(add_distribution, manifest):
+    add_distribution("zoo-good", good=manifest())
+    add_distribution("plugzoo-better", better=manifest())
+    add_distribution("zoological", zoological=manifest())
+    found = {plugin.id: reserved_package(plugin.provenance) for plugin in discover({}).plugins}
+    assert found == {
+        **dict.fromkeys([*FIRST_PARTY, "better", "zoological"]),
+        "good": ("zoo_good_good_manifest", "plugzoo_good_good_manifest"),
+    }
 
 
 def test_a_bad_distribution_without_plugins_is_no_failure(add_distribution):

@@ -82,6 +82,25 @@ def test_a_saved_table_is_loaded_to_the_byte(tmp_path, optimizer):
     assert all(torch.equal(rows_of(other)[name], tensor) for name, tensor in rows_of(loss).items())
 
 
+def test_the_manifest_says_what_the_folder_holds(saved):
+    manifest = json.loads((saved[1] / "table.json").read_text(encoding="utf-8"))
+    digests = {name: manifest.pop(name) for name in ("names", "sha256", "names_sha256")}
+    assert all(len(bytes.fromhex(digest)) == 32 for digest in digests.values())
+    assert manifest == {
+        "format": 1,
+        "classes": 30,
+        "width": 4,
+        "centers": 1,
+        "optimizer": "AdamW",
+        "state": "exp_avg, exp_avg_sq, steps",
+        "seed": 0,
+        "step": 4,
+        "drawn": 30,
+        "pieces": [{"file": "rows-000000000000.safetensors", "start": 0, "stop": 30}],
+    }
+    assert json.loads((saved[1] / "classes.json").read_text(encoding="utf-8")) == NAMES
+
+
 @pytest.mark.usefixtures("shard_bytes")
 def test_classes_find_their_rows_by_name(tmp_path):
     loss = trained(NAMES)
@@ -115,116 +134,204 @@ def test_names_of_any_kind_survive(tmp_path):
     assert made(["a", *names]).load_class_table(tmp_path / "rows") == "7 classes as they were, 1 new, 0 gone"
 
 
+RECIPE = "resume with the recipe that the checkpoint comes from, or train from scratch"
+DATA = "train on the same data set, or from scratch"
+OTHER = "use another checkpoint"
+SCRATCH = "use another checkpoint, or train from scratch"
+ROOM = "make room and resume, or choose a new folder"
+INCOMPLETE = "the class table is incomplete; use another checkpoint"
+
+
+@contextmanager
+def refused(loss, message):
+    """Check that a folder is refused with this message, and that the table is the same at the end."""
+    with unchanged(loss), pytest.raises(RunError) as caught:
+        yield
+    assert str(caught.value) == message
+
+
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("other", "message"),
     [
-        (lambda: made(NAMES, dim=5), "width is 4, but 5"),
-        (lambda: made(NAMES, dim=2, centers=2), "centers is 1, but 2"),
-        (lambda: made(NAMES, optimizer=SGD()), "optimizer is AdamW, but SGD"),
-        (lambda: made(["another", "pool"]), "not one of its 30 classes"),
-        (lambda: made([*NAMES[:5], NAMES[0]]), "same name"),
+        (lambda: made(NAMES, dim=5), f"its width is 4, but 5 by the recipe; {RECIPE}"),
+        (lambda: made(NAMES, dim=2, centers=2), f"its centers is 1, but 2 by the recipe; {RECIPE}"),
+        (lambda: made(NAMES, optimizer=SGD()), f"its optimizer is AdamW, but SGD by the recipe; {RECIPE}"),
+        (
+            lambda: made(["another", "pool"]),
+            f"not one of its 30 classes is among the 2 of the data set; {DATA}",
+        ),
+        (
+            lambda: made([*NAMES[:5], NAMES[0]]),
+            "classes of the same name cannot find their rows; give each class its own name",
+        ),
     ],
     ids=["width", "centers", "optimizer", "no class in common", "two of one name"],
 )
-def test_a_different_table_is_refused_and_nothing_changes(saved, other, words):
+def test_a_different_table_is_refused_and_nothing_changes(saved, other, message):
     table = other()
-    with unchanged(table), pytest.raises(RunError, match=words):
+    with refused(table, f"{saved[1]}: {message}"):
         table.load_class_table(saved[1])
 
 
+def test_saved_classes_of_one_name_are_refused(tmp_path):
+    trained(["a", "b", "a"]).save_class_table(tmp_path / "rows")
+    table = made(["a", "b"])
+    with refused(
+        table, f"{tmp_path / 'rows'}: classes of the same name cannot find their rows; give each class its own name"
+    ):
+        table.load_class_table(tmp_path / "rows")
+
+
 def test_a_different_optimizer_state_is_refused(tmp_path):
-    trained(NAMES, optimizer=SGD()).save_class_table(tmp_path / "rows")
-    with pytest.raises(RunError, match="state is momentum_buffer, but nothing"):
-        made(NAMES, optimizer=SGD(momentum=0)).load_class_table(tmp_path / "rows")
+    folder = tmp_path / "rows"
+    trained(NAMES, optimizer=SGD()).save_class_table(folder)
+    table = made(NAMES, optimizer=SGD(momentum=0))
+    with refused(table, f"{folder}: its state is momentum_buffer, but nothing by the recipe; {RECIPE}"):
+        table.load_class_table(folder)
 
 
-def damage_nothing_there(folder):
-    shutil.rmtree(folder)
+def edited(edit, *, digests=False):
+    """Change the manifest as an older zoo wrote it, without digests, or keep those of the unchanged one."""
+
+    def damage(folder):
+        manifest = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+        if not digests:
+            del manifest["sha256"], manifest["names_sha256"]
+        edit(manifest)
+        (folder / "table.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+    return damage
 
 
-def damage_no_manifest(folder):
-    (folder / "table.json").unlink()
+def edited_shard(edit):
+    """Change the tensors of the last shard, but not its metadata."""
+
+    def damage(folder):
+        shard = max(folder.glob("rows-*"))
+        with safe_open(shard, framework="pt") as file:
+            metadata = file.metadata()
+        save_file({name: edit(tensor) for name, tensor in load_file(shard).items()}, shard, metadata)
+
+    return damage
 
 
-def damage_half_a_manifest(folder):
-    (folder / "table.json").write_text((folder / "table.json").read_text(encoding="utf-8")[:40], encoding="utf-8")
+def cut(name):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-10])
 
 
-def damage_other_json(folder):
-    (folder / "table.json").write_text("[]", encoding="utf-8")
-
-
-def damage_a_shard_is_missing(folder):
-    next(folder.glob("rows-*")).unlink()
-
-
-def damage_half_a_shard(folder):
-    shard = next(folder.glob("rows-*"))
-    shard.write_bytes(shard.read_bytes()[:-10])
-
-
-def edit_manifest(folder, edit):
-    manifest = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-    edit(manifest)
-    (folder / "table.json").write_text(json.dumps(manifest), encoding="utf-8")
-
-
-def damage_the_last_shard_is_not_listed(folder):
-    edit_manifest(folder, lambda manifest: manifest.update(classes=manifest["classes"] + 1))
-
-
-def damage_no_step(folder):
-    edit_manifest(folder, lambda manifest: manifest.pop("step"))
-
-
-def damage_no_names(folder):
-    edit_manifest(folder, lambda manifest: manifest.pop("names"))
-
-
-def damage_two_shards_are_swapped(folder):
-    one, two, *_ = sorted(folder.glob("rows-*"))
+def swapped(folder):
+    one, two = folder / FIRST, folder / "rows-000000000012.safetensors"
     content = one.read_bytes()
     one.write_bytes(two.read_bytes())
     two.write_bytes(content)
 
 
-def damage_a_bit(folder):
-    shard = max(folder.glob("rows-*"))
-    content = bytearray(shard.read_bytes())
+def a_bit(folder):
+    content = bytearray((folder / LAST).read_bytes())
     content[-3] ^= 4
-    shard.write_bytes(content)
+    (folder / LAST).write_bytes(content)
 
 
-def edit_shard(folder, edit):
-    shard = max(folder.glob("rows-*"))
-    with safe_open(shard, framework="pt") as file:
-        metadata = file.metadata()
-    save_file({name: edit(tensor) for name, tensor in load_file(shard).items()}, shard, metadata)
+# Of 12 classes each.
+FIRST, LAST = "rows-000000000000.safetensors", "rows-000000000024.safetensors"
+UNLIKE = f"is damaged, or the file of another shard; {OTHER}"
+NO_MANIFEST = f"/table.json: is not the manifest of a class table; {RECIPE}"
+DAMAGES = {
+    "nothing there": (shutil.rmtree, f"/table.json: cannot be read: No such file or directory; {SCRATCH}"),
+    "no manifest": (
+        lambda folder: (folder / "table.json").unlink(),
+        f"/table.json: cannot be read: No such file or directory; {SCRATCH}",
+    ),
+    "half a manifest": (cut("table.json"), f"/table.json: cannot be read: it is not JSON; {SCRATCH}"),
+    "other JSON": (lambda folder: (folder / "table.json").write_text("[]", encoding="utf-8"), NO_MANIFEST),
+    "another step": (edited(lambda saved: saved.update(step=3), digests=True), f"/table.json: is damaged; {OTHER}"),
+    "no digest": (edited(lambda saved: saved.pop("sha256"), digests=True), f"/table.json: is damaged; {OTHER}"),
+    "no digest of names": (
+        edited(lambda saved: saved.pop("names_sha256"), digests=True),
+        f"/classes.json: is damaged; {OTHER}",
+    ),
+    "no names": (
+        lambda folder: (folder / "classes.json").unlink(),
+        f"/classes.json: cannot be read: No such file or directory; {SCRATCH}",
+    ),
+    "other names": (
+        lambda folder: (folder / "classes.json").write_text(json.dumps(NAMES[::-1]), encoding="utf-8"),
+        f"/classes.json: is damaged; {OTHER}",
+    ),
+    "another format": (
+        edited(lambda saved: saved.update(format=2)),
+        f": its format is 2, but 1 by the recipe; {RECIPE}",
+    ),
+    **{
+        f"no {name} by an older zoo": (edited(lambda saved, name=name: saved.pop(name)), NO_MANIFEST)
+        for name in ("format", "width", "state", "classes", "step", "drawn", "names", "pieces")
+    },
+    **{
+        f"a broken {name} by an older zoo": (edited(lambda saved, name=name: saved.update({name: None})), NO_MANIFEST)
+        for name in ("classes", "step", "drawn", "names", "pieces")
+    },
+    **{
+        f"a shard without its {name} by an older zoo": (
+            edited(lambda saved, name=name: saved["pieces"][1].pop(name)),
+            NO_MANIFEST,
+        )
+        for name in ("file", "start", "stop")
+    },
+    "a class too many by an older zoo": (
+        edited(lambda saved: saved.update(classes=31)),
+        f": ends before its last class; {OTHER}",
+    ),
+    "no last shard by an older zoo": (
+        edited(lambda saved: saved["pieces"].pop()),
+        f": ends before its last class; {OTHER}",
+    ),
+    "no first shard by an older zoo": (
+        edited(lambda saved: saved["pieces"].pop(0)),
+        f"/rows-000000000012.safetensors: missing; {INCOMPLETE}",
+    ),
+    "a shard is missing": (lambda folder: (folder / LAST).unlink(), f"/{LAST}: missing; {INCOMPLETE}"),
+    "two shards are swapped": (swapped, f"/{FIRST}: {UNLIKE}"),
+    "a bit": (a_bit, f"/{LAST}: {UNLIKE}"),
+    "one row too few": (edited_shard(lambda tensor: tensor[1:].clone()), f"/{LAST}: {UNLIKE}"),
+    "one number for a row": (edited_shard(lambda tensor: tensor[..., :1].clone()), f"/{LAST}: {UNLIKE}"),
+    "another precision": (edited_shard(lambda tensor: tensor.half()), f"/{LAST}: {UNLIKE}"),
+    "another type of the same bytes": (
+        edited_shard(lambda tensor: tensor.view(torch.int32 if tensor.is_floating_point() else torch.float32)),
+        f"/{LAST}: {UNLIKE}",
+    ),
+    "another shape of the same bytes": (edited_shard(lambda tensor: tensor.view(2, -1)), f"/{LAST}: {UNLIKE}"),
+}
 
 
-def damage_one_row_too_few(folder):
-    edit_shard(folder, lambda tensor: tensor[1:].clone())
-
-
-def damage_one_number_for_a_row(folder):
-    edit_shard(folder, lambda tensor: tensor[..., :1].clone())
-
-
-def damage_another_precision(folder):
-    edit_shard(folder, lambda tensor: tensor.half())
-
-
-@pytest.mark.parametrize(
-    "damage", [value for name, value in list(globals().items()) if name.startswith("damage_")], ids=lambda f: f.__name__
-)
-def test_a_damaged_folder_is_refused_by_name_and_nothing_changes(tmp_path, monkeypatch, damage):
-    monkeypatch.setattr(checkpoint, "SHARD_BYTES", 600)
-    trained(NAMES).save_class_table(tmp_path / "rows")
-    damage(tmp_path / "rows")
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_folder_is_refused_by_name_and_nothing_changes(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(checkpoint, "SHARD_BYTES", 12 * (3 * 4 * 4 + 4))
+    folder = tmp_path / "rows"
+    trained(NAMES).save_class_table(folder)
+    assert {path.name for path in folder.glob("rows-*")} == {FIRST, "rows-000000000012.safetensors", LAST}
+    damage, message = DAMAGES[name]
+    damage(folder)
     other = trained(NAMES, seed=3)
-    with unchanged(other), pytest.raises(RunError, match=str(tmp_path / "rows")) as caught:
-        other.load_class_table(tmp_path / "rows")
-    assert str(caught.value).count("use another checkpoint") <= 1
+    with refused(other, f"{folder}{message}"):
+        other.load_class_table(folder)
+
+
+def test_half_a_shard_is_refused(saved):
+    loss, folder = saved
+    cut(FIRST)(folder)
+    with unchanged(loss), pytest.raises(RunError) as caught:
+        loss.load_class_table(folder)
+    assert str(caught.value).startswith(f"{folder / FIRST}: cannot be read: Error while deserializing header")
+    assert str(caught.value).endswith(f"; {OTHER}")
+
+
+def test_a_folder_of_an_older_zoo_is_read(saved):
+    loss, folder = saved
+    edited(lambda _: None)(folder)
+    other = made(NAMES, seed=7)
+    assert other.load_class_table(folder) == "30 classes as they were"
+    assert torch.equal(rows_of(other)["weight"], rows_of(loss)["weight"])
+    assert (other.table.step, other.table.initialized) == (4, 30)
 
 
 def test_a_flipped_bit_anywhere_in_the_folder_is_refused(tmp_path):
@@ -244,15 +351,17 @@ def test_a_flipped_bit_anywhere_in_the_folder_is_refused(tmp_path):
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(RunError, match="cannot be written"):
-        trained(NAMES).save_class_table(tmp_path / "file" / "rows")
+    folder = tmp_path / "file" / "rows"
+    loss = trained(NAMES)
+    with refused(loss, f"{folder}: the class table cannot be written: Not a directory; {ROOM}"):
+        loss.save_class_table(folder)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_saving_to_the_same_folder_is_refused_and_keeps_its_content(saved):
     loss, folder = saved
     loss.drop_gradients()
-    with pytest.raises(RunError, match="it is there already"):
+    with refused(loss, f"{folder}: the class table cannot be written: it is there already; {ROOM}"):
         loss.save_class_table(folder)
     other = made(NAMES)
     other.load_class_table(folder)

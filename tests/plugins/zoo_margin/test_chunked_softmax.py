@@ -88,6 +88,19 @@ def test_gradients_agree_with_finite_differences(centers, modulated):
     )
 
 
+@pytest.mark.parametrize("centers", [1, 3])
+def test_rows_may_lie_in_memory_in_any_way(centers):
+    directions, rows, columns = made(centers=centers)
+    turned = rows.detach().T.contiguous().T.requires_grad_()
+    assert not turned.is_contiguous()
+    found, expected = (
+        log_sum_exp_of_others(directions, one, columns, SCALE, centers=centers, chunk=3) for one in (turned, rows)
+    )
+    assert torch.equal(found, expected)
+    (ours,), (theirs,) = gradients(found, turned), gradients(expected, rows)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-15)
+
+
 def test_without_other_classes_the_sum_is_empty():
     directions, rows, _ = made(3, 1)
     for selected, columns in ((rows, [0, 0, 0]), (rows[:0], [-1, -1, -1])):

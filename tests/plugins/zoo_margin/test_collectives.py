@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-import os
+import shutil
 import socket
+from datetime import timedelta
 
 import pytest
 import torch
 from torch import distributed, nn
 from torch.multiprocessing import start_processes
 
+from zoo_core.api import RunError
 from zoo_margin import (
     AdaFace,
     AdamW,
@@ -36,8 +38,15 @@ MARGINS = {
 
 
 def made(margin, **options):
-    settings = {"num_classes": CLASSES, "negatives": 20, "log_q": True, "contrast": 0.5, "seed": 3, **options}
-    return SparseMarginSoftmaxLoss(MARGINS[margin](), embedding_dim=DIM, optimizer=AdamW(), **settings)
+    settings = {
+        "num_classes": CLASSES,
+        "negatives": 20,
+        "log_q": True,
+        "contrast": 0.5,
+        "seed": 3,
+        "embedding_dim": DIM,
+    }
+    return SparseMarginSoftmaxLoss(MARGINS[margin](), optimizer=AdamW(), **{**settings, **options})
 
 
 def train_on_rank(world_size, rank, steps, folder, options):
@@ -46,10 +55,22 @@ def train_on_rank(world_size, rank, steps, folder, options):
 
 
 def _train_on_rank(
-    world_size, rank, steps, folder, margin="cosface", load=None, save=None, bad=None, empty=None, **options
+    world_size,
+    rank,
+    steps,
+    folder,
+    margin="cosface",
+    load=None,
+    save=None,
+    bad=None,
+    empty=None,
+    images=BATCH,
+    dtype=torch.float32,
+    **options,
 ):
     torch.manual_seed(0)
-    network, loss = nn.Linear(6, DIM), made(margin, **options)
+    loss = made(margin, **options)
+    network = nn.Linear(6, loss.width, dtype=dtype)
     if load:
         network.load_state_dict(torch.load(load / "network.pt"))
         loss.load_state_dict(torch.load(load / "loss.pt"))
@@ -57,8 +78,8 @@ def _train_on_rank(
     values, applied = [], []
     for step in steps:
         generator = torch.Generator().manual_seed(step)
-        points = torch.randn(BATCH, 6, generator=generator)
-        labels = torch.randint(loss.num_classes, (BATCH,), generator=generator)
+        points = torch.randn(images, 6, generator=generator).to(dtype)
+        labels = torch.randint(loss.num_classes, (images,), generator=generator)
         start, stop = CUTS[world_size][rank], CUTS[world_size][rank + 1]
         if step == empty:
             start = stop = 0
@@ -99,23 +120,46 @@ def overflow_on_rank(_world_size, rank, overflowing, folder):
     torch.save(outcomes, folder / f"{rank}.pt")
 
 
+def checkpoint_on_rank(_world_size, rank, method, folders, folder):
+    """Save or load a table by the folder of this rank; write what went wrong, and whether the table changed."""
+    loss = made("cosface")
+    before = {name: tensor.clone() for name, tensor in loss.table.tensors(CPU).items()}
+    message = ""
+    try:
+        getattr(loss, method)(folders[rank])
+    except RunError as error:
+        message = str(error)
+    unchanged = all(torch.equal(before[name], tensor) for name, tensor in loss.table.tensors(CPU).items())
+    torch.save((message, unchanged), folder / f"{rank}.pt")
+
+
 def start_rank(rank, world_size, port, act, *arguments):
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    distributed.init_process_group("gloo", rank=rank, world_size=world_size)
+    rendezvous = f"tcp://127.0.0.1:{port}"
+    distributed.init_process_group("gloo", rendezvous, timedelta(minutes=1), world_size=world_size, rank=rank)
     try:
         act(world_size, rank, *arguments)
     finally:
         distributed.destroy_process_group()
 
 
+def start_rank_in_a_process(*arguments):
+    torch.set_num_threads(1)
+    start_rank(*arguments)
+
+
 def on_ranks(world_size, act, *arguments):
-    """Call ``act(world_size, rank, *arguments)`` on each rank."""
+    """Call ``act(world_size, rank, *arguments)`` on each rank, the last of which is this process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    arguments = (world_size, port, act, *arguments)
     # Forked: torch takes seconds to import.
-    start_processes(start_rank, (world_size, port, act, *arguments), nprocs=world_size, start_method="fork")
+    others = start_processes(start_rank_in_a_process, arguments, nprocs=world_size - 1, join=False, start_method="fork")
+    try:
+        start_rank(world_size - 1, *arguments)
+    finally:
+        while not others.join():
+            pass
 
 
 @pytest.fixture
@@ -180,6 +224,18 @@ def test_a_training_saved_after_a_step_resumes_to_the_bit(train, tmp_path):
     assert all(torch.equal(resumed["rows"][name], whole["rows"][name]) for name in whole["rows"])
 
 
+def test_new_classes_on_several_ranks_get_the_rows_that_they_get_on_one(train, tmp_path):
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    names = [f"card {number}" for number in range(CLASSES)]
+    train(2, save=saved, classes=names)
+    # New ones on each of the ranks, the first and the last class among them.
+    names = [name if number % 7 else f"new {number}" for number, name in enumerate(names[25:] + names[:25])]
+    found, expected = (train(world_size, steps=(), load=saved, classes=names)["rows"] for world_size in (3, 1))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert len(expected["weight"].unique(dim=0)) == CLASSES
+
+
 def test_a_batch_without_images_on_all_ranks_moves_nothing(train):
     alone = train(1, range(4), empty=2)
     assert alone["values"][2] == 0
@@ -199,3 +255,42 @@ def test_an_overflow_in_the_rows_of_one_rank_skips_the_step_on_all(tmp_path):
     on_ranks(2, overflow_on_rank, (0, 1, None), tmp_path)
     for rank in range(2):
         assert torch.load(tmp_path / f"{rank}.pt") == [(False, False), (False, False), (True, True)]
+
+
+def test_embeddings_may_be_float64(train):
+    assert_close(*(train(world_size, dtype=torch.float64) for world_size in (3, 1)))
+
+
+def test_a_batch_may_be_one_image_of_odd_width(train):
+    assert_close(*(train(world_size, images=1, embedding_dim=5) for world_size in (3, 1)))
+
+
+@pytest.mark.parametrize("broken", range(3))
+def test_a_table_that_one_rank_cannot_write_is_refused_on_all_and_leaves_nothing(tmp_path, broken):
+    folders = [tmp_path / "good" / "rows"] * 3
+    folders[broken] = tmp_path / "file" / "rows"
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    on_ranks(3, checkpoint_on_rank, "save_class_table", folders, tmp_path)
+    for rank in range(3):
+        message, unchanged = torch.load(tmp_path / f"{rank}.pt")
+        assert message.startswith(f"{folders[rank]}: the class table cannot be written: Not a directory; ")
+        assert unchanged
+    assert not any((tmp_path / "good").glob("*"))
+
+
+@pytest.mark.parametrize("broken", range(3))
+def test_a_shard_that_one_rank_cannot_read_is_refused_on_all(train, tmp_path, broken):
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    whole.mkdir()
+    train(3, save=whole)
+    shutil.copytree(whole, damaged)
+    folders = [whole / "rows"] * 3
+    folders[broken] = damaged / "rows"
+    # Each rank reads the shard that it wrote.
+    shard = sorted(folders[broken].glob("rows-*"))[broken]
+    shard.write_bytes(shard.read_bytes()[:-4])
+    on_ranks(3, checkpoint_on_rank, "load_class_table", folders, tmp_path)
+    for rank in range(3):
+        message, unchanged = torch.load(tmp_path / f"{rank}.pt")
+        assert message.startswith(f"{shard}: cannot be read")
+        assert unchanged

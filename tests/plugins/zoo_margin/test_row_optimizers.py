@@ -43,14 +43,15 @@ def test_a_row_updated_in_every_step_moves_as_with_torchs_optimizer(by_row, by_t
     torch.testing.assert_close(rows, reference.detach(), rtol=1e-5, atol=1e-6)
 
 
-def test_adagrad_keeps_one_accumulator_for_each_row():
+@pytest.mark.parametrize("eps", [1e-10, 0.5])
+def test_adagrad_keeps_one_accumulator_for_each_row(eps):
     torch.manual_seed(0)
     gradients = [torch.randn(4, 3) for _ in range(7)]
-    rows, state = stepped(Adagrad(weight_decay=0.01), gradients)
+    rows, state = stepped(Adagrad(eps=eps, weight_decay=0.01), gradients)
     expected, total = torch.ones(4, 3, dtype=torch.float64), torch.zeros(4, 1, dtype=torch.float64)
     for gradient in gradients:
         total += gradient.double().square().mean(dim=1, keepdim=True)
-        expected = expected * (1 - 0.1 * 0.01) - 0.1 * gradient.double() / (total.sqrt() + 1e-10)
+        expected = expected * (1 - 0.1 * 0.01) - 0.1 * gradient.double() / (total.sqrt() + eps)
     assert state["sum"].shape == (4,)
     torch.testing.assert_close(rows.double(), expected, rtol=1e-5, atol=1e-6)
 
@@ -64,6 +65,30 @@ def test_adagrad_of_rows_of_width_one_is_torchs():
         reference.grad = gradient.clone()
         optimizer.step()
     torch.testing.assert_close(stepped(Adagrad(), gradients)[0], reference.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (SGD(momentum=0.0), {}),
+        (SGD(), {"momentum_buffer": ((3, 2), torch.float32)}),
+        (
+            AdamW(),
+            {
+                "exp_avg": ((3, 2), torch.float32),
+                "exp_avg_sq": ((3, 2), torch.float32),
+                # A float32 counts no further than 2**24.
+                "steps": ((3,), torch.int32),
+            },
+        ),
+        (Adagrad(), {"sum": ((3,), torch.float32)}),
+    ],
+    ids=["plain sgd", "sgd", "adamw", "adagrad"],
+)
+def test_the_state_is_made_on_the_device_that_is_asked_for(optimizer, expected):
+    state = optimizer.state(3, 2, torch.device("meta"))
+    assert {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()} == expected
+    assert {tensor.device.type for tensor in state.values()} <= {"meta"}
 
 
 def test_a_late_first_step_of_adamw_has_the_size_of_the_learning_rate():

@@ -155,13 +155,14 @@ def test_accumulated_batches_share_their_negatives_and_make_one_step():
     assert rows_of(accumulated)["steps"].max() == 1
 
 
-def test_gradients_of_a_scaled_loss_are_unscaled():
+@pytest.mark.parametrize("scale", [2, 1024])
+def test_gradients_of_a_scaled_loss_are_unscaled(scale):
     plain, scaled = sparse(), sparse()
     for embeddings, labels in batches(1000, 8, 3):
         plain(embeddings, labels).backward()
-        (scaled(embeddings, labels) * 1024).backward()
+        (scaled(embeddings, labels) * scale).backward()
         plain.apply_gradients(0.1)
-        scaled.apply_gradients(0.1, scale=1024)
+        scaled.apply_gradients(0.1, scale=scale)
     torch.testing.assert_close(rows_of(plain)["weight"], rows_of(scaled)["weight"])
 
 
@@ -197,6 +198,25 @@ def test_half_precision_and_copies_leave_the_rows_unchanged():
     loss(torch.randn(2, 8, dtype=torch.bfloat16), torch.tensor([1, 2])).backward()
     loss.apply_gradients(0.1)
     assert torch.equal(rows_of(twin)["weight"], before)
+
+
+def test_the_rows_follow_the_loss_to_another_device():
+    loss = sparse()
+    rows_of(loss)
+    loss.to("meta")
+    assert {tensor.device.type for tensor in rows_of(loss).values()} == {"meta"}
+
+
+def test_a_copy_has_the_rows_but_not_the_gradients():
+    loss = sparse()
+    before = {name: tensor.clone() for name, tensor in rows_of(loss).items()}
+    ((embeddings, labels),) = batches(1000, 8, 1)
+    loss(embeddings, labels).backward()
+    twin = copy.deepcopy(loss.table)
+    assert twin.apply_gradients(0.1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in twin.tensors(CPU).items())
+    assert loss.apply_gradients(0.1)
+    assert not torch.equal(rows_of(loss)["weight"], before["weight"])
 
 
 def test_evaluation_leaves_no_gradients_behind():
@@ -235,6 +255,27 @@ def test_the_summary_states_rows_and_memory():
         sparse(1_000_000, 8192, 128).class_table_summary
         == "1,000,000 rows of 128, 8,192 sampled a step, AdamW by row, 1.5 GB"
     )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: type(one).__name__)
+def test_the_size_is_that_of_all_rows_and_their_state(optimizer):
+    table = sparse(100, 10, optimizer=optimizer).table
+    assert table.nbytes == sum(tensor.nbytes for tensor in table.tensors(CPU).values())
+
+
+def test_a_table_is_described_in_one_line():
+    table = SparseTable(100, 8, optimizer=Adagrad(), negatives=10**6)
+    assert repr(table) == "SparseTable(100x8, sparse, 100 negatives, Adagrad(eps=1e-10, weight_decay=0.0))"
+
+
+def test_without_options_the_seed_is_zero_and_logits_are_not_corrected():
+    default = SparseTable(100, 8, optimizer=SGD(), negatives=10)
+    other = SparseTable(100, 8, optimizer=SGD(), negatives=10, seed=0, log_q=False, centers=1)
+    labels = torch.tensor([3, 5])
+    found, expected = default.select(labels), other.select(labels)
+    assert torch.equal(found.rows, expected.rows)
+    assert found.correction is None
+    assert (default.centers, default.initialized, default.start, default.stop) == (1, 100, 0, 100)
 
 
 def test_a_step_makes_no_tensor_of_the_size_of_the_table():
@@ -327,5 +368,6 @@ def test_an_optimizer_may_keep_state_of_any_shape_and_type():
 
 @pytest.mark.parametrize("negatives", [0, -3, 2.5])
 def test_negatives_that_are_no_positive_integer_are_refused(negatives):
-    with pytest.raises(ValueError, match="negatives is"):
+    with pytest.raises(ValueError, match=f"^negatives is {negatives}, but has to be a whole number above 0$"):
         sparse(negatives=negatives)
+    assert sparse(negatives=1).table.negatives == 1

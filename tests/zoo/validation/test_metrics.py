@@ -97,6 +97,15 @@ def test_too_few_impostors_for_a_target_put_the_threshold_above_them_all():
     assert scores[~genuine].max() < point.threshold < scores[~genuine].max() + 3e-7
 
 
+def test_a_genuine_pair_above_all_impostors_is_accepted_at_rate_zero():
+    found = metrics.verify(np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.array([0, 0, 1]))
+    assert [(point.fpr, point.tpr) for point in found.operating_points] == [(0, 1)] * 5
+
+
+def test_embeddings_may_cancel_out():
+    assert_agrees_with_sklearn(np.array([[1, 0], [-1, 0], [1, 0], [-1, 0]], np.float32), np.array([0, 1, 0, 1]))
+
+
 def test_an_impostor_that_equals_a_genuine_image_leaves_nothing_to_accept():
     embeddings = np.array([[1, 0], [1, 0], [1, 0]], np.float32)
     found = metrics.verify(embeddings, np.array([0, 0, 1]))
@@ -117,6 +126,18 @@ def test_scores_of_a_collapsed_model_are_told_apart():
     assert metrics.verify(narrow, labels).auc == pytest.approx(roc_auc_score(genuine, -distances), abs=1e-4)
 
 
+@pytest.mark.parametrize(("share", "width"), [(0.9, 2.0**-33), (1.005, 2.0**-32)])
+def test_cells_are_as_narrow_as_the_scores_lie_close_together(share, width):
+    # Two directions whose cosine is so much below 1; there are 2**23 cells, and a hundredth of them to spare.
+    span = share * 2.0**-10
+    angle = np.arccos(1 - span) / 2
+    directions = np.array([[np.cos(angle), np.sin(angle)], [np.cos(angle), -np.sin(angle)]])
+    found = metrics.verify(np.concatenate([directions, directions]), np.array([0, 1, 0, 1]))
+    assert found.width == width
+    np.testing.assert_allclose(found.scores, [1, 1 - span], rtol=0, atol=width)
+    assert (found.genuine.tolist(), found.impostor.tolist()) == ([2, 0], [0, 4])
+
+
 def test_length_does_not_count():
     embeddings, labels = clusters(20, 4, 1.0)
     lengths = np.random.default_rng(1).uniform(1e-20, 1e15, (len(labels), 1))
@@ -133,10 +154,12 @@ def test_the_roc_curve_begins_above_all_impostors_and_ends_with_all_accepted():
     assert (np.diff(fpr) > 0).all()
     assert (np.diff(tpr) >= 0).all()
     assert (np.diff(thresholds) < 0).all()
-    assert thresholds[-1] <= scores.min()
+    # The last one is the lower edge of the cell of the lowest score.
+    assert scores.min() - found.width - 1e-9 <= thresholds[-1] <= scores.min()
     edges = np.linspace(-1, 1, 21)
     for counts, wanted in zip(found.histogram(edges), (scores[genuine], scores[~genuine]), strict=True):
         np.testing.assert_array_equal(counts, np.histogram(wanted, edges)[0])
+        assert counts.dtype == np.int64
 
 
 def test_rank1_asks_for_the_own_class_alone_on_top():
@@ -167,28 +190,59 @@ def test_the_summary_names_every_figure():
     assert all(type(value) is float for value in values.values())
 
 
+MORE_CAPTURES = "add captures of each image with data.valid_captures=8"
+
+
 @pytest.mark.parametrize(
     ("embeddings", "labels", "message"),
     [
-        ([[1, 0], [np.nan, 0], [0, np.inf]], [0, 0, 1], "2 of 3 embeddings are not finite"),
-        ([[1, 0], [0, 0], [0, 1]], [0, 0, 1], "1 of 3 embeddings are all zeros"),
-        ([[1, 0], [0, 1]], [0, 0], "at least two classes"),
-        ([[1, 0], [0, 1]], [0, 1], "each of the 2 classes has one image"),
-        ([1, 0], [0, 1], "must be [N, D], not [2]"),
-        ([[1, 0], [0, 1]], [0, 1, 2], "2 embeddings, but labels of shape [3]"),
+        (
+            [[1, 0], [np.nan, 0], [0, np.inf]],
+            [0, 0, 1],
+            (
+                "2 of 3 embeddings are not finite (NaN or infinity); "
+                "the model has diverged: lower the learning rate, or clip gradients"
+            ),
+        ),
+        (
+            [[1, 0], [0, 0], [0, 1]],
+            [0, 0, 1],
+            (
+                "1 of 3 embeddings are all zeros: they have no direction; "
+                "the model has collapsed: lower the learning rate, or train from other weights"
+            ),
+        ),
+        (
+            [[1, 0], [0, 1]],
+            [0, 0],
+            (
+                "verification needs at least two classes, but the 2 images have 1; "
+                "validate on a data set with more classes"
+            ),
+        ),
+        (
+            [[1, 0], [0, 1]],
+            [0, 1],
+            "verification needs pairs of the same class, but each of the 2 classes has one image; " + MORE_CAPTURES,
+        ),
+        ([1, 0], [0, 1], "embeddings must be [N, D], not [2]"),
+        ([[1, 0], [0, 1]], [0, 1, 2], "there are 2 embeddings, but labels of shape [3]"),
     ],
 )
 def test_what_cannot_be_verified_is_said(embeddings, labels, message):
     with pytest.raises(RunError) as caught:
         metrics.verify(np.array(embeddings, np.float32), np.array(labels))
-    assert message in str(caught.value)
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
     ("references", "message"),
-    [([True, True, True], "all of the 3 images are references"), ([True, False, False], "1 have none")],
+    [
+        ([True, True, True], "rank-1 needs queries, but all of the 3 images are references; " + MORE_CAPTURES),
+        ([True, False, False], "rank-1 needs a reference of each class, but 1 have none (the first: class 1)"),
+    ],
 )
 def test_what_cannot_be_identified_is_said(references, message):
     with pytest.raises(RunError) as caught:
         metrics.rank1(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), np.array(references))
-    assert message in str(caught.value)
+    assert str(caught.value) == message

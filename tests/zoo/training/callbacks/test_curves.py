@@ -88,7 +88,9 @@ def test_a_resumed_run_continues_its_curves(train, resume, interrupt_at, read_cu
     assert [row["step"] for row in read_curves(folder)] == ["6", "12"]
 
 
-def test_what_was_logged_after_the_last_checkpoint_of_a_killed_run_comes_once(train, resume, monkeypatch, tmp_path):
+def test_what_was_logged_after_the_last_checkpoint_of_a_killed_run_comes_once(
+    train, resume, read_curves, monkeypatch, tmp_path
+):
     from zoo.runs.layout import RunFolder
     from zoo.training.checkpoints import AtomicCheckpointIO
 
