@@ -32,12 +32,15 @@ GROUPS = {
     ),
     "training_data": (["zoo/training/data/*"], ["zoo/training/data"]),
     "callbacks": (["zoo/training/callbacks/*"], ["zoo/training/callbacks", "zoo/training/test_run.py"]),
-    "push": (["zoo/publish/push.py", "zoo/publish/hub.py"], ["zoo/publish/test_push.py", "zoo/cli/test_push.py"]),
+    "push": (
+        ["zoo/publish/push.py", "zoo/publish/hub.py"],
+        ["zoo/publish/test_push.py", "zoo/publish/test_hub.py", "zoo/cli/test_push.py"],
+    ),
     "parity": (["zoo/export/parity.py", "zoo/export/pixels.py"], ["zoo/export/test_parity.py"]),
 }
 PROJECT = """\
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -m 'not slow and not docker'"
+addopts = "--import-mode=importlib -p no:cacheprovider -p nearest_first -m 'not slow and not docker'"
 markers = ["docker: left out", "slow: left out"]
 
 [tool.mutmut]
@@ -52,6 +55,17 @@ SITE = """\
 import os
 if os.environ.get("MUTANT_UNDER_TEST") == "stats":
     os.environ["MUTANT_UNDER_TEST"] = ""
+"""
+# The mirrored tests, and the fastest of them, notice most changes: the others need not run then.
+ORDER = """\
+import json, os
+from pathlib import Path
+def pytest_collection_modifyitems(items):
+    name = os.environ.get("MUTANT_UNDER_TEST", "")
+    if "__mutmut_" in name:
+        seconds = json.loads(Path("mutmut-stats.json").read_text(encoding="utf-8"))["duration_by_test"]
+        mirrored = f"test_{name.split('.')[-2]}.py"
+        items.sort(key=lambda item: (item.path.name != mirrored, seconds.get(item.nodeid, 0)))
 """
 
 
@@ -90,6 +104,7 @@ def make_project(work: Path, sources: list[str], tests: list[str]) -> None:
         shutil.copytree(CHECKOUT / folder, work / folder, dirs_exist_ok=True)
     shutil.copy2(CHECKOUT / "README.md", work)
     (work / "src" / "sitecustomize.py").write_text(SITE, encoding="utf-8")
+    (work / "src" / "nearest_first.py").write_text(ORDER, encoding="utf-8")
     text = PROJECT.format(sources=json.dumps(sources), tests=json.dumps(tests))
     (work / "pyproject.toml").write_text(text, encoding="utf-8")
 
