@@ -4,10 +4,11 @@
     python benchmarks/mutation.py metrics discovery --work FOLDER --json OUT
     python benchmarks/mutation.py --source zoo/runs/lock.py --tests tests/zoo/runs/test_lock.py --work FOLDER --json OUT
 
-mutmut wants its packages in ``src``: FOLDER gets a copy of the checkout of that shape. A run that is cut goes on where
-it was when FOLDER is given again. Only the tests that are named count, so that the share says what the mirrored tests
-notice by themselves. Commands that they start as processes run the changed code too, but which functions a test calls
-is known of its own process only.
+mutmut wants its packages in ``src``: FOLDER gets a copy of the checkout of that shape for each part of a group. A run
+that is cut goes on where it was when FOLDER is given again; after a change of the tests, give a new one. Only the tests
+that are named count, so that the share says what the mirrored tests notice by themselves. Commands that they start as
+processes run the changed code too, but which functions a test calls is known of its own process only. mutmut leaves
+functions with decorators alone, those of ``torch.no_grad`` and of autograd among them.
 """
 
 from __future__ import annotations
@@ -15,33 +16,63 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-# Sources below the packages' folders, and the tests of each.
-GROUPS = {
-    "discovery": (["zoo_core/discovery.py"], ["core/test_discovery.py", "zoo/cli/test_plugins.py"]),
-    "metrics": (["zoo/validation/metrics.py"], ["zoo/validation/test_metrics.py"]),
-    "class_table": (
-        [f"zoo_margin/{name}.py" for name in ("sparse_table", "table_shards", "collectives", "selection", "sampling")]
-        + [f"zoo_margin/{name}.py" for name in ("row_optimizers", "chunked_softmax", "non_finite", "checkpoint")],
-        ["plugins/zoo_margin"],
-    ),
-    "training_data": (["zoo/training/data/*"], ["zoo/training/data"]),
-    "callbacks": (["zoo/training/callbacks/*"], ["zoo/training/callbacks", "zoo/training/test_run.py"]),
-    "push": (
-        ["zoo/publish/push.py", "zoo/publish/hub.py"],
-        ["zoo/publish/test_push.py", "zoo/publish/test_hub.py", "zoo/cli/test_push.py"],
-    ),
-    "parity": (["zoo/export/parity.py", "zoo/export/pixels.py"], ["zoo/export/test_parity.py"]),
+_DATA = ("device_parts", "mixed_dataset", "residency", "resident", "resident_reading", "sampler", "streaming")
+_CALLBACKS = ("class_table", "curves", "display", "ema", "progress")
+Part = tuple[list[str], list[str]]
+# Sources below the packages' folders, and the tests of each part of them.
+GROUPS: dict[str, list[Part]] = {
+    "discovery": [(["zoo_core/discovery.py"], ["core/test_discovery.py", "zoo/cli/test_plugins.py"])],
+    "metrics": [(["zoo/validation/metrics.py"], ["zoo/validation/test_metrics.py"])],
+    # In parts: a test of the whole table takes seconds, one of the mirrored file milliseconds.
+    "class_table": [
+        (["zoo_margin/chunked_softmax.py"], ["plugins/zoo_margin/test_chunked_softmax.py"]),
+        (["zoo_margin/row_optimizers.py"], ["plugins/zoo_margin/test_row_optimizers.py"]),
+        (["zoo_margin/sampling.py"], ["plugins/zoo_margin/test_sampling.py"]),
+        (["zoo_margin/non_finite.py"], ["plugins/zoo_margin/test_non_finite.py"]),
+        (["zoo_margin/checkpoint.py", "zoo_margin/table_shards.py"], ["plugins/zoo_margin/test_checkpoint.py"]),
+        (
+            ["zoo_margin/sparse_table.py", "zoo_margin/selection.py", "zoo_margin/collectives.py"],
+            ["plugins/zoo_margin/test_sparse_table.py", "plugins/zoo_margin/test_collectives.py"],
+        ),
+    ],
+    "training_data": [
+        *(([f"zoo/training/data/{name}.py"], [f"zoo/training/data/test_{name}.py"]) for name in _DATA),
+        (["zoo/training/data/shuffling.py", "zoo/training/data/items.py"], ["zoo/training/data/test_sampler.py"]),
+        (
+            ["zoo/training/data/batch.py", "zoo/training/data/epoch_length.py", "zoo/training/data/loaders.py"],
+            ["zoo/training/data/test_batch.py", "zoo/training/data/test_loaders.py"],
+        ),
+    ],
+    "callbacks": [
+        (
+            ["zoo/training/callbacks/saving.py", "zoo/training/callbacks/stopping.py"],
+            ["zoo/training/callbacks/test_saving.py", "zoo/training/callbacks/test_stopping.py"],
+        ),
+        *(([f"zoo/training/callbacks/{name}.py"], [f"zoo/training/callbacks/test_{name}.py"]) for name in _CALLBACKS),
+    ],
+    "push": [
+        (["zoo/publish/hub.py"], ["zoo/publish/test_hub.py"]),
+        (["zoo/publish/push.py"], ["zoo/publish/test_push.py"]),
+    ],
+    "parity": [
+        (["zoo/export/pixels.py"], ["zoo/export/test_pixels.py"]),
+        (["zoo/export/parity.py"], ["zoo/export/test_parity.py"]),
+    ],
 }
 PROJECT = """\
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -p nearest_first -m 'not slow and not docker'"
+addopts = "--import-mode=importlib -p no:cacheprovider -m 'not slow and not docker'"
 markers = ["docker: left out", "slow: left out"]
+filterwarnings = {warnings}
 
 [tool.mutmut]
 source_paths = ["src"]
@@ -55,17 +86,6 @@ SITE = """\
 import os
 if os.environ.get("MUTANT_UNDER_TEST") == "stats":
     os.environ["MUTANT_UNDER_TEST"] = ""
-"""
-# The mirrored tests, and the fastest of them, notice most changes: the others need not run then.
-ORDER = """\
-import json, os
-from pathlib import Path
-def pytest_collection_modifyitems(items):
-    name = os.environ.get("MUTANT_UNDER_TEST", "")
-    if "__mutmut_" in name:
-        seconds = json.loads(Path("mutmut-stats.json").read_text(encoding="utf-8"))["duration_by_test"]
-        mirrored = f"test_{name.split('.')[-2]}.py"
-        items.sort(key=lambda item: (item.path.name != mirrored, seconds.get(item.nodeid, 0)))
 """
 
 
@@ -81,17 +101,23 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := sorted({*options.groups} - {*GROUPS}):
         parser.error(f"no group is called {unknown[0]!r}: they are {', '.join(GROUPS)}")
-    sources = [source for group in options.groups for source in GROUPS[group][0]] + options.source
-    tests = [f"tests/{test}" for group in options.groups for test in GROUPS[group][1]] + options.tests
-    if not sources or not tests:
+    parts = [
+        (sources, [f"tests/{test}" for test in tests]) for group in options.groups for sources, tests in GROUPS[group]
+    ]
+    if options.source and options.tests:
+        parts.append((options.source, options.tests))
+    if not parts:
         parser.error("name a group, or --source and --tests")
-    work = options.work.resolve()
-    make_project(work, [f"src/{source}" for source in sources], tests)
-    code = mutmut(work, "run", "--max-children", str(options.children)).returncode
-    result = outcome(work)
+    codes, found = [], []
+    for sources, tests in parts:
+        work = options.work.resolve() / re.sub(r"\W+", "-", sources[0])
+        make_project(work, [f"src/{source}" for source in sources], tests)
+        codes.append(mutmut(work, "run", "--max-children", str(options.children)).returncode)
+        found.append(outcome(work))
+    result = summary(found)
     options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"{result['killed']} of {result['mutants']} killed ({result['share']:.1%}); the others: {options.json}")
-    return code
+    return max(codes)
 
 
 def make_project(work: Path, sources: list[str], tests: list[str]) -> None:
@@ -100,12 +126,14 @@ def make_project(work: Path, sources: list[str], tests: list[str]) -> None:
         for package in (CHECKOUT / folder).iterdir():
             if package.is_dir():
                 shutil.copytree(package, work / "src" / package.name, dirs_exist_ok=True)
+    shutil.copytree(CHECKOUT / "configs", work / "src" / "zoo" / "configs", dirs_exist_ok=True)  # as in a wheel
     for folder in ("tests", "benchmarks", "configs", "docker", "docs"):
         shutil.copytree(CHECKOUT / folder, work / folder, dirs_exist_ok=True)
     shutil.copy2(CHECKOUT / "README.md", work)
     (work / "src" / "sitecustomize.py").write_text(SITE, encoding="utf-8")
-    (work / "src" / "nearest_first.py").write_text(ORDER, encoding="utf-8")
-    text = PROJECT.format(sources=json.dumps(sources), tests=json.dumps(tests))
+    settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    lists = {"warnings": settings["filterwarnings"], "sources": sources, "tests": tests}
+    text = PROJECT.format_map({name: json.dumps(values) for name, values in lists.items()})
     (work / "pyproject.toml").write_text(text, encoding="utf-8")
 
 
@@ -121,20 +149,22 @@ def mutmut(work: Path, *arguments: str, capture: bool = False) -> subprocess.Com
     return subprocess.run(command, cwd=work, env=environment, text=True, capture_output=capture, check=False)  # noqa: S603 - ours
 
 
-def outcome(work: Path) -> dict[str, object]:
-    """Count what mutmut found, and show what the tests did not notice."""
+def outcome(work: Path) -> tuple[int, dict[str, Any]]:
+    """Return how many mutants there are, and show what the tests did not notice."""
     listed = mutmut(work, "results", "--all", "true", capture=True).stdout.split("\n")
     status = dict(line.strip().rsplit(": ", 1) for line in listed if ": " in line)
     noticed = {"killed", "timeout", "segfault", "suspicious"}
     others = {name: state for name, state in status.items() if state not in noticed}
     diffs = {name: _changes(mutmut(work, "show", name, capture=True).stdout) for name in others}
-    killed = len(status) - len(others)
-    return {
-        "mutants": len(status),
-        "killed": killed,
-        "share": killed / max(1, len(status)),
-        "not_noticed": {name: {"status": state, "diff": diffs[name]} for name, state in others.items()},
-    }
+    return len(status), {name: {"status": state, "diff": diffs[name]} for name, state in others.items()}
+
+
+def summary(found: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+    """Add up the outcomes of all parts."""
+    mutants = sum(count for count, _ in found)
+    others = {name: other for _, not_noticed in found for name, other in not_noticed.items()}
+    killed = mutants - len(others)
+    return {"mutants": mutants, "killed": killed, "share": killed / max(1, mutants), "not_noticed": others}
 
 
 def _changes(diff: str) -> list[str]:

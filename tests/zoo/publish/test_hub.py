@@ -11,6 +11,7 @@ from zoo.publish.hub import check_repo_id, hub_errors, open_hub, token_of
 from zoo_core.errors import RemoteError, RunError, UsageError
 
 REPO = "org/tiny"
+MAY_WRITE = "use a token that may write to this user or organisation"
 LOGIN = "set HF_TOKEN, or run 'hf auth login'"
 
 
@@ -31,11 +32,7 @@ def api(hub, hub_double):
     ("status", "line"),
     [
         (401, f"org/tiny: HUB refuses the token (401); {LOGIN}"),
-        (
-            403,
-            "org/tiny: HUB does not let this token write here (403); "
-            "use a token that may write to this user or organisation",
-        ),
+        (403, f"org/tiny: HUB does not let this token write here (403); {MAY_WRITE}"),
         (409, "org/tiny has been changed in the meantime (409); run it again"),
         (412, "org/tiny has been changed in the meantime (412); run it again: nothing was changed by this push"),
         (413, "org/tiny: HUB finds the files too large (413)"),
