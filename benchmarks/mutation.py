@@ -70,7 +70,7 @@ GROUPS: dict[str, list[Part]] = {
 }
 PROJECT = """\
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -m 'not slow and not docker'"
+addopts = "--import-mode=importlib -p no:cacheprovider -p fastest_first -m 'not slow and not docker'"
 markers = ["docker: left out", "slow: left out"]
 filterwarnings = {warnings}
 
@@ -86,6 +86,15 @@ SITE = """\
 import os
 if os.environ.get("MUTANT_UNDER_TEST") == "stats":
     os.environ["MUTANT_UNDER_TEST"] = ""
+"""
+# Most changes are noticed by a fast test: those of seconds need not run then.
+ORDER = """\
+import json, os
+from pathlib import Path
+def pytest_collection_modifyitems(items):
+    if "__mutmut_" in os.environ.get("MUTANT_UNDER_TEST", ""):
+        seconds = json.loads(Path("mutmut-stats.json").read_text(encoding="utf-8"))["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0))
 """
 
 
@@ -131,6 +140,7 @@ def make_project(work: Path, sources: list[str], tests: list[str]) -> None:
         shutil.copytree(CHECKOUT / folder, work / folder, dirs_exist_ok=True)
     shutil.copy2(CHECKOUT / "README.md", work)
     (work / "src" / "sitecustomize.py").write_text(SITE, encoding="utf-8")
+    (work / "src" / "fastest_first.py").write_text(ORDER, encoding="utf-8")
     settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
     lists = {"warnings": settings["filterwarnings"], "sources": sources, "tests": tests}
     text = PROJECT.format_map({name: json.dumps(values) for name, values in lists.items()})

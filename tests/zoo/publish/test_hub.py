@@ -119,10 +119,21 @@ def test_errors_of_zoo_and_of_files_here_pass_as_they_are(api, tmp_path):
         (tmp_path / "none").read_bytes()
 
 
-def test_a_name_is_that_of_an_owner_and_a_model():
+@pytest.mark.parametrize("name", ["", "tiny", "/tiny", "org/", "org/a/b", " /x", "org/ "])
+def test_a_name_is_that_of_an_owner_and_a_model(name):
     assert check_repo_id("org/tiny") == "org/tiny"
-    with pytest.raises(UsageError, match=r"^'tiny': is no name of a model on the Hub; .* is called ORG/NAME$"):
-        check_repo_id("tiny")
+    with pytest.raises(UsageError) as caught:
+        check_repo_id(name)
+    assert str(caught.value) == f"{name!r}: is no name of a model on the Hub; a model on the Hub is called ORG/NAME"
+
+
+def test_a_card_that_the_hub_finds_wrong_is_told_with_and_without_a_token():
+    def refuse():
+        raise ValueError("Invalid metadata\n in README.md")
+
+    for token in ("hf_secret", False):
+        api = HfApi(endpoint="http://hub", token=token)
+        assert told(api, refuse) == "org/tiny: http://hub refuses it: Invalid metadata in README.md"
 
 
 def test_the_token_is_the_apis_own_or_that_of_the_environment(hub, monkeypatch):
