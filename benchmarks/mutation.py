@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+_DATA = ("device_parts", "mixed_dataset", "residency", "resident", "resident_reading", "sampler", "streaming")
+_CALLBACKS = ("class_table", "curves", "display", "ema", "progress")
 Part = tuple[list[str], list[str]]
 # Sources below the packages' folders, and the tests of each part of them.
 GROUPS: dict[str, list[Part]] = {
@@ -42,14 +44,33 @@ GROUPS: dict[str, list[Part]] = {
             ["plugins/zoo_margin/test_sparse_table.py", "plugins/zoo_margin/test_collectives.py"],
         ),
     ],
-    "training_data": [(["zoo/training/data/*"], ["zoo/training/data"])],
-    "callbacks": [(["zoo/training/callbacks/*"], ["zoo/training/callbacks", "zoo/training/test_run.py"])],
-    "push": [(["zoo/publish/push.py", "zoo/publish/hub.py"], ["zoo/publish/test_push.py", "zoo/cli/test_push.py"])],
-    "parity": [(["zoo/export/parity.py", "zoo/export/pixels.py"], ["zoo/export/test_parity.py"])],
+    "training_data": [
+        *(([f"zoo/training/data/{name}.py"], [f"zoo/training/data/test_{name}.py"]) for name in _DATA),
+        (["zoo/training/data/shuffling.py", "zoo/training/data/items.py"], ["zoo/training/data/test_sampler.py"]),
+        (
+            ["zoo/training/data/batch.py", "zoo/training/data/epoch_length.py", "zoo/training/data/loaders.py"],
+            ["zoo/training/data/test_batch.py", "zoo/training/data/test_loaders.py"],
+        ),
+    ],
+    "callbacks": [
+        (
+            ["zoo/training/callbacks/saving.py", "zoo/training/callbacks/stopping.py"],
+            ["zoo/training/callbacks/test_saving.py", "zoo/training/callbacks/test_stopping.py"],
+        ),
+        *(([f"zoo/training/callbacks/{name}.py"], [f"zoo/training/callbacks/test_{name}.py"]) for name in _CALLBACKS),
+    ],
+    "push": [
+        (["zoo/publish/hub.py"], ["zoo/publish/test_hub.py"]),
+        (["zoo/publish/push.py"], ["zoo/publish/test_push.py"]),
+    ],
+    "parity": [
+        (["zoo/export/pixels.py"], ["zoo/export/test_pixels.py"]),
+        (["zoo/export/parity.py"], ["zoo/export/test_parity.py"]),
+    ],
 }
 PROJECT = """\
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -m 'not slow and not docker'"
+addopts = "--import-mode=importlib -p no:cacheprovider -p fastest_first -m 'not slow and not docker'"
 markers = ["docker: left out", "slow: left out"]
 filterwarnings = {warnings}
 
@@ -65,6 +86,15 @@ SITE = """\
 import os
 if os.environ.get("MUTANT_UNDER_TEST") == "stats":
     os.environ["MUTANT_UNDER_TEST"] = ""
+"""
+# Most changes are noticed by a fast test: those of seconds need not run then.
+ORDER = """\
+import json, os
+from pathlib import Path
+def pytest_collection_modifyitems(items):
+    if "__mutmut_" in os.environ.get("MUTANT_UNDER_TEST", ""):
+        seconds = json.loads(Path("mutmut-stats.json").read_text(encoding="utf-8"))["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0))
 """
 
 
@@ -105,10 +135,12 @@ def make_project(work: Path, sources: list[str], tests: list[str]) -> None:
         for package in (CHECKOUT / folder).iterdir():
             if package.is_dir():
                 shutil.copytree(package, work / "src" / package.name, dirs_exist_ok=True)
+    shutil.copytree(CHECKOUT / "configs", work / "src" / "zoo" / "configs", dirs_exist_ok=True)  # as in a wheel
     for folder in ("tests", "benchmarks", "configs", "docker", "docs"):
         shutil.copytree(CHECKOUT / folder, work / folder, dirs_exist_ok=True)
     shutil.copy2(CHECKOUT / "README.md", work)
     (work / "src" / "sitecustomize.py").write_text(SITE, encoding="utf-8")
+    (work / "src" / "fastest_first.py").write_text(ORDER, encoding="utf-8")
     settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
     lists = {"warnings": settings["filterwarnings"], "sources": sources, "tests": tests}
     text = PROJECT.format_map({name: json.dumps(values) for name, values in lists.items()})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
@@ -247,3 +249,169 @@ def test_a_graph_of_one_batch_size_is_measured_at_that(good):
 def test_batches_are_of_distinct_images(batches):
     assert [len(batch) for batch in batches] == [1, 3, 16]
     assert len(np.unique(batches[-1].reshape(16, -1), axis=0)) == 16
+
+
+def torch_rows(module, batch):
+    with torch.inference_mode():
+        return module.eval()(torch.from_numpy(batch)).double().numpy()
+
+
+def differences(graph, module, batches, evaluate):
+    """The largest difference of each batch, by another way than the verifier's."""
+    return [float(np.abs(np.float64(evaluate(graph, batch)) - torch_rows(module, batch)).max()) for batch in batches]
+
+
+def by_onnxruntime(graph, batch):
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"img": batch})[0]
+
+
+def by_reference(graph, batch):
+    return ReferenceEvaluator(graph).run(None, {"img": batch})[0]
+
+
+def test_the_figures_of_a_proof_are_those_that_were_measured(good, batches):
+    slightly = exported(changed(lambda run, img: nn.functional.normalize(run(img) + 2e-5 + 2e-5 * run(img[:1])))(good))
+    parity = check(slightly, good, batches, tolerance=1e-4)
+    assert parity.tolerance == 1e-4
+    assert [batch.max_abs_diff for batch in parity.batches] == pytest.approx(
+        differences(slightly, good, batches, by_onnxruntime), rel=1e-6
+    )
+    assert parity.second == pytest.approx(differences(slightly, good, batches[:1], by_reference)[0], rel=1e-6)
+    rows = torch_rows(good, batches[-1])
+    got = np.float64(by_onnxruntime(slightly, batches[-1]))
+    cosines = (got * rows).sum(axis=1) / np.linalg.norm(got, axis=1) / np.linalg.norm(rows, axis=1)
+    assert parity.batches[-1].min_cosine == pytest.approx(cosines.min(), abs=1e-12)
+    assert parity.batches[-1].min_cosine < 1
+    alone = [by_onnxruntime(slightly, image[None])[0] for image in batches[-1]]
+    assert parity.alone == np.abs(np.float64(alone) - got).max() > 1e-5
+    distances = [np.linalg.norm(one - other) for one, other in itertools.combinations(rows, 2)]
+    assert parity.spread == pytest.approx(np.mean(distances), rel=1e-6)
+
+
+def test_a_refusal_gives_its_figures(good, batches):
+    graph = exported(changed(lambda run, img: run(img.flip(1)))(good))
+    largest = differences(graph, good, batches[:1], by_onnxruntime)[0]
+    with pytest.raises(RunError) as caught:
+        check(graph, good, batches, tolerance=1e-4)
+    figures = f"largest difference {largest:.1e} (allowed 1e-04), lowest cosine 0."
+    assert str(caught.value).startswith(f"parity failed at batch 1: {figures}")
+    assert str(caught.value).endswith("; the graph does not compute what the torch model does")
+
+
+def test_a_module_is_put_into_evaluation_mode(good, batches):
+    graph, training = exported(good), copy.deepcopy(good).train()
+    assert check(graph, training, batches).second is not None
+    assert not training.training
+
+
+@pytest.mark.parametrize(("length", "normalized"), [(1, True), (1 + 5e-5, True), (1 + 2e-4, False), (0.5, False)])
+def test_embeddings_of_length_one_are_told(good, batches, length, normalized):
+    module = changed(lambda run, img: run(img) * length)(good)
+    assert check(exported(module), module, batches).normalized is normalized
+
+
+def test_where_the_batch_is_fixed_no_image_is_tried_alone(good):
+    pixels = PixelInput("img", (4, 3, 24, 24), "float32", {})
+    graph = torch_export.to_onnx(good, pixels, output_names=["feats"], axes={}, options={})
+    parity = check_parity(graph, good, pixels.batches(patterns(16)), axes={}, output_names=["feats"])
+    assert parity.alone == 0
+
+
+def test_a_graph_that_fails_at_a_batch_is_refused(good, batches):
+    reshaped = changed(lambda run, img: run(img.reshape(1, 3, 24, 24)))(good)
+    claims = exported(reshaped, axes={})
+    claims.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    with pytest.raises(RunError, match=r"^the exported graph fails at batch 3: .*[Rr]eshape") as caught:
+        check_parity(claims, good, batches, axes={"img": {0: "batch"}}, output_names=["feats"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_says_a_wrong_shape_cannot_be_opened(good, batches):
+    graph = exported(good)
+    graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 13
+    with pytest.raises(RunError, match=r"^the exported graph cannot be opened: .*12.*13") as caught:
+        check(graph, good, batches)
+    assert "\n" not in str(caught.value)
+
+
+class Two(Embedding):
+    """A second output, larger than one."""
+
+    def __init__(self, good, factor=3):
+        super().__init__()
+        self.layers, self.factor = good.layers, factor
+
+    def forward(self, img):
+        embeddings = super().forward(img)
+        return embeddings, self.factor * embeddings
+
+
+def test_all_outputs_are_compared(good, batches):
+    axes, names = {**AXES, "more": {0: "batch"}}, ["feats", "more"]
+
+    def two(factor):
+        return torch_export.to_onnx(Two(good, factor), PIXELS, output_names=names, axes=axes, options={})
+
+    parity = check_parity(two(3), Two(good), batches, axes=axes, output_names=names)
+    assert parity.embedding_dim == 12
+    assert parity.normalized
+    with pytest.raises(RunError, match=r"parity failed at batch 1: largest difference 5\.0e-01"):
+        check_parity(two(6), Two(good, 12), batches, axes=axes, output_names=names)
+    # What is worst of any output is told.
+    near = check_parity(two(1 + 2e-5), Two(good, 1), batches, axes=axes, output_names=names, tolerance=1e-4)
+    assert near.batches[-1].max_abs_diff > 1e-5
+
+
+def test_an_axis_that_is_open_in_the_recipe_and_not_in_the_graph_is_named(good, batches):
+    graph = exported(good)
+    with pytest.raises(RunError) as caught:
+        check_parity(graph, good, batches, axes={"img": {0: "batch", 3: "width"}}, output_names=["feats"])
+    assert str(caught.value) == "the graph fixes axis 3 of img to 24, but onnx.dynamic_axes leaves it open"
+
+
+def test_one_image_proves_nothing(good, batches):
+    with pytest.raises(RunError) as caught:
+        check(exported(good), good, batches[:1])
+    assert str(caught.value) == "parity needs several images; leave axis 0 open in onnx.dynamic_axes"
+
+
+def test_embeddings_must_lie_a_thousand_tolerances_apart(good, batches):
+    graph = exported(good)
+    spread = check(graph, good, batches).spread
+    assert check(graph, good, batches, tolerance=spread / 1001).spread == spread
+    with pytest.raises(RunError) as caught:
+        check(graph, good, batches, tolerance=spread / 999)
+    assert str(caught.value).startswith(
+        f"the model tells no images apart: embeddings of different images lie {spread:.1e} apart on average, "
+        f"at least {1000 / 999 * spread:.0e} is needed to prove anything; it had too few steps"
+    )
+
+
+def test_an_embedding_without_length_points_nowhere(good, batches):
+    module = changed(lambda run, img: run(img) * (img[:, :1, :1, 0] > img[:, :1, :1, 0].mean()))(good)
+    with pytest.raises(RunError, match=r"parity failed at batch 1: .*0\.0e\+00 .*lowest cosine 0\.0000000"):
+        check(exported(module), module, batches)
+
+
+def test_a_wrong_graph_of_large_embeddings_is_no_matter_of_rounding(good, batches):
+    large = changed(lambda run, img: run(img) * 1e4)(good)
+    with pytest.raises(RunError, match="does not compute what the torch model does"):
+        check(exported(changed(lambda run, img: run(img.flip(1)) * 1e4)(good)), large, batches)
+
+
+def test_a_module_that_fixes_its_dtype_is_not_asked_for_an_exact_result(good, batches):
+    fixed = changed(lambda run, img: run(img.float()))(good)
+    with pytest.raises(RunError, match=r"; the graph does not compute what the torch model does$"):
+        check(exported(changed(lambda run, img: run(img.flip(1)))(good)), fixed, batches)
+
+
+def test_rounding_counts_from_a_quarter_of_the_tolerance(good, batches):
+    module = changed(lambda run, img: run(0.5 + 1e-2 * img) * 10)(good)
+    exact = torch_rows(copy.deepcopy(module).double(), batches[0].astype(np.float64))
+    rounding = float(np.abs(exact - torch_rows(module, batches[0])).max() / np.abs(exact).max())
+    wrong = exported(changed(lambda run, img: run(0.5 + 1e-2 * img.flip(1)) * 10)(good))
+    with pytest.raises(RunError, match=rf"result is {rounding:.1e} away from the exact one"):
+        check(wrong, module, batches, tolerance=3.8 * rounding)
+    with pytest.raises(RunError, match="does not compute what the torch model does"):
+        check(wrong, module, batches, tolerance=4.2 * rounding)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -343,6 +344,134 @@ def test_server_errors_are_one_line(hub, hub_double, publish, exported):
     hub.answers.append(("POST .*/commit/", hub_double.Answer(500, {"error": f"oops\n{hub_double.TOKEN}"})))
     with pytest.raises(RemoteError, match=r"answered 500: oops \*\*\*"):
         publish(exported)
+
+
+def test_without_a_token_nothing_is_sent_and_the_line_says_how_to_log_in(hub, publish, exported, registry):
+    login = "; set HF_TOKEN, or run 'hf auth login'"
+    with pytest.raises(RemoteError) as caught:
+        publish(exported, None, token=False)
+    assert str(caught.value) == f"{hub.url}: not logged in, and no --repo ORG/NAME is given{login}"
+    hub.repos.clear()
+    publish(exported)
+    anonymous = HfApi(endpoint=hub.url, token=False)
+    hub.repos[REPO].private = False
+    plan = plan_push(anonymous, exported, load_run_recipe(exported, ()), registry, Target(REPO))
+    before = len(hub.log)
+    with pytest.raises(RemoteError) as caught:
+        push(anonymous, plan, exported, registry)
+    assert str(caught.value) == f"{hub.url}: not logged in{login}"
+    assert len(hub.log) == before
+
+
+@pytest.fixture
+def plan(hub, hub_double, registry):
+    """Plan a push, and send nothing."""
+
+    def plan(run, *, evaluated=True, dry_run=True, overrides=(), **target):
+        api = HfApi(endpoint=hub.url, token=hub_double.TOKEN)
+        where = Target(**{"repo_id": REPO, **target})
+        loaded = load_run_recipe(run, overrides)
+        return plan_push(api, run, loaded, registry, where, evaluated=evaluated, dry_run=dry_run)
+
+    return plan
+
+
+def test_a_plan_says_what_a_push_will_do(hub, hub_double, publish, plan, exported):
+    new = plan(exported, private=False)
+    assert (new.repo_id, new.private, new.exists, new.parent) == (REPO, False, False, None)
+    assert (new.revision, new.create_pr, new.removed) == ("main", False, ())
+    assert not exported.artifact.card.exists()
+    publish(exported)
+    repo = hub.repos[REPO]
+    left = {f"{folder}/old.bin": hub_double.Blob(b"old", lfs=False) for folder in ("onnx", "eval", "assets", "notes")}
+    repo.commit("main", {**repo.files, **left}, "+")
+    known = plan(exported, create_pr=True)
+    assert (known.private, known.exists, known.parent) == (True, True, repo.history[0].oid)
+    assert (known.revision, known.create_pr) == ("main", True)
+    assert sorted(known.removed) == ["assets/old.bin", "eval/old.bin", "onnx/old.bin"]
+    assert known.card == exported.artifact.card.read_bytes().decode()
+    card = known.files[0]
+    assert (card.name, card.path, card.sha256) == (
+        "README.md",
+        exported.artifact.card,
+        hashlib.sha256(known.card.encode()).hexdigest(),
+    )
+    # Of a branch that is not there yet, what it will start from.
+    branch = plan(exported, revision="next")
+    assert (branch.exists, branch.parent, branch.revision) == (True, None, "next")
+    assert sorted(branch.removed) == sorted(known.removed)
+    assert [request for request in hub.writes if "next" in request.path] == []
+
+
+def test_a_dry_run_leaves_an_older_card_as_it_is(publish, plan, exported):
+    publish(exported)
+    before = exported.artifact.card.read_bytes()
+    planned = plan(exported, overrides=("card.license=mit",))
+    assert "license: mit" in planned.card
+    assert exported.artifact.card.read_bytes() == before
+    assert plan(exported, overrides=("card.license=mit",), dry_run=False).card == planned.card
+    assert exported.artifact.card.read_bytes().decode() == planned.card
+
+
+@pytest.mark.parametrize(("private", "state"), [(True, "private"), (False, "public")])
+def test_a_wish_that_an_existing_repository_contradicts_is_told(hub, publish, plan, exported, private, state):
+    publish(exported, private=private)
+    line = f"org/tiny exists and stays {state}: change that in its settings on the Hub"
+    with pytest.warns(UserWarning, match=f"^{line}$"):
+        planned = plan(exported, private=not private)
+    assert planned.private is private
+    # No word where there is no contradiction; warnings are errors here.
+    assert plan(exported, private=private).private is plan(exported).private is private
+    assert hub.repos[REPO].private is private
+
+
+def test_a_commit_is_named_after_the_run(hub, publish, exported):
+    publish(exported)
+    assert hub.repos[REPO].history[0].summary == f"Publish {exported.name} by zoo"
+
+
+def test_a_pull_request_without_changes_is_none(publish, exported):
+    publish(exported)
+    done = publish(exported, create_pr=True)
+    assert (done.commit, done.pull_request) == (None, None)
+
+
+def test_a_repository_and_a_branch_that_appear_in_the_meantime_are_taken(hub, hub_double, plan, exported, registry):
+    api = HfApi(endpoint=hub.url, token=hub_double.TOKEN)
+    planned = plan(exported, revision="next", dry_run=False)
+    repo = hub.repos[REPO] = hub_double.Repo(private=True)
+    repo.commit("main", {}, "somebody's")
+    repo.commit("next", {"note.txt": hub_double.Blob(b"hello", lfs=False)}, "somebody's")
+    done = push(api, planned, exported, registry)
+    assert done.commit == repo.refs["next"]
+    assert repo.at("next").files["note.txt"].content == b"hello"
+    assert repo.files == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        ({"status": 404, "headers": {"X-Error-Code": "EntryNotFound"}}, None),
+        ({"body": b"\xff", "headers": {"ETag": '"x"', "X-Repo-Commit": "0" * 40}}, "README.md is not UTF-8: 'utf-8'"),
+    ],
+)
+def test_a_card_that_is_gone_or_unreadable(hub, hub_double, publish, plan, exported, answer, line):
+    publish(exported)
+    hub.answers.append(("(HEAD|GET) .*/README.md", hub_double.Answer(**answer)))
+    if line is None:
+        assert plan(exported).card == exported.artifact.card.read_text()
+        return
+    with pytest.raises(RemoteError, match=f"^org/tiny: {line}.*; correct it on the Hub$"):
+        plan(exported)
+
+
+def test_the_clients_advice_is_silent_during_a_push_only(publish, exported, caplog):
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    publish(exported)
+    publish(exported)
+    assert logger.level == before
+    assert not [record for record in caplog.records if record.name.startswith("huggingface_hub")]
 
 
 def test_plugins_change_the_card_and_stop_a_push(hub, publish, exported):

@@ -274,7 +274,8 @@ def test_listing_recipes_imports_nothing_heavy():
 
 
 def test_a_wheel_ships_the_recipes_inside_the_package(tmp_path):
-    # As installed: the package alone, its recipes within, no checkout around it.
+    # As installed: the package alone, its recipes within, no checkout of zoo around it but somebody's own project.
+    (tmp_path / "pyproject.toml").touch()
     site = tmp_path / "site"
     _copy(Path(sys.modules["zoo"].__file__).parent, site / "zoo")
     _copy(shipped(), site / "zoo" / "configs")

@@ -96,11 +96,11 @@ def patterns(count: int, seed: int = 0) -> list[UInt8Image]:
     generator = np.random.default_rng(seed)
     images = []
     for _ in range(count):
-        grid = generator.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        grid = generator.integers(256, size=(4, 5, 3), dtype=np.uint8)
         image = preprocessing.fit(grid, (240, 320))
         for _ in range(6):
-            top, left = generator.integers(0, 200), generator.integers(0, 280)
+            top, left = generator.integers(200), generator.integers(280)
             height, width = generator.integers(8, 120, 2)
-            image[top : top + height, left : left + width] = generator.integers(0, 256, 3)
+            image[top : top + height, left : left + width] = generator.integers(256, size=3)
         images.append(image)
     return images

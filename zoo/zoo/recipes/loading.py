@@ -59,7 +59,7 @@ def shipped() -> Path:
     package = Path(__file__).parents[1]
     checkout = package.parent.parent
     # Only a checkout of zoo itself: an installed package may have any `configs` two folders up.
-    if (checkout / "pyproject.toml").is_file() and (checkout / "zoo" / "zoo").samefile(package):
+    if package.parent.name == "zoo" and (checkout / "pyproject.toml").is_file():
         return checkout / LOCAL
     return package / LOCAL
 
