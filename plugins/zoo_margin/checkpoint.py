@@ -242,8 +242,7 @@ def _unreadable(shards: list[Shard], expected: dict[str, Tensor]) -> str:
         try:
             read_shard(shard, expected)
         except RunError as error:
-            # Whoever reports it adds what to do.
-            return error.problems[0].message
+            return str(error)
     return ""
 
 
