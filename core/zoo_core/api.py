@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.components import ComponentFamily, ComponentSpec
+from zoo_core.components import ComponentFamily, ComponentSpec, OptionProblem
 from zoo_core.errors import ComponentError, RecipeError, RemoteError, RunError, UnreadableSample, UsageError, ZooError
 from zoo_core.hooks import hookimpl
 
@@ -79,6 +79,7 @@ __all__ = [
     "Head",
     "LazyNames",
     "Loss",
+    "OptionProblem",
     "OwnsClassTable",
     "PlannedAugmentation",
     "Preprocessing",

@@ -22,10 +22,25 @@ WIRED: dict[Kind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
+class OptionProblem:
+    """What is wrong with an option of a component, in one line, and what to do.
+
+    With ``is_local`` it is wrong on this machine, such as a file that is not there: a warning, until it is built.
+    """
+
+    option: str
+    message: str
+    hint: str | None = None
+    is_local: bool = False
+
+
+@dataclass(frozen=True)
 class ComponentSpec:
     """One component: ``factory`` and ``config`` are ``"module:attribute"`` strings, loaded only when used.
 
-    ``config`` names a pydantic model that validates the options; without one the factory's signature does.
+    ``config`` names a pydantic model that validates the options; without one the factory's signature does. ``check``
+    names a function ``(name, options) -> Iterable[OptionProblem]`` that finds in a moment, and without building, what
+    neither of them can: a recipe's check calls it with the valid options that the recipe sets.
     """
 
     kind: Kind
@@ -35,6 +50,7 @@ class ComponentSpec:
     config: str | None = None
     license: str | None = None
     tags: tuple[str, ...] = ()
+    check: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,3 +69,4 @@ class ComponentFamily:
     config: str | None = None
     license: str | None = None
     tags: tuple[str, ...] = ()
+    check: str | None = None

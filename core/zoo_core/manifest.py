@@ -88,7 +88,7 @@ def _checked_name(spec: ComponentSpec | ComponentFamily) -> str:
     if not isinstance(name, str) or not name or "/" in name or any(character.isspace() for character in name):
         msg = f"{name!r} is no name for a {spec.kind}: it must not be empty nor hold '/' or spaces"
         raise ManifestError(msg)
-    targets = {"factory": spec.factory, "config": spec.config or "no:config"}
+    targets = {"factory": spec.factory, "config": spec.config or "no:config", "check": spec.check or "no:check"}
     if isinstance(spec, ComponentFamily):
         targets["names"] = spec.names
     for field, target in targets.items():

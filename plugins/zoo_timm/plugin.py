@@ -16,6 +16,7 @@ def zoo_components() -> list[ComponentFamily]:
             pattern="*",
             names="zoo_timm.catalog:names",
             factory="zoo_timm.backbones:build",
+            check="zoo_timm.options:check",
             summary="timm model as a feature pyramid",
         ),
         ComponentFamily(
@@ -23,6 +24,7 @@ def zoo_components() -> list[ComponentFamily]:
             pattern="*",
             names="zoo_timm.catalog:names",
             factory="zoo_timm.teachers:build",
+            check="zoo_timm.options:check",
             summary="timm model whose features a student's embeddings follow",
         ),
     ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FILENAME = "model.safetensors"
 # Seconds: enough for a Hub on another continent, and a short wait where there is no network.
 _HUB_TIMEOUT = 5.0
+NO_FILE_HINT = "give true, false, auto or the path of a file of weights"
 _HINT = "give pretrained: PATH for a file of these weights, or pretrained: false for random ones"
 
 
@@ -49,7 +50,7 @@ def weights_from_file(path: Path, name: str, config: PretrainedCfg) -> WeightsFi
     if not path.is_file():
         raise ComponentError(
             f"pretrained: there is no file {str(path)!r}",
-            hint="give true, false, auto or the path of a file of weights",
+            hint=NO_FILE_HINT,
         )
     _check_parameter_names(path, name, config)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -78,6 +78,7 @@ def test_an_interrupt_is_the_users(add_distribution):
         (["ComponentSpec('head', '', 'a:b', '')"], "'' is no name for a head"),
         (["ComponentSpec('head', 'x', 'a.b', '')"], "the factory of head 'x' is 'a.b', not 'module:attribute'"),
         (["ComponentSpec('head', 'x', 'a:b', '', config='c')"], "the config of head 'x' is 'c'"),
+        (["ComponentSpec('head', 'x', 'a:b', '', check='c')"], "the check of head 'x' is 'c'"),
         (["ComponentFamily('head', '*', 'names', 'a:b', '')"], "the names of head '*' is 'names'"),
         (["ComponentSpec('head', 'x', 'a:b', None)"], "the summary of head 'x' is None, not a text"),
         (["ComponentSpec('head', 'x', 'a:b', '', license=2)"], "the license of head 'x' is 2, neither a text nor None"),

@@ -99,6 +99,40 @@ def test_a_warning_shows_its_line_and_is_no_failure(zoo, tmp_path):
     assert "taken to mean 'a', the one output without axes" in result.stderr
 
 
+@pytest.fixture
+def mine(tmp_path):
+    text = "extends: lcnet050_cosface_96\nmodel:\n  backbone:\n    options:\n"
+    text += "      tag: none_such\n      pretrained: none_such.safetensors\n"
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("mine")
+def test_weights_that_timm_does_not_have_are_refused_where_they_are_written(zoo):
+    result = zoo("config", "check", "mine.yaml", check=3)
+    where = "error: mine.yaml:5:7: model.backbone.options.tag: "
+    assert result.stderr.startswith(where + "timm's lcnet_050 has no weights 'none_such'; it has ra2_in1k")
+
+
+def test_a_file_of_weights_that_is_missing_here_is_a_warning_and_by_strict_an_error(zoo, mine):
+    words = ("config", "check", "mine.yaml", "model.backbone.options.tag=ra2_in1k")
+    line = "mine.yaml:6:7: model.backbone.options.pretrained: there is no file 'none_such.safetensors'; give true, "
+    result = zoo(*words, check=0)
+    assert result.stderr.startswith(f"warning: {line}")
+    assert result.stdout == "mine.yaml: ok\n"
+    assert zoo(*words, "--strict", check=3).stderr.startswith(f"error: {line}")
+    (mine / "none_such.safetensors").touch()
+    assert zoo(*words, "--strict", check=0).stderr == ""
+
+
+def test_a_check_that_fails_is_the_plugins_failure(zoo, add_distribution, manifest):
+    head = "ComponentSpec('head', 'odd', 'odd_heads:Odd', 'a head', check='odd_heads:check')"
+    modules = {"odd_heads": "class Odd:\n    pass\n\ndef check(name, options):\n    raise ValueError('oh')\n"}
+    add_distribution("zoo-odd", odd=manifest(head), modules=modules)
+    result = zoo("config", "check", "lcnet050_cosface_96", "model.head={name: odd/odd}", check=4)
+    assert "odd_heads:check failed: oh" in result.stderr
+
+
 def test_a_plugin_that_was_left_out_exits_4(zoo):
     result = zoo("config", "check", "--cfg", "lcnet050_cosface_96", env={"ZOO_DISABLE_PLUGINS": "margin"}, check=4)
 

@@ -51,9 +51,10 @@ def show(cfg: str | None, origin: bool, as_json: bool, overrides: tuple[str, ...
 @command.command("check")
 @cfg_option
 @click.option("--all", "check_all", is_flag=True, help="Check all recipes that are found by name.")
+@click.option("--strict", is_flag=True, help="Make warnings errors.")
 @json_option
 @recipe_argument
-def check(cfg: str | None, check_all: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
+def check(cfg: str | None, check_all: bool, strict: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Check recipes against what is installed, without building anything; tell all problems at once."""
     from zoo.cli.output import open_registry, print_json
     from zoo.recipes.loading import recipe_names
@@ -67,7 +68,7 @@ def check(cfg: str | None, check_all: bool, as_json: bool, overrides: tuple[str,
     reports = []
     failures: list[ZooError] = []
     for name in names:
-        report, error = _checked(name, overrides, registry)
+        report, error = _checked(name, overrides, registry, strict=strict)
         reports.append(report)
         if error:
             failures.append(error)
@@ -100,7 +101,9 @@ def schema(as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _checked(name: str, overrides: tuple[str, ...], registry: Registry) -> tuple[dict[str, Any], ZooError | None]:
+def _checked(
+    name: str, overrides: tuple[str, ...], registry: Registry, *, strict: bool
+) -> tuple[dict[str, Any], ZooError | None]:
     from zoo.cli.output import warn
     from zoo.recipes.loading import load_recipe
     from zoo_core.errors import ComponentError, RecipeError
@@ -112,6 +115,8 @@ def _checked(name: str, overrides: tuple[str, ...], registry: Registry) -> tuple
         warnings = load_recipe(name, overrides, registry=registry).warnings
     except (RecipeError, ComponentError) as error:
         failure, problems = error, error.problems
+    if strict and warnings:
+        failure, problems, warnings = RecipeError(warnings), warnings, ()
     for warning in warnings:
         warn(str(warning))
     report = {

@@ -12,19 +12,23 @@ from zoo_core.building import check_options
 from zoo_core.components import WIRED
 from zoo_core.config import schema_problems, sort_problems
 from zoo_core.errors import ComponentError, Location, Problem, RecipeError
+from zoo_core.registry import blaming, load_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo_core.components import Kind
+    from zoo_core.components import Kind, OptionProblem
     from zoo_core.config import Document, KeyPath
     from zoo_core.registry import Component, Registry
 
 HEAD = ("model", "head")
 
 
-def check_recipe(document: Document, registry: Registry) -> None:
+def check_recipe(document: Document, registry: Registry) -> list[Problem]:
     """Check all of a recipe; imports what its components need, and builds nothing.
+
+    Returns:
+        What is wrong on this machine only, and may be right where the recipe is meant for.
 
     Raises:
         RecipeError: it is wrong; all problems at once.
@@ -41,6 +45,7 @@ def check_recipe(document: Document, registry: Registry) -> None:
         raise RecipeError(sort_problems([*problems, *check.unavailable]))
     if check.unavailable:
         raise ComponentError(check.unavailable[0].message).with_problems(sort_problems(check.unavailable))
+    return sort_problems(check.local)
 
 
 class _ComponentCheck:
@@ -48,6 +53,7 @@ class _ComponentCheck:
 
     def __init__(self, document: Document, registry: Registry) -> None:
         self.unavailable: list[Problem] = []
+        self.local: list[Problem] = []
         self._document = document
         self._registry = registry
         self._factories: dict[KeyPath, Callable[..., Any]] = {}
@@ -94,13 +100,28 @@ class _ComponentCheck:
         return [] if kind == "export_wrapper" else self._fitting_options(component, factory, path)
 
     def _fitting_options(self, component: Component, factory: Callable[..., Any], path: KeyPath) -> list[Problem]:
+        options = self._options(path)
         try:
-            return check_options(
-                component, factory, self._options(path), WIRED[component.kind], lambda below: self._at((*path, *below))
+            problems = check_options(
+                component, factory, options, WIRED[component.kind], lambda below: self._at((*path, *below))
             )
+            return problems or self._found_by(component, options, path)
         except ComponentError as error:
             self._miss(self._located(error, (*path, "name")))
             return []
+
+    def _found_by(self, component: Component, options: dict[str, Any], path: KeyPath) -> list[Problem]:
+        """Return what the component's own check finds; what is wrong on this machine only goes to ``local``."""
+        if component.spec.check is None:
+            return []
+        find = load_target(component, component.spec.check)
+        with blaming(component, component.spec.check):
+            found: list[OptionProblem] = list(find(component.name, options))
+        located = [
+            (one.is_local, Problem(one.message, self._at((*path, "options", one.option)), one.hint)) for one in found
+        ]
+        self.local += [problem for is_local, problem in located if is_local]
+        return [problem for is_local, problem in located if not is_local]
 
     def _located(self, error: ComponentError, path: KeyPath) -> list[Problem]:
         return [Problem(problem.message, self._at(path), problem.hint) for problem in error.problems]

@@ -158,13 +158,14 @@ def _loaded(
 
     options_of = ComponentOptions(registry)
     document = load(path, overrides, environment, find=_candidates, options_of=options_of.kept)
+    local: list[Problem] = []
     if registry:
         from zoo.recipes.checking import check_recipe  # noqa: PLC0415 - needs what it checks
 
-        check_recipe(document, registry)
+        local = check_recipe(document, registry)
     recipe = validate(Recipe, document)
     recipe, misnamed = _with_axes(recipe, document)
-    warnings = (*misnamed, *renaming_warnings(document, options_of))
+    warnings = (*misnamed, *renaming_warnings(document, options_of), *local)
     return LoadedRecipe(name, recipe, document, warnings, tuple(renaming_notes(document)))
 
 
