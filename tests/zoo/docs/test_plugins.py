@@ -19,12 +19,13 @@ def test_the_example_on_the_page_is_the_one_that_is_tested(name):
     assert shown == (EXAMPLE / name).read_text(encoding="utf-8")
 
 
-def test_the_pages_recipe_trains_the_pages_plugin(zoo, add_distribution, site, tmp_path):
+def test_the_pages_recipe_is_one_of_the_pages_plugin(zoo, add_distribution, site, tmp_path):
     (recipe,) = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
     (tmp_path / "swatch.yaml").write_text(recipe, encoding="utf-8")
     shutil.copytree(EXAMPLE / "plugzoo_swatch", site / "plugzoo_swatch")
     add_distribution("plugzoo-swatch", "0.3", swatch="from plugzoo_swatch.plugin import *\n")
 
-    dry = zoo("train", "--cfg", "swatch.yaml", "--dry-run", check=0)
+    zoo("config", "check", "--cfg", "swatch.yaml", check=0)
+    shown = zoo("show", "swatch/convnet", check=0).stdout
 
-    assert "swatch/convnet  swatch/pool  margin/cosface" in dry.stderr
+    assert "plugzoo-swatch 0.3" in shown
