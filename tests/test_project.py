@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 import tomllib
 from pathlib import Path
 
@@ -31,3 +33,24 @@ def test_every_plugin_folder_is_an_entry_point():
 
     assert set(points.values()) == {f"{path.name}.plugin" for path in (ROOT / "plugins").iterdir() if path.is_dir()}
     assert all(target == f"zoo_{name}.plugin" for name, target in points.items())
+
+
+def test_what_the_page_for_contributors_names_is_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    extras = {name for group in re.findall(r"'\.\[([\w,]+)\]'", page) for name in group.split(",")}
+
+    assert extras
+    assert extras <= set(PROJECT["project"]["optional-dependencies"])
+    assert {f"testenv:{name}" for name in re.findall(r"tox -e (\w+)", page)} <= set(tox.sections())
+    assert all(list(ROOT.glob(f"tests/**/{name}")) for name in re.findall(r"`(test_\w+\.py)`", page))
+    assert all((ROOT / path).exists() for path in re.findall(r"(?:python|pytest) ([\w./]+)", page) if "/" in path)
+    # The tree: each folder, and below the application and the core each file or room.
+    (tree,) = re.findall(r"^```\n(core/.*?)```$", page, re.DOTALL | re.MULTILINE)
+    top = ROOT
+    for indent, names in re.findall(r"^( *)((?:[\w.]+/? ?)+)(?:  |$)", tree, re.MULTILINE):
+        for name in names.split():
+            assert ((top if indent else ROOT) / name).exists(), name
+        if not indent:
+            top = ROOT / names.split()[0]

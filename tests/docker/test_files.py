@@ -21,6 +21,7 @@ SHELL = [
     DOCKER / "slurm.sbatch",
     *Path(__file__).parent.glob("*.sh"),
     *Path(__file__).parent.glob("engine/*"),
+    ROOT / ".ci" / "run",
 ]
 
 

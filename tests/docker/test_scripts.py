@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 HOSTNAMES = """\
@@ -219,6 +221,17 @@ class TestContainers:
 
     def test_the_environments_part_of_a_recipe_goes_along(self, caller):
         assert "ZOO_RECIPE__SEED" in caller.call("train.bash", "x", env={"ZOO_RECIPE__SEED": "7"}).values("--env")
+
+    def test_compose_mounts_at_the_same_places(self, caller):
+        for folder in ("configs", "cards"):
+            (caller.cwd / folder).mkdir()
+        mounts = caller.call("train.bash", "tiny", env={"DATA_DIR": "cards"}).mounts
+        compose = yaml.safe_load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"))
+
+        for volume in compose["services"]["train"]["volumes"]:
+            target, read_only = re.fullmatch(r"(?:\$\{.*?\}|\w+):([^:]+)(:ro)?", volume).groups()
+            below = {only for path, (_, only) in mounts.items() if f"{path}/".startswith(f"{target}/")}
+            assert below == {bool(read_only)}, target
 
 
 class TestTraining:

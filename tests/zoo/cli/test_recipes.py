@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 from zoo.recipes.loading import recipe_names
 
@@ -24,3 +25,13 @@ def test_every_recipe_that_ships_says_what_it_is_for(zoo):
     listed = {recipe["name"]: recipe["about"] for recipe in json.loads(zoo("recipes", "--json").stdout)["recipes"]}
     assert list(listed) == recipe_names()
     assert all(about and not about.startswith("extends") for about in listed.values())
+
+
+def test_columns_are_aligned_beside_names_that_are_twice_as_wide(zoo, tmp_path):
+    (tmp_path / "configs").mkdir()
+    for name in ("北京身份证", "é", "a"):
+        (tmp_path / "configs" / f"{name}.yaml").write_text("# Mine.\nseed: 1\n", encoding="utf-8")
+    lines = [line for line in zoo("recipes", check=0).stdout.splitlines() if line.endswith("Mine.")]
+    before = [line.removesuffix("Mine.") for line in lines]
+    assert len(before) == 3
+    assert len({sum(1 + (unicodedata.east_asian_width(sign) == "W") for sign in text) for text in before}) == 1

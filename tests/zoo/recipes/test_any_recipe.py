@@ -171,11 +171,14 @@ def dumped(tree):
     return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)
 
 
+@pytest.mark.parametrize(
+    "trees", [pytest.param(mutated(), id="mutated"), pytest.param(built(), id="built from the schema")]
+)
 @fuzz(2000)
-@given(mutated())
-def test_a_mutated_recipe(folder, tree):
-    path = folder / "mutated.yaml"
-    path.write_text(dumped(tree), encoding="utf-8", errors="surrogatepass")
+@given(st.data())
+def test_a_recipe_of_any_values(folder, trees, data):
+    path = folder / "any.yaml"
+    path.write_text(dumped(data.draw(trees)), encoding="utf-8", errors="surrogatepass")
     verdict(path)
 
 
@@ -186,14 +189,6 @@ def test_a_recipe_with_other_bytes(folder, name, place, noise, removed):
     place %= len(content)
     path = folder / "bytes.yaml"
     path.write_bytes(content[:place] + noise + content[place + removed :])
-    verdict(path)
-
-
-@fuzz(2000)
-@given(built())
-def test_a_recipe_built_from_the_schema(folder, tree):
-    path = folder / "built.yaml"
-    path.write_text(dumped(tree), encoding="utf-8", errors="surrogatepass")
     verdict(path)
 
 

@@ -14,8 +14,8 @@ from zoo_core.errors import RunError
 
 
 @pytest.fixture
-def folders(tmp_path):
-    """Twelve classes in `train`, six others in `valid`, two images each; the overrides that read them."""
+def of_folders(tmp_path, tiny_recipe, prepare):
+    """Plan a training on twelve classes in `train`, with six others in `valid`, two images each."""
     generator = np.random.default_rng(0)
     for part, numbers in (("train", range(12)), ("valid", range(12, 18))):
         for number in numbers:
@@ -24,57 +24,64 @@ def folders(tmp_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 coarse = Image.fromarray(generator.integers(0, 256, (4, 6, 3), dtype=np.uint8))
                 coarse.resize((60, 40), Image.Resampling.BICUBIC).save(path)
-    return [
-        f"data.{part}={{name: images/folder, options: {{root: {tmp_path / part}, cache: none}}}}"
-        for part in ("train", "valid")
-    ]
+    # In the recipe itself: an override that names other data warns of what it drops.
+    text = tiny_recipe.read_text(encoding="utf-8")
+    for part, options in (
+        ("train", "templates: 12, samples_per_template: 8"),
+        ("valid", "templates: 6, samples_per_template: 3"),
+    ):
+        folder = f"{{name: images/folder, options: {{root: {tmp_path / part}, split: all, cache: none}}}}"
+        assert f"  {part}: {{options: {{{options}}}}}\n" in text
+        text = text.replace(f"  {part}: {{options: {{{options}}}}}\n", f"  {part}: {folder}\n")
+    tiny_recipe.write_text(text, encoding="utf-8")
+    return prepare
 
 
-def test_nothing_to_report(prepare, folders):
-    report = prepare(*folders, strict=True).report
+def test_nothing_to_report(of_folders):
+    report = of_folders(strict=True).report
     assert report.lines == []
     assert (report.leak.train_compared, report.leak.valid_compared) == (24, 12)
     assert not report.leak
 
 
-def test_one_folder_for_both_is_a_leak(prepare, folders, tmp_path):
+def test_one_folder_for_both_is_a_leak(of_folders, tmp_path):
     both = f"data.valid.options.root={tmp_path / 'train'}"
-    report = prepare(*folders, both).report
+    report = of_folders(both).report
     (line,) = report.lines
     assert "12 of 12 validation classes have the name of a training class (class0, class1, class10, ...)" in line
     assert len(report.leak.alike) == 12
     with pytest.raises(RunError, match="validation shows what training sees"):
-        prepare(*folders, both, strict=True)
+        of_folders(both, strict=True)
 
 
-def test_the_same_images_under_other_names_are_a_leak(prepare, folders, tmp_path):
+def test_the_same_images_under_other_names_are_a_leak(of_folders, tmp_path):
     with Image.open(tmp_path / "train/class3/a.png") as image:
         image.resize((48, 32), Image.Resampling.LANCZOS).save(tmp_path / "valid/class12/c.jpg", quality=90)
-    report = prepare(*folders).report
+    report = of_folders().report
     assert report.leak.shared == ()
     assert report.leak.alike == (("class3", "class12"),)
     assert report.leak.to_json()["alike_classes"] == 1
 
 
-def test_much_that_is_left_out_is_an_error_and_little_a_line(prepare, folders, tmp_path):
+def test_much_that_is_left_out_is_an_error_and_little_a_line(of_folders, tmp_path):
     (tmp_path / "train" / "phone").mkdir()
     (tmp_path / "train" / "phone" / "1.heic").touch()
     with pytest.raises(RunError, match="1 of 13 classes are left out") as caught:
-        prepare(*folders)
+        of_folders()
     assert "data.unreadable_share 0.01" in str(caught.value)
-    report = prepare(*folders, "data.unreadable_share=0.2").report
+    report = of_folders("data.unreadable_share=0.2").report
     classes, files = report.lines
     assert classes.startswith("data.train: 1 of 13 classes are left out: ")
     assert files.startswith("data.train: 1 files are left out (.heic is not read: 1): ")
     with pytest.raises(RunError, match="left out"):
-        prepare(*folders, "data.unreadable_share=0.2", strict=True)
+        of_folders("data.unreadable_share=0.2", strict=True)
 
 
-def test_the_whole_list_is_written_with_the_record(prepare, folders, tmp_path):
+def test_the_whole_list_is_written_with_the_record(of_folders, tmp_path):
     (tmp_path / "train" / "phone").mkdir()
     for name in ("1.heic", "2.heic", "notes.txt"):
         (tmp_path / "train" / "phone" / name).touch()
-    report = prepare(*folders, "data.unreadable_share=0.2").report
+    report = of_folders("data.unreadable_share=0.2").report
     report.write_left_out(tmp_path / "left_out.csv")
     with (tmp_path / "left_out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -102,10 +109,10 @@ def test_a_dropped_option_is_an_error_where_it_is_strict(prepare):
         prepare("optimizer.name=SGD", strict=True)
 
 
-def test_a_row_of_the_list_is_a_line_whatever_a_file_is_called(prepare, folders, tmp_path):
+def test_a_row_of_the_list_is_a_line_whatever_a_file_is_called(of_folders, tmp_path):
     for name in ("two\nlines.heic", "red\x1b[31m.heic", os.fsdecode(b"caf\xe9.heic")):
         (tmp_path / "train" / "class0" / name).touch()
-    prepare(*folders, "data.unreadable_share=0.5").report.write_left_out(tmp_path / "left_out.csv")
+    of_folders("data.unreadable_share=0.5").report.write_left_out(tmp_path / "left_out.csv")
     lines = (tmp_path / "left_out.csv").read_text(encoding="utf-8").splitlines()
     assert all(line.isprintable() for line in lines)
     assert sorted(line.split(",")[2].rpartition("/")[2] for line in lines[1:]) == [

@@ -33,12 +33,12 @@ def print_json(document: Mapping[str, Any]) -> None:
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Print ``rows`` on stdout, their cells aligned; on a terminal the last cell of a row wraps to its width."""
     rows = [[escaped(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     indent = sum(widths[:-1]) + 2 * len(widths[:-1])
     room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
     lines = []
     for row in rows:
-        start = "".join(cell.ljust(width) + "  " for cell, width in zip(row[:-1], widths, strict=False))
+        start = "".join(cell + " " * (width - _width(cell) + 2) for cell, width in zip(row[:-1], widths, strict=False))
         # Too narrow to wrap: the terminal does it.
         cells = textwrap.wrap(row[-1], room, break_on_hyphens=False) if room >= NARROWEST else []
         lines.append((start + f"\n{' ' * indent}".join(cells or [row[-1]])).rstrip())
@@ -46,6 +46,15 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
     text = "\n".join(lines)
     if text:
         click.echo(text)
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes: two for each Chinese character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def print_line(text: str) -> None:
