@@ -27,6 +27,8 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 _DATA = ("device_parts", "mixed_dataset", "residency", "resident", "resident_reading", "sampler", "streaming")
 _CALLBACKS = ("class_table", "curves", "display", "ema", "progress")
+# The class table on several devices.
+RANKS = "plugins/zoo_margin/test_collectives.py"
 Part = tuple[list[str], list[str]]
 # Sources below the packages' folders, and the tests of each part of them.
 GROUPS: dict[str, list[Part]] = {
@@ -38,10 +40,11 @@ GROUPS: dict[str, list[Part]] = {
         (["zoo_margin/row_optimizers.py"], ["plugins/zoo_margin/test_row_optimizers.py"]),
         (["zoo_margin/sampling.py"], ["plugins/zoo_margin/test_sampling.py"]),
         (["zoo_margin/non_finite.py"], ["plugins/zoo_margin/test_non_finite.py"]),
-        (["zoo_margin/checkpoint.py", "zoo_margin/table_shards.py"], ["plugins/zoo_margin/test_checkpoint.py"]),
+        (["zoo_margin/collectives.py"], [RANKS]),
+        (["zoo_margin/checkpoint.py", "zoo_margin/table_shards.py"], ["plugins/zoo_margin/test_checkpoint.py", RANKS]),
         (
-            ["zoo_margin/sparse_table.py", "zoo_margin/selection.py", "zoo_margin/collectives.py"],
-            ["plugins/zoo_margin/test_sparse_table.py", "plugins/zoo_margin/test_collectives.py"],
+            ["zoo_margin/sparse_table.py"],
+            ["plugins/zoo_margin/test_sparse_table.py", "plugins/zoo_margin/test_checkpoint.py", RANKS],
         ),
     ],
     "training_data": [

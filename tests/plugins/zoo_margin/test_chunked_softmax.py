@@ -122,15 +122,14 @@ def test_logits_whose_exponential_overflows_are_summed():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_backward_pass_under_autocast_is_the_same(dtype):
-    directions, rows, columns = made()
+@pytest.mark.parametrize("centers", [1, 3])
+def test_a_backward_pass_under_autocast_is_the_same(dtype, centers):
+    directions, rows, columns = made(centers=centers)
     directions, rows = (tensor.detach().float().requires_grad_() for tensor in (directions, rows))
-    expected = torch.autograd.grad(
-        log_sum_exp_of_others(directions, rows, columns, SCALE.float()).sum(), (directions, rows)
-    )
-    value = log_sum_exp_of_others(directions, rows, columns, SCALE.float()).sum()
+    values = [log_sum_exp_of_others(directions, rows, columns, SCALE.float(), centers=centers).sum() for _ in range(2)]
+    expected = torch.autograd.grad(values[0], (directions, rows))
     with torch.autocast("cpu", dtype=dtype):
-        found = torch.autograd.grad(value, (directions, rows))
+        found = torch.autograd.grad(values[1], (directions, rows))
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
 
 

@@ -205,6 +205,12 @@ def test_ranks_may_have_no_class(train):
     assert_close(train(3, num_classes=2, negatives=1), train(1, num_classes=2, negatives=1))
 
 
+def test_there_may_be_no_other_class(train):
+    found, expected = (train(world_size, num_classes=1, negatives=1) for world_size in (2, 1))
+    assert_close(found, expected)
+    assert all(tensor.isfinite().all() for tensor in found["network"].values())
+
+
 def test_a_training_on_three_ranks_resumes_on_two(train, tmp_path):
     saved = tmp_path / "saved"
     saved.mkdir()

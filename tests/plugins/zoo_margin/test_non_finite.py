@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from zoo_margin import AdamW, CosFace, SparseMarginSoftmaxLoss
+from zoo_margin.non_finite import propagate_non_finite_gradients
 
 CPU = torch.device("cpu")
 
@@ -36,6 +37,20 @@ def test_a_non_finite_step_moves_nothing_and_reaches_the_network(bad):
     assert all(torch.equal(before[name], tensor) for name, tensor in rows_of(loss).items())
     assert loss.own_cosine.isfinite()
     assert loss.table.step == 1
+
+
+@pytest.mark.parametrize("bad", [None, "rows", "own_rows"])
+def test_a_gradient_of_any_row_that_is_not_finite_reaches_all_embeddings(bad):
+    tensors = {name: torch.ones(2, 3, requires_grad=True) for name in ("directions", "rows", "own_rows")}
+    gradients = {name: torch.full((2, 3), float(number)) for number, name in enumerate(tensors)}
+    if bad:
+        gradients[bad][1, 2] = float("inf")
+    torch.autograd.backward(propagate_non_finite_gradients(**tensors), tuple(gradients.values()))
+    if bad:
+        assert tensors["directions"].grad.isnan().all()
+    else:
+        assert torch.equal(tensors["directions"].grad, gradients["directions"])
+    assert all(torch.equal(tensors[name].grad, gradients[name]) for name in ("rows", "own_rows"))
 
 
 def test_with_a_grad_scaler_table_and_network_skip_the_same_steps():

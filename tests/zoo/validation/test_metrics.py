@@ -29,6 +29,8 @@ def clusters(classes, each, noise, *, dimension=16, seed=0):
 def assert_agrees_with_sklearn(embeddings, labels, *, auc_within=1e-12):
     scores, genuine = pairs(embeddings, labels)
     found = metrics.verify(embeddings, labels)
+    assert (found.images, found.classes) == (len(labels), len(np.unique(labels)))
+    assert {counts.dtype for counts in (found.cells, found.genuine, found.impostor)} == {np.dtype(np.int64)}
     assert found.genuine_pairs == genuine.sum()
     assert found.impostor_pairs == (~genuine).sum()
     assert found.auc == pytest.approx(roc_auc_score(genuine, scores), abs=auc_within)
@@ -140,7 +142,8 @@ def test_cells_are_as_narrow_as_the_scores_lie_close_together(share, width):
 
 def test_length_does_not_count():
     embeddings, labels = clusters(20, 4, 1.0)
-    lengths = np.random.default_rng(1).uniform(1e-20, 1e15, (len(labels), 1))
+    # Squares of the shortest vanish, those of the longest overflow.
+    lengths = 10.0 ** np.random.default_rng(1).uniform(-300, 300, (len(labels), 1))
     first, second = metrics.verify(embeddings, labels), metrics.verify(embeddings.astype(np.float64) * lengths, labels)
     assert first.auc == pytest.approx(second.auc, abs=1e-6)
 
@@ -209,6 +212,14 @@ MORE_CAPTURES = "add captures of each image with data.valid_captures=8"
             [0, 0, 1],
             (
                 "1 of 3 embeddings are all zeros: they have no direction; "
+                "the model has collapsed: lower the learning rate, or train from other weights"
+            ),
+        ),
+        (
+            [[], [], []],
+            [0, 0, 1],
+            (
+                "3 of 3 embeddings are all zeros: they have no direction; "
                 "the model has collapsed: lower the learning rate, or train from other weights"
             ),
         ),
