@@ -26,7 +26,7 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 _DATA = ("device_parts", "mixed_dataset", "residency", "resident", "resident_reading", "sampler", "streaming")
-_CALLBACKS = ("class_table", "curves", "display", "ema", "progress")
+_CALLBACKS = ("curves", "display", "ema", "progress")
 # The class table on several devices.
 RANKS = "plugins/zoo_margin/test_collectives.py"
 Part = tuple[list[str], list[str]]
@@ -49,16 +49,19 @@ GROUPS: dict[str, list[Part]] = {
     ],
     "training_data": [
         *(([f"zoo/training/data/{name}.py"], [f"zoo/training/data/test_{name}.py"]) for name in _DATA),
-        (["zoo/training/data/shuffling.py", "zoo/training/data/items.py"], ["zoo/training/data/test_sampler.py"]),
         (
-            ["zoo/training/data/batch.py", "zoo/training/data/epoch_length.py", "zoo/training/data/loaders.py"],
-            ["zoo/training/data/test_batch.py", "zoo/training/data/test_loaders.py"],
+            [f"zoo/training/data/{name}.py" for name in ("shuffling", "items", "batch", "epoch_length", "loaders")],
+            ["zoo/training/data/test_sampler.py", "zoo/training/data/test_streaming.py"],
         ),
     ],
     "callbacks": [
         (
             ["zoo/training/callbacks/saving.py", "zoo/training/callbacks/stopping.py"],
             ["zoo/training/callbacks/test_saving.py", "zoo/training/callbacks/test_stopping.py"],
+        ),
+        (
+            ["zoo/training/callbacks/class_table.py"],
+            ["zoo/training/callbacks/test_class_table_steps.py", "zoo/training/callbacks/test_class_table.py"],
         ),
         *(([f"zoo/training/callbacks/{name}.py"], [f"zoo/training/callbacks/test_{name}.py"]) for name in _CALLBACKS),
     ],
