@@ -69,6 +69,14 @@ def shard_bytes(request, monkeypatch):
     monkeypatch.setattr(checkpoint, "SHARD_BYTES", request.param)
 
 
+@pytest.mark.parametrize(("size", "starts"), [(1, range(30)), (16 * 7, range(0, 30, 7)), (16 * 30, [0])])
+def test_a_shard_has_as_many_rows_as_fit_but_at_least_one(tmp_path, monkeypatch, size, starts):
+    monkeypatch.setattr(checkpoint, "SHARD_BYTES", size)
+    trained(NAMES, optimizer=SGD(momentum=0)).save_class_table(tmp_path / "rows")
+    found = sorted(path.name for path in (tmp_path / "rows").glob("rows-*"))
+    assert found == [f"rows-{start:012d}.safetensors" for start in starts]
+
+
 @pytest.mark.usefixtures("shard_bytes")
 @pytest.mark.parametrize(
     "optimizer", [SGD(), AdamW(), Adagrad(), SGD(momentum=0)], ids=["sgd", "adamw", "adagrad", "plain"]
@@ -130,6 +138,8 @@ def test_a_new_class_has_initial_values_that_no_other_class_had(tmp_path):
 def test_names_of_any_kind_survive(tmp_path):
     names = ["Überweisung", "身分證", "a\nb", "a\0b", 'quo"te', "", "\udce9 from the file system"]
     trained(names).save_class_table(tmp_path / "rows")
+    # For those who open the file.
+    assert '"Überweisung", "身分證"' in (tmp_path / "rows" / "classes.json").read_text("utf-8", "surrogatepass")
     assert made(names[::-1]).load_class_table(tmp_path / "rows") == "7 classes as they were, 0 new, 0 gone"
     assert made(["a", *names]).load_class_table(tmp_path / "rows") == "7 classes as they were, 1 new, 0 gone"
 
