@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from contextlib import contextmanager
 
 import numpy as np
@@ -107,6 +108,14 @@ def test_the_manifest_says_what_the_folder_holds(saved):
         "pieces": [{"file": "rows-000000000000.safetensors", "start": 0, "stop": 30}],
     }
     assert json.loads((saved[1] / "classes.json").read_text(encoding="utf-8")) == NAMES
+
+
+def test_a_shard_says_its_classes_and_the_checksum_of_its_tensors(saved):
+    shard = saved[1] / "rows-000000000000.safetensors"
+    with safe_open(shard, framework="np") as file:
+        metadata = file.metadata()
+    content = b"".join(tensor.numpy().tobytes() for _, tensor in sorted(load_file(shard).items()))
+    assert metadata == {"classes": "0..29", "crc32": f"{zlib.crc32(content):08x}"}
 
 
 @pytest.mark.usefixtures("shard_bytes")
