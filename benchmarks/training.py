@@ -89,6 +89,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     ):
         train(plan, RunFolder(Path(folder) / "run"))
     (turn,) = turns
+    # Python would end the loader's processes by SIGTERM, which they leave to the training, and wait for ever.
+    if (iterator := turn.loader._iterator) is not None:  # noqa: SLF001 - no other way
+        iterator._shutdown_workers()  # type: ignore[attr-defined] # noqa: SLF001 - the same
     rates = {name: statistics.median(taken) for name, taken in turn.rates.items()}
     # Of turns side by side: a machine may change its pace meanwhile.
     ratios = [ours / bare for ours, bare in zip(turn.rates[END_TO_END], turn.rates[FROM_MEMORY], strict=True)]

@@ -231,7 +231,7 @@ def _shards(manifest: dict[str, Any], folder: Path) -> list[Shard]:
 def _shard_ranges(table: SparseTable, rank: int, world_size: int) -> Iterator[tuple[int, int]]:
     """Yield ``start, stop`` of the classes of each shard that ``rank`` writes."""
     start, stop = classes_of_rank(table.num_classes, rank, world_size)
-    rows = max(1, SHARD_BYTES * table.num_classes // max(table.nbytes, 1))
+    rows = max(1, SHARD_BYTES * table.num_classes // table.nbytes)
     for first in range(start, stop, rows):
         yield first, min(first + rows, stop)
 

@@ -120,8 +120,10 @@ def test_a_hook_that_raises_or_returns_no_list_fails_its_plugin(add_distribution
     head = "from zoo_core.api import hookimpl\nZOO_API = 1\n@hookimpl\ndef zoo_components():\n    "
     add_distribution("zoo-raises", raises=head + "raise KeyError('x')\n")
     add_distribution("zoo-text", text=head + "return 'heads'\n")
-    reasons = {failure.id: failure.reason for failure in discover({}).failures}
-    assert reasons == {
+    registry = discover({})
+    # They were in, and must not be called later.
+    assert {name for name, _ in registry.hooks.list_name_plugin()} == FIRST_PARTY
+    assert {failure.id: failure.reason for failure in registry.failures} == {
         "raises": "KeyError: 'x'",
         "text": "zoo_components returned str, not a list of ComponentSpec",
     }
@@ -304,6 +306,7 @@ def test_a_bad_distribution_harms_nobody(add_distribution, manifest, file, conte
     assert ids(registry) == FIRST_PARTY | {"good"}
     [told] = registry.failures
     assert str(told).startswith(failure.format("its metadata cannot be read:"))
+    assert isinstance(told.exception, ValueError)
 
 
 class Nameless(Distribution):
@@ -352,9 +355,15 @@ def test_a_package_in_the_reserved_namespace_gets_a_better_name(add_distribution
     }
 
 
-def test_a_bad_distribution_without_plugins_is_no_failure(add_distribution):
+@pytest.mark.parametrize(
+    ("points", "metadata"),
+    [(b"[console_scripts]\n\xff = b\n", b"Name: other\n"), (b"[console_scripts]\nb = b\n", b"Name: another\n")],
+    ids=["not text", "another name"],
+)
+def test_a_bad_distribution_without_plugins_is_no_failure(add_distribution, points, metadata):
     info = add_distribution("other")
-    (info / "entry_points.txt").write_bytes(b"[console_scripts]\n\xff = b\n")
+    (info / "entry_points.txt").write_bytes(points)
+    (info / "METADATA").write_bytes(metadata)
     registry = discover({})
     assert ids(registry) == FIRST_PARTY
     assert registry.failures == ()

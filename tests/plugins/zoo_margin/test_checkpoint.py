@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from contextlib import contextmanager
 
 import numpy as np
@@ -69,6 +70,14 @@ def shard_bytes(request, monkeypatch):
     monkeypatch.setattr(checkpoint, "SHARD_BYTES", request.param)
 
 
+@pytest.mark.parametrize(("size", "starts"), [(1, range(30)), (16 * 7, range(0, 30, 7)), (16 * 30, [0])])
+def test_a_shard_has_as_many_rows_as_fit_but_at_least_one(tmp_path, monkeypatch, size, starts):
+    monkeypatch.setattr(checkpoint, "SHARD_BYTES", size)
+    trained(NAMES, optimizer=SGD(momentum=0)).save_class_table(tmp_path / "rows")
+    found = sorted(path.name for path in (tmp_path / "rows").glob("rows-*"))
+    assert found == [f"rows-{start:012d}.safetensors" for start in starts]
+
+
 @pytest.mark.usefixtures("shard_bytes")
 @pytest.mark.parametrize(
     "optimizer", [SGD(), AdamW(), Adagrad(), SGD(momentum=0)], ids=["sgd", "adamw", "adagrad", "plain"]
@@ -101,6 +110,14 @@ def test_the_manifest_says_what_the_folder_holds(saved):
     assert json.loads((saved[1] / "classes.json").read_text(encoding="utf-8")) == NAMES
 
 
+def test_a_shard_says_its_classes_and_the_checksum_of_its_tensors(saved):
+    shard = saved[1] / "rows-000000000000.safetensors"
+    with safe_open(shard, framework="np") as file:
+        metadata = file.metadata()
+    content = b"".join(tensor.numpy().tobytes() for _, tensor in sorted(load_file(shard).items()))
+    assert metadata == {"classes": "0..29", "crc32": f"{zlib.crc32(content):08x}"}
+
+
 @pytest.mark.usefixtures("shard_bytes")
 def test_classes_find_their_rows_by_name(tmp_path):
     loss = trained(NAMES)
@@ -130,6 +147,8 @@ def test_a_new_class_has_initial_values_that_no_other_class_had(tmp_path):
 def test_names_of_any_kind_survive(tmp_path):
     names = ["Überweisung", "身分證", "a\nb", "a\0b", 'quo"te', "", "\udce9 from the file system"]
     trained(names).save_class_table(tmp_path / "rows")
+    # For those who open the file.
+    assert '"Überweisung", "身分證"' in (tmp_path / "rows" / "classes.json").read_text("utf-8", "surrogatepass")
     assert made(names[::-1]).load_class_table(tmp_path / "rows") == "7 classes as they were, 0 new, 0 gone"
     assert made(["a", *names]).load_class_table(tmp_path / "rows") == "7 classes as they were, 1 new, 0 gone"
 

@@ -1,0 +1,129 @@
+"""Each script of benchmarks/ that has no file of tests of its own runs, at its smallest, and says what it measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(name, *options):
+    """Run a script as its user does, and return what it prints."""
+    settings = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("FORCE_")},
+        # Some start `zoo`.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, BENCHMARKS / f"{name}.py", *map(str, options)]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def cards(tmp_path):
+    """Write eight JPEGs of coarse colours into a folder."""
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    for number in range(8):
+        coarse = np.random.default_rng(number).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((320, 200), Image.Resampling.BICUBIC).save(folder / f"{number}.jpg", quality=90)
+    return folder
+
+
+def test_every_script_is_run_by_a_test():
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    # Of mutation.py a run takes hours: what it mutates has its own tests.
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"mutation"}
+    assert {name for name in scripts if not re.search(rf'run\("{name}"|"{name}\.py"', tests)} == set()
+
+
+@pytest.mark.slow
+def test_agreement_prints_a_row_for_each_effect(cards):
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in run("agreement", "--images", cards).split("\n")[:-1]
+    ]
+    assert len(rows) == 10
+    # In grey values of 255: the mean of the pictures, and that of the worst one.
+    assert all(0 <= float(mean) <= float(worst) < 2 for _, mean, worst in rows)
+
+
+@pytest.mark.slow
+def test_augmentation_measures_each_chain(cards, tmp_path):
+    found = json.loads(run("augmentation", "--images", cards, "--side", 32, "--sheet", tmp_path / "sheet.png"))
+    assert found["side"] == 32
+    rates = found["images_per_second_per_core"]
+    assert {"loader", "opencv"} <= {name for name, rate in rates.items() if rate}
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 14 * 32
+
+
+@pytest.mark.slow
+def test_checkpoint_prints_a_line_a_recipe(tiny_recipe, tmp_path):
+    (line,) = run("checkpoint", tiny_recipe, "--folder", tmp_path).splitlines()
+    assert re.fullmatch(r"\S*tiny\S*: [\d.]+ MB, [\d.]+ s \(largest [\d.]+\), [\d.]+% of 5 minutes", line)
+
+
+@pytest.mark.slow
+def test_documents_measures_templates_and_the_start_of_a_million():
+    found = json.loads(run("documents"))
+    assert found["new_templates_per_second"] > 0
+    assert found["samples_per_second_of_known_templates"] > 0
+    assert found["million_templates"]["added_mb"] < 1000
+
+
+def test_photographs_are_class_folders_of_the_held_out_images(cards, tmp_path):
+    run("photographs", cards, tmp_path / "photos", "--captures", 2, "--unseen-share", 0.5)
+    taken = sorted(path for path in (tmp_path / "photos").rglob("*") if path.is_file())
+    classes = {path.parent.name for path in taken}
+    assert 0 < len(classes) < 8
+    # The document itself too, for the photographs to be recognised by.
+    assert len(taken) == (1 + 2) * len(classes)
+    assert all(np.asarray(Image.open(path)).std() > 1 for path in taken)
+
+
+@pytest.mark.slow
+def test_reading_compares_all_ways(cards):
+    found = json.loads(run("reading", "--images", cards))
+    for name in ("as_they_are", "12_megapixels"):
+        assert found[name]["images"] == 8
+        ways = {"zoo", "zoo_cached", "pillow", "opencv", "opencv_reduced"}
+        assert set(found[name]["images_per_second_per_core"]) == ways
+    memory = json.loads(run("reading", "--images", cards, "--epochs", 2))["memory"]
+    assert memory["samples_per_epoch"] == 8 * 24
+    assert len(memory["after_each_epoch_mb"]) == 2
+
+
+def test_sampled_quality_takes_up_what_is_there(tmp_path):
+    figures = {"tpr_at_fpr_1e-4": 0.25, "tpr_at_fpr_1e-3": 0.5, "auc": 0.75, "rank1": 0.125}
+    for mode in ("dense", "sampled"):
+        folder = tmp_path / f"{mode}-0" / "evaluation"
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps({"metrics": figures}), encoding="utf-8")
+    options = ("--work", tmp_path, "--seeds", 1)
+    assert json.loads(run("sampled_quality", *options, "--json"))["rows"] == [
+        {"mode": mode, "seed": 0, **figures} for mode in ("dense", "sampled")
+    ]
+    assert "| all 10,000 classes | 0 | 0.2500 | 0.5000 | 0.7500 | 0.1250 |" in run("sampled_quality", *options)
+
+
+@pytest.mark.slow
+def test_training_measures_its_turns(tiny_recipe, tmp_path):
+    options = ("--recipe", tiny_recipe, "--batch", 16, "--seconds", 0.2, "--rounds", 2, "--warm-up", 0.2)
+    printed = run("training", *options, "--json", tmp_path / "out.json", "data.loader.num_workers=1")
+    found = json.loads(printed)
+    assert found == json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert {name: len(rates) for name, rates in found["turns"].items()} == dict.fromkeys(found["images_per_second"], 2)
+    assert len(found["turns"]) == 3
