@@ -320,7 +320,7 @@ def test_a_licence_may_be_given_with_the_command(hub, publish, exported):
     ("token", "repo", "text"),
     [
         ("hf_wrong", REPO, r"refuses the token \(401\); set HF_TOKEN"),
-        ("hf_wrong", None, r"refuses the token \(401\)"),
+        ("hf_wrong", None, r"^tiny: .* refuses the token \(401\)"),
         (None, "stranger/tiny", r"does not let this token write here \(403\)"),
         (None, "not a name", r"ORG/NAME"),
     ],

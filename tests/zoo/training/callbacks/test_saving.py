@@ -173,3 +173,189 @@ def test_saves_by_steps_come_at_the_end_of_epochs_that_are_not_validated(train, 
     monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", watching)
     train("run", "checkpoint.every_steps=6", "trainer.check_val_every_n_epoch=100", "trainer.max_epochs=3")
     assert written[:3] == [0, 6, 12]
+
+
+@pytest.fixture
+def saving(standing):
+    """The callback behind `on_train_start`, with its clock and the steps at which it saved."""
+
+    def start(step=0, *, save_seconds=0.0, resumed=False, **section):
+        clock, signals, saves = Clock(), StopSignals(), []
+
+        def at(step, *, last=False, **changes):
+            trainer = standing(step, **changes)
+            trainer.ckpt_path = "last.ckpt" if resumed else None
+            trainer.fit_loop.epoch_loop.batch_progress.is_last_batch = last
+            trainer.fit_loop.epoch_loop.total_batch_idx = step - 1
+
+            def save(path):
+                assert path == "last.ckpt"
+                saves.append(step)
+                clock.now += save_seconds
+
+            trainer.save_checkpoint = save
+            return trainer
+
+        callback = SaveBetweenValidations("last.ckpt", CheckpointSection(**section), signals, clock=clock)
+        assert not signals.has_state
+        callback.on_train_start(at(step), None)
+        assert signals.has_state
+
+        def batch(step, index=None, **changes):
+            callback.on_train_batch_end(at(step, **changes), None, None, None, step - 1 if index is None else index)
+
+        return SimpleNamespace(callback=callback, clock=clock, signals=signals, saves=saves, at=at, batch=batch)
+
+    return start
+
+
+def test_a_resumed_training_has_its_checkpoint_already(saving):
+    assert saving().saves == [0]
+    assert saving(7, resumed=True).saves == []
+
+
+def test_a_step_counts_once_and_not_the_one_it_began_with(saving):
+    made = saving(8, resumed=True, every_minutes=None, every_steps=4)
+    made.batch(8)
+    assert made.saves == []
+    made.batch(12)
+    made.batch(12)
+    made.batch(13)
+    assert made.saves == [12]
+
+
+def test_a_validation_counts_the_interval_anew(saving):
+    made = saving(every_minutes=1, every_steps=4)
+    made.clock.now = 50
+    made.callback.on_validation_end(made.at(3, sanity_checking=True), None)
+    made.callback.on_validation_end(made.at(4), None)
+    made.clock.now = 109
+    made.batch(5)
+    assert made.saves == [0]
+    made.clock.now = 110
+    made.batch(6)
+    made.batch(7)
+    made.batch(8)
+    assert made.saves == [0, 6, 8]
+
+
+def test_what_the_sanity_check_ends_counts_for_nothing(saving):
+    made = saving(every_minutes=1)
+    made.clock.now = 59
+    made.callback.on_validation_end(made.at(0, sanity_checking=True), None)
+    made.clock.now = 60
+    made.batch(1)
+    assert made.saves == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("where", "waits"),
+    [
+        ({}, False),
+        ({"last": True}, True),
+        ({"should_stop": True}, True),
+        ({"val_check_batch": None}, False),
+        ({"val_check_batch": 3}, True),
+        ({"val_check_batch": 2}, False),
+        # Every second epoch, and this is the first or the second.
+        ({"val_check_batch": 3, "check_val_every_n_epoch": 2, "current_epoch": 0}, False),
+        ({"val_check_batch": 3, "check_val_every_n_epoch": 2, "current_epoch": 1}, True),
+        # Counted over epochs: the ninth batch of all, and the third of its epoch.
+        ({"val_check_batch": 9, "check_val_every_n_epoch": None, "current_epoch": 1}, True),
+        ({"val_check_batch": 3, "check_val_every_n_epoch": None, "current_epoch": 1}, True),
+        ({"val_check_batch": 4, "check_val_every_n_epoch": None, "current_epoch": 1}, False),
+        ({"val_check_batch": 9, "check_val_every_n_epoch": 1, "current_epoch": 1}, False),
+    ],
+)
+def test_a_save_waits_where_a_validation_or_the_epochs_end_is_next(saving, where, waits):
+    made = saving(every_minutes=None, every_steps=1)
+    made.batch(9, 2, **where)
+    assert made.saves == ([0] if waits else [0, 9])
+    made.callback.on_validation_end(made.at(9), None)
+    # The validation has saved itself, and nobody asked for the end.
+    assert made.saves == ([0] if waits else [0, 9])
+
+
+def test_a_signal_that_waited_is_obeyed_behind_the_validation_or_the_epoch(saving):
+    made = saving()
+    made.signals.number = 15
+    made.batch(3, 2, val_check_batch=3)
+    # Within an epoch's end the validation leaves it to that.
+    made.callback.on_validation_end(made.at(3, last=True), None)
+    made.callback.on_validation_end(made.at(3, should_stop=True), None)
+    with pytest.raises(StopRequested):
+        made.callback.on_validation_end(made.at(3), None)
+    assert made.saves == [0, 3]
+
+    made.batch(6, last=True)
+    with pytest.raises(StopRequested):
+        made.callback.on_train_epoch_end(made.at(6), None)
+    assert made.saves == [0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends"),
+    [
+        ({"current_epoch": 1}, False),
+        ({"current_epoch": 2}, True),
+        ({"current_epoch": 3}, True),
+        ({"current_epoch": 5, "max_epochs": -1}, False),
+        ({"current_epoch": 5, "max_epochs": None}, False),
+        ({"max_epochs": 0}, True),
+        ({"current_epoch": 0, "should_stop": True}, True),
+    ],
+)
+def test_at_the_trainings_end_there_is_nothing_to_stop(saving, changes, ends):
+    made = saving()
+    made.signals.number = 2
+    made.batch(6, last=True)
+    if ends:
+        made.callback.on_train_epoch_end(made.at(6, **changes), None)
+        assert made.saves == [0]
+        return
+    with pytest.raises(StopRequested):
+        made.callback.on_train_epoch_end(made.at(6, **changes), None)
+    assert made.saves == [0, 6]
+
+
+@pytest.mark.parametrize(
+    ("mine", "first", "due", "others", "saves", "stops"),
+    [
+        (0, True, True, 0, True, 0),
+        (0, True, False, 0, False, 0),
+        # Another rank's clock decides nothing, its signal does.
+        (0, False, True, 0, False, 0),
+        (0, False, True, 1, True, 0),
+        (2, False, True, 0, True, 2),
+        (0, True, False, 30, True, 15),
+        (15, True, True, 4, True, 15),
+    ],
+)
+def test_ranks_save_and_stop_together(saving, mine, first, due, others, saves, stops):
+    made = saving(every_minutes=1)
+    made.signals.number, made.clock.now = mine, 60.0 if due else 59.0
+
+    def reduce(request, reduce_op):
+        assert reduce_op == "max"
+        return torch.maximum(request, torch.tensor(others))
+
+    together = SimpleNamespace(root_device=torch.device("cpu"), reduce=reduce)
+
+    def step():
+        made.batch(1, world_size=2, is_global_zero=first, strategy=together)
+
+    if stops:
+        with pytest.raises(StopRequested):
+            step()
+        assert made.signals.number == stops
+    else:
+        step()
+    assert made.saves == ([0, 1] if saves else [0])
+
+
+def test_signals_are_heard_from_the_start(saving, monkeypatch):
+    heard = []
+    monkeypatch.setattr(StopSignals, "listen", lambda signals: heard.append(signals))  # noqa: PLW0108 - bound as a method
+    made = saving()
+    made.callback.on_sanity_check_start(None, None)
+    assert heard == [made.signals] * 2
