@@ -6,7 +6,6 @@ A folder holds ``table.json``, the manifest; ``classes.json``, the class names i
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -14,7 +13,6 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, distributed
 
 from zoo_core.api import RunError
@@ -48,7 +46,7 @@ def save(table: SparseTable, names: ClassNames, folder: Path, device: torch.devi
 
     def prepare() -> None:
         if folder.exists():
-            raise FileExistsError(errno.EEXIST, "it is there already")
+            raise FileExistsError("it is there already")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         _write(unfinished / NAMES, _to_json(list(names)))
@@ -79,8 +77,8 @@ def _failure_of(step: Callable[[], None]) -> str:
     """Take a step of saving, and return the message of its failure, if any."""
     try:
         step()
-    except (OSError, SafetensorError) as error:
-        return getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        return error.strerror or str(error)
     return ""
 
 

@@ -377,6 +377,19 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_a_killed_process_left_is_written_over(tmp_path):
+    unfinished = tmp_path / ".rows.part"
+    unfinished.mkdir()
+    (unfinished / "rows-000000000005.safetensors").write_bytes(b"half")
+    trained(NAMES).save_class_table(tmp_path / "rows")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == [
+        "classes.json",
+        "rows-000000000000.safetensors",
+        "table.json",
+    ]
+
+
 def test_saving_to_the_same_folder_is_refused_and_keeps_its_content(saved):
     loss, folder = saved
     loss.drop_gradients()

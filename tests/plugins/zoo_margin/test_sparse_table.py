@@ -228,6 +228,12 @@ def test_evaluation_leaves_no_gradients_behind():
     before = rows_of(loss)["weight"].clone()
     assert loss.apply_gradients(0.1)
     assert torch.equal(rows_of(loss)["weight"], before)
+    # What asks for gradients of the embeddings alone.
+    ((embeddings, labels),) = batches(1000, 8, 1)
+    loss.eval()(embeddings, labels).backward()
+    assert embeddings.grad.abs().sum() > 0
+    assert loss.train().apply_gradients(0.1)
+    assert torch.equal(rows_of(loss)["weight"], before)
 
 
 def test_a_network_learns_classes_it_samples():
