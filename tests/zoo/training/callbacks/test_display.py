@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -252,7 +253,10 @@ def drawn(capsys):
 def test_a_bar_shows_training_and_validation_and_ends_at_100_percent(
     training, standing, embedding_training, clock, capsys
 ):
+    threads = threading.active_count()
     shows = training(0)
+    # One that drew while a loader's process is forked could leave it the console's lock.
+    assert threading.active_count() == threads
     first = drawn(capsys)
     assert re.fullmatch(r"training ━+ +0% \d:\d\d:\d\d", first[-1])
     assert len(first[-1]) >= 92

@@ -107,6 +107,7 @@ class HalfTime(Timer):
         (0, {"callbacks": [HalfTime(0.0, 0.0)]}, 0),
         (3, {"callbacks": [HalfTime(10.0, 30.0), HalfTime(30.0, 10.0)]}, 0.75),
         (3, {"callbacks": [HalfTime(30.0, -3.0)]}, 1),
+        (0, {"callbacks": [HalfTime(0.25, 0.25)]}, 0.5),
     ],
 )
 def test_how_far_a_training_is(standing, step, changes, expected):

@@ -54,10 +54,9 @@ class _Bar(Progress):
             _Remaining(),
             console=console,
             auto_refresh=False,
-            expand=True,
         )
         self.training = self.add_task("training", total=1.0)
-        self.validation = self.add_task("validating", total=None, visible=False)
+        self.validation = self.add_task("validating", visible=False)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Return what is drawn, from top to bottom."""
