@@ -102,6 +102,10 @@ FIVE = "0 (label 100), 1 (label 101), 2 (label 102), 3 (label 103), 4 (label 104
             {"bias": NAN, "embeddings": [range(5)]},
             f"the embeddings at {FIVE} of the batch are no numbers",
         ),
+        (
+            {"bias": NAN, "embeddings": [range(6), None]},
+            f"the embeddings at {FIVE} and 1 more of batch 1 of 2 are no numbers",
+        ),
     ],
 )
 def test_a_step_that_is_no_number_moves_nothing_and_is_named(steps, standing, gradients, reason):
@@ -137,11 +141,12 @@ def test_twenty_steps_in_a_row_end_the_training(steps, standing):
     )
 
 
-@pytest.mark.parametrize("by_itself", [False, True])
+@pytest.mark.parametrize("by_itself", [None, False, True])
 def test_with_a_scaler_steps_are_left_out_in_silence_until_they_are_too_many(steps, standing, by_itself):
     trainer = standing(3)
     trainer.precision_plugin = SimpleNamespace(scaler=SimpleNamespace(get_scale=lambda: 8.0))
-    steps.optimizer._step_supports_amp_scaling = by_itself
+    if by_itself is not None:
+        steps.optimizer._step_supports_amp_scaling = by_itself
     for _ in range(19):
         assert steps.step(trainer, weight=float("inf"), bias=None) == []
     grad = steps.module.model.weight.grad
@@ -151,18 +156,27 @@ def test_with_a_scaler_steps_are_left_out_in_silence_until_they_are_too_many(ste
         steps.step(trainer, weight=float("inf"))
 
 
-def test_what_another_rank_finds_is_left_out_here_too(steps, standing, monkeypatch):
-    trainer = standing(9, world_size=3)
+@pytest.mark.parametrize(
+    ("mine", "others", "told"),
+    [
+        ({}, [(1, "the gradient of x is no number"), (1, "another")], "the gradient of x is no number, on rank 1"),
+        ({}, [(2, "another")], "the gradient of the class table is no number, on rank 0"),
+        ({"weight": NAN}, [(2, "another")], "the gradient of model.weight is no number, on rank 0"),
+        ({"weight": NAN, "embeddings": [(3,)]}, [(1, "x")], "the embeddings at 3 (label 103) of the batch are no"),
+    ],
+)
+def test_of_all_ranks_the_first_thing_that_is_no_number_is_named(steps, standing, monkeypatch, mine, others, told):
+    trainer = standing(9, world_size=1 + len(others))
     asked = []
     trainer.strategy = SimpleNamespace(reduce_boolean_decision=lambda mine, **how: asked.append((mine, how)))
 
     def gather(into, mine):
-        assert mine == (2, "the gradient of the class table is no number")
-        into[:] = [mine, (1, "the gradient of x is no number"), (1, "another")]
+        into[:] = [mine, *others]
 
     monkeypatch.setattr("torch.distributed.all_gather_object", gather)
-    assert steps.step(trainer) == ["step 9 is left out: the gradient of x is no number, on rank 1"]
-    assert asked == [(True, {"all": True})]
+    (said,) = steps.step(trainer, **mine)
+    assert said.startswith(f"step 9 is left out: {told}")
+    assert asked == [(not mine, {"all": True})]
     assert steps.module.loss.asked == ["dropped"]
 
 
