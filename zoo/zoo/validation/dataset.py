@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from zoo.runs.unreadable import UnreadableSamples
 from zoo_core.errors import UnreadableSample
-from zoo_core.images import fit
+from zoo_core.images import resize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def plain_view(sample: Sample, image_size: tuple[int, int]) -> UInt8Image:
     image = sample.image
     if not np.array_equal(sample.view, np.eye(3)):
         image = _apply_view(image, sample.view)
-    return fit(image, image_size)
+    return resize(image, image_size)
 
 
 def _apply_view(image: UInt8Image, view: AffineMap) -> UInt8Image:
