@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         HasClassTable,
         HasMargin,
         HasParts,
+        HasPlainSamples,
         HasProvenance,
         HasScale,
         HasSkipped,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         skipped_file,
         tally,
     )
+    from zoo_core.images import DecodedImage, decode_image, read_image, resize
     from zoo_core.lazy_names import LazyNames
     from zoo_core.near_duplicates import REDUCED_SIDE, near_duplicates
     from zoo_core.seeding import seeded_generator
@@ -63,6 +65,7 @@ __all__ = [
     "ComponentFamily",
     "ComponentSpec",
     "Dataset",
+    "DecodedImage",
     "DeviceAugmentation",
     "ExportWrapper",
     "FeatureLevel",
@@ -71,6 +74,7 @@ __all__ = [
     "HasClassTable",
     "HasMargin",
     "HasParts",
+    "HasPlainSamples",
     "HasProvenance",
     "HasScale",
     "HasSkipped",
@@ -94,9 +98,12 @@ __all__ = [
     "UnreadableSample",
     "UsageError",
     "ZooError",
+    "decode_image",
     "find_images",
     "hookimpl",
     "near_duplicates",
+    "read_image",
+    "resize",
     "seeded_generator",
     "skipped_file",
     "tally",
@@ -104,12 +111,16 @@ __all__ = [
 
 # What needs numpy is imported when it is asked for: a manifest does not ask, and listing plugins stays instant.
 _HOMES = {
+    "DecodedImage": "zoo_core.images",
     "FoundImages": "zoo_core.image_files",
     "IMAGE_FORMATS": "zoo_core.image_files",
     "IMAGE_SUFFIXES": "zoo_core.image_files",
     "LazyNames": "zoo_core.lazy_names",
     "Skipped": "zoo_core.image_files",
+    "decode_image": "zoo_core.images",
     "find_images": "zoo_core.image_files",
+    "read_image": "zoo_core.images",
+    "resize": "zoo_core.images",
     "skipped_file": "zoo_core.image_files",
     "tally": "zoo_core.image_files",
     "REDUCED_SIDE": "zoo_core.near_duplicates",

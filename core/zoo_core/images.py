@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import struct
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zoo_core.errors import UnreadableSample, UsageError
-from zoo_core.image_files import IMAGE_FORMATS
+from zoo_core.image_opening import open_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy.typing as npt
     from PIL.ImageFile import ImageFile
 
     from zoo_core.contracts import UInt8Image
 
-# A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is still at least this many times the wanted size. No
-# pixel then differs by more than one grey level or two from the whole decode; with twice, it is no faster.
+    Size = tuple[int, int]
+    # From the height and width of an image to the height and width that are needed of it.
+    Needed = Callable[[int, int], Size]
+    Box = tuple[float, float, float, float]
+
+# For `read_image` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is still at least this many times the
+# wanted size. No pixel then differs by more than one grey level or two from the whole decode; with twice, it is no
+# faster.
 REDUCED_DECODE = 4
-# Pillow's own limit, 179 million, which a program may have lifted.
-MAX_PIXELS = 2 * (1024**3 // 4 // 3)
 _MAX_8_BIT, _MAX_16_BIT = 2**8 - 1, 2**16 - 1
+_STRIP_PIXELS = 2**20
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,11 +40,21 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Those that swap width and height.
-_TURNED = (5, 6, 7, 8)
+# Those that swap width and height, and those after which the last columns or rows come first.
+_SWAPPED, _MIRRORED, _UPSIDE_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 
 
-def read_image(file: Path | IO[bytes], size: tuple[int, int] | None = None, *, source: str = "") -> UInt8Image:
+class DecodedImage(NamedTuple):
+    """An image that may have been decoded at a reduced scale.
+
+    ``pixels``: ``uint8 [h, w, 3]`` RGB, upright, read-only. ``shape``: height and width of the whole image, upright.
+    """
+
+    pixels: UInt8Image
+    shape: Size
+
+
+def read_image(file: Path | IO[bytes], size: Size | None = None, *, source: str = "") -> UInt8Image:
     """Read an image as ``uint8 [H, W, 3]`` RGB, upright as its EXIF tag says.
 
     Any mode is read as it looks: 16-bit greys are scaled, transparent pixels lie over white, of several frames the
@@ -57,14 +73,31 @@ def read_image(file: Path | IO[bytes], size: tuple[int, int] | None = None, *, s
     if isinstance(file, Path) and not file.is_file():
         msg = f"{file}: {'a folder, not an image file' if file.is_dir() else 'no such file'}"
         raise UsageError(msg)
-    try:
-        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
-            return _decode(_open(stream), size)
-    except Exception as error:  # Pillow's decoders raise exceptions of many types on broken files
-        raise UnreadableSample(source or str(file), _reason(file, error)) from error
+    with _reading(file, source) as stream:
+        if size is None:
+            return np.array(_decode(stream, None).image, dtype=np.uint8)
+        decoded = _decode(stream, lambda *_: (REDUCED_DECODE * size[0], REDUCED_DECODE * size[1]))
+        return np.array(decoded.image.resize(size[::-1], Image.Resampling.BILINEAR, decoded.box), dtype=np.uint8)
 
 
-def resize(image: UInt8Image, size: tuple[int, int]) -> UInt8Image:
+def decode_image(file: Path | IO[bytes], needed: Needed, *, source: str = "") -> DecodedImage:
+    """Decode an image for a resize of the caller's own; else as ``read_image``.
+
+    Args:
+        file: a path, or an open file.
+        needed: given the image's height and width, returns those that are needed of it: a JPEG is decoded at the
+            smallest of 1/8, 1/4, 1/2 and 1 of its size that is no smaller.
+        source: name of an open file in errors.
+
+    Raises:
+        UnreadableSample: there is no file, or as in ``read_image``.
+    """
+    with _reading(file, source) as stream:
+        decoded = _decode(stream, needed)
+        return DecodedImage(np.asarray(decoded.image, dtype=np.uint8), decoded.shape)
+
+
+def resize(image: UInt8Image, size: Size) -> UInt8Image:
     """Resize ``uint8 [H, W, 3]`` to ``size`` (height, width): bilinear, antialiased, without keeping the aspect ratio.
 
     It is Pillow's own filter on 8-bit pixels, so that anybody can repeat it:
@@ -73,46 +106,48 @@ def resize(image: UInt8Image, size: tuple[int, int]) -> UInt8Image:
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
-def _open(stream: IO[bytes]) -> ImageFile:
-    """Open an image as ``Image.open`` does, without its warning of images as large as phones take.
-
-    To silence the warning would not be safe with threads. Without the file's name, Pillow does not map it into memory,
-    where a file that shrinks meanwhile kills the process.
-    """
-    Image.init()
-    prefix = stream.read(16)
-    for name in IMAGE_FORMATS:
-        factory, accept = Image.OPEN.get(name, (None, None))
-        try:
-            if factory is None or (accept is not None and accept(prefix) is not True):
-                continue
-            stream.seek(0)
-            image = factory(stream, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # it is of another format
-            continue
-        if image.width * image.height > MAX_PIXELS:
-            msg = f"too many pixels: {image.width} x {image.height}"
-            raise ValueError(msg)
-        return image
-    raise UnidentifiedImageError
+@contextmanager
+def _reading(file: Path | IO[bytes], source: str) -> Iterator[IO[bytes]]:
+    try:
+        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+            yield stream
+    except Exception as error:  # Pillow's decoders raise exceptions of many types on broken files
+        raise UnreadableSample(source or str(file), _reason(file, error)) from error
 
 
-def _decode(image: ImageFile, size: tuple[int, int] | None) -> UInt8Image:
-    orientation = _orientation(image)
-    to_upright = _TO_UPRIGHT.get(orientation)
-    if size is None:
-        rgb = _to_rgb(image)
-        return np.array(rgb if to_upright is None else rgb.transpose(to_upright), dtype=np.uint8)
-    width, height = size if orientation in _TURNED else size[::-1]
-    whole = image.size
-    reduced = image.draft(None, (REDUCED_DECODE * width, REDUCED_DECODE * height))
+class _Decoded(NamedTuple):
+    """``image``: RGB, upright. ``box``: left, top, right and bottom of what shows the image, of size ``shape``."""
+
+    image: Image.Image
+    box: Box
+    shape: Size
+
+
+def _decode(stream: IO[bytes], needed: Needed | None) -> _Decoded:
+    image = open_image(stream)
+    shape = image.size[::-1]
+    end: tuple[float, float] = image.size
+    # Only JPEG has reduced scales; of HEIC, Pillow would take the thumbnail.
+    if needed is not None and image.format == "JPEG":
+        end = _reduce(image, needed)
     rgb = _to_rgb(image)
-    if reduced is None or rgb.size == whole:
-        upright = rgb if to_upright is None else rgb.transpose(to_upright)
-        return np.array(upright.resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.uint8)
-    # The last column and row of the reduced image may stand for less than a whole one.
-    small = rgb.resize((width, height), Image.Resampling.BILINEAR, box=reduced[1])
-    return np.array(small if to_upright is None else small.transpose(to_upright), dtype=np.uint8)
+    # Read when the pixels are loaded, which turns TIFF upright.
+    orientation = _orientation(image)
+    if orientation in _SWAPPED:
+        shape, end = shape[::-1], end[::-1]
+    if orientation in _TO_UPRIGHT:
+        rgb = rgb.transpose(_TO_UPRIGHT[orientation])
+    left = rgb.width - end[0] if orientation in _MIRRORED else 0.0
+    top = rgb.height - end[1] if orientation in _UPSIDE_DOWN else 0.0
+    return _Decoded(rgb, (left, top, left + end[0], top + end[1]), shape)
+
+
+def _reduce(image: ImageFile, needed: Needed) -> tuple[float, float]:
+    """Let a JPEG be decoded at a reduced scale; return its width and height at that scale, which may be fractions."""
+    swapped = _orientation(image) in _SWAPPED
+    height, width = needed(*(image.size if swapped else image.size[::-1]))
+    reduced = image.draft(None, (height, width) if swapped else (width, height))
+    return image.size if reduced is None else reduced[1][2:]
 
 
 def _orientation(image: Image.Image) -> int:
@@ -123,24 +158,24 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert to RGB; of a large image, no more than one copy is in memory beside what Pillow has decoded."""
     image.load()  # numpy would wrap the errors that this raises
     if image.mode == "F":
         return Image.fromarray(_float_grey(np.asarray(image))).convert("RGB")
     if image.mode.startswith("I"):
         return Image.fromarray(_integer_grey(np.asarray(image), image.format)).convert("RGB")
     if image.has_transparency_data:
-        foreground = image.convert("RGBA")
-        background = Image.new("RGBA", foreground.size, "white")
-        background.alpha_composite(foreground)
-        return background.convert("RGB")
+        rgba = image if image.mode in {"LA", "RGBA"} else image.convert("RGBA")
+        rgb = Image.new("RGB", image.size, "white")
+        rgb.paste(rgba, mask=rgba)
+        return rgb
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _float_grey(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Scale greys to 0..255: from 0..1, or from 0..255 if any lies above 1."""
-    finite = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=255.0, neginf=0.0)
-    scale = 255.0 if finite.max(initial=0.0) <= 1.0 else 1.0
-    return np.clip(np.rint(finite * scale), 0, 255).astype(np.uint8)
+    scale = 1.0 if (grey > 1).any() else 255.0
+    return _by_strips(grey, lambda strip: np.clip(np.rint(np.nan_to_num(strip.astype(np.float64) * scale)), 0, 255))
 
 
 def _integer_grey(grey: npt.NDArray[Any], image_format: str | None) -> npt.NDArray[np.uint8]:
@@ -155,7 +190,18 @@ def _integer_grey(grey: npt.NDArray[Any], image_format: str | None) -> npt.NDArr
         raise ValueError(msg)
     if grey.dtype.itemsize > 2 and image_format != "PPM" and high <= _MAX_8_BIT:  # noqa: PLR2004 - bytes of 16 bits
         return grey.astype(np.uint8)
-    return np.rint(grey / 257).astype(np.uint8)
+    return _by_strips(grey, lambda strip: np.rint(strip / 257))
+
+
+def _by_strips(
+    grey: npt.NDArray[Any], scaled: Callable[[npt.NDArray[Any]], npt.NDArray[np.float64]]
+) -> npt.NDArray[np.uint8]:
+    """Scale ``[H, W]`` some rows at a time, because wider numbers of a whole image could fill the memory."""
+    result = np.empty(grey.shape, np.uint8)
+    rows = max(1, _STRIP_PIXELS // grey.shape[1])
+    for start in range(0, len(grey), rows):
+        result[start : start + rows] = scaled(grey[start : start + rows])
+    return result
 
 
 def _reason(file: Path | IO[bytes], error: Exception) -> str:

@@ -11,12 +11,12 @@ from PIL import Image
 
 from zoo_core.errors import UnreadableSample
 from zoo_images.datasets.decoded_images import DecodedImages, default_cache_folder
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 from zoo_images.datasets.image_store import ImageStore
 
 
 def equal(images, pictures, side=32):
-    return all(np.array_equal(images.read(n), read_image(path, side)) for n, path in enumerate(pictures))
+    return all(np.array_equal(images.read(n), read_reduced(path, side)) for n, path in enumerate(pictures))
 
 
 def test_each_image_is_decoded_once_for_this_and_all_later_processes(images, pictures, decoded):
@@ -55,7 +55,7 @@ def test_a_source_of_the_same_size_but_another_time_is_decoded_again(images, pic
     state = pictures[0].stat()
     os.utime(pictures[0], ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     decoded.clear()
-    assert np.array_equal(images().read(0), read_image(pictures[0], 32))
+    assert np.array_equal(images().read(0), read_reduced(pictures[0], 32))
     assert decoded == [pictures[0]]
 
 
@@ -181,7 +181,7 @@ def test_a_broken_image_is_unreadable_and_not_cached(images, pictures):
     pictures[2].unlink()
     with pytest.raises(UnreadableSample, match=r"2\.png.*No such file"):
         kept.read(2)
-    assert np.array_equal(kept.read(3), read_image(pictures[3], 32))
+    assert np.array_equal(kept.read(3), read_reduced(pictures[3], 32))
 
 
 def test_a_folder_that_cannot_be_created_leads_to_caching_in_memory(images, pictures, decoded, tmp_path, caplog):
