@@ -45,12 +45,12 @@ def open_image(stream: IO[bytes]) -> ImageFile:
 
     Raises:
         UnidentifiedImageError: the file is of no format that is read.
-        ValueError: it has no pixels or too many, or is HEIC and the extra that reads it is not installed.
+        ValueError: it has too many pixels, or is HEIC and the extra that reads it is not installed.
         Exception: whatever Pillow raises on a damaged header.
     """
     image = _opened(stream)
-    if not image.width or not image.height or image.width * image.height > MAX_PIXELS:
-        msg = f"too {'many' if image.width and image.height else 'few'} pixels: {image.width} x {image.height}"
+    if image.width * image.height > MAX_PIXELS:
+        msg = f"too many pixels: {image.width} x {image.height}"
         raise ValueError(msg)
     return image
 
