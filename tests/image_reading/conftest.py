@@ -45,7 +45,7 @@ class Drawing:
         """Draw smooth colours with a hard edge, so that every turn shows."""
         generator = np.random.default_rng(self.seed)
         width, height = self.size
-        coarse = Image.fromarray(generator.integers(0, 256, (5, 7, 4), dtype=np.uint8), "RGBA")
+        coarse = Image.fromarray(generator.integers(0, 256, (5, 7, 4), dtype=np.uint8))
         picture = coarse.resize(self.size, Image.Resampling.BILINEAR)
         picture.paste((250, 10, 10, 255), (0, 0, max(1, width // 3), max(1, height // 4)))
         if self.mode in {"I;16", "I", "F"}:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,15 @@ def test_what_is_not_in_the_dataset_is_reported(class_folders):
     assert "whose images have a class already" in reasons["twin", "class"]
     assert reasons["notes.txt", "note"] == ".txt is no image"
     assert ("1.psd", "file") in reasons
+
+
+def test_without_the_extra_heic_is_left_out_with_the_line_that_installs_it(class_folders, monkeypatch):
+    (class_folders / "alpha" / "phone.heic").touch()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    dataset = FolderDataset(str(class_folders))
+    assert len(dataset) == 6
+    reasons = {Path(one.source).name: one.reason for one in dataset.skipped}
+    assert reasons["phone.heic"] == ".heic is not read without: pip install 'plugzoo[heic]'"
 
 
 def test_a_class_folder_may_be_a_link_to_elsewhere(class_folders, tmp_path_factory):
