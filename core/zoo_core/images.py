@@ -125,12 +125,13 @@ class _Decoded(NamedTuple):
 
 def _decode(stream: IO[bytes], needed: Needed | None) -> _Decoded:
     image = open_image(stream)
-    shape = image.size[::-1]
-    end: tuple[float, float] = image.size
+    width, height = image.size
     # Only JPEG has reduced scales; of HEIC, Pillow would take the thumbnail.
-    if needed is not None and image.format == "JPEG":
-        end = _reduce(image, needed)
+    reduced = _reduce(image, needed) if needed is not None and image.format == "JPEG" else None
     rgb = _to_rgb(image)
+    # What a header says of other formats may differ from what is decoded.
+    end: tuple[float, float] = reduced or rgb.size
+    shape = (height, width) if reduced else rgb.size[::-1]
     # Read when the pixels are loaded, which turns TIFF upright.
     orientation = _orientation(image)
     if orientation in _SWAPPED:
@@ -142,12 +143,12 @@ def _decode(stream: IO[bytes], needed: Needed | None) -> _Decoded:
     return _Decoded(rgb, (left, top, left + end[0], top + end[1]), shape)
 
 
-def _reduce(image: ImageFile, needed: Needed) -> tuple[float, float]:
+def _reduce(image: ImageFile, needed: Needed) -> tuple[float, float] | None:
     """Let a JPEG be decoded at a reduced scale; return its width and height at that scale, which may be fractions."""
     swapped = _orientation(image) in _SWAPPED
     height, width = needed(*(image.size if swapped else image.size[::-1]))
     reduced = image.draft(None, (height, width) if swapped else (width, height))
-    return image.size if reduced is None else reduced[1][2:]
+    return None if reduced is None else reduced[1][2:]
 
 
 def _orientation(image: Image.Image) -> int:
