@@ -16,7 +16,7 @@ import torch
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
 from zoo_images.capture.augmentation import Capture
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 from zoo_images.datasets.views import views
 
 IMAGES, LONGEST, SIDE = 128, 160, 96
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder of images instead of synthetic documents")
     folder = parser.parse_args().images
     if folder:
-        images = [read_image(path, LONGEST) for path in sorted(folder.iterdir())[:IMAGES]]
+        images = [read_reduced(path, LONGEST) for path in sorted(folder.iterdir())[:IMAGES]]
     else:
         documents = SyntheticDocuments(templates=IMAGES, samples_per_template=1)
         images = [documents[index].image for index in range(IMAGES)]

@@ -27,7 +27,7 @@ from zoo.training.data.items import generator_of
 from zoo_core.api import Sample
 from zoo_documents.synthetic import SyntheticDocuments
 from zoo_images.capture.augmentation import Capture
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def load(folder: Path | None) -> list[Sample]:
     """Return ``IMAGES`` samples whose longest side is ``LONGEST``."""
     if folder is not None:
         paths = sorted(path for path in folder.iterdir() if path.is_file())
-        pictures = [read_image(path, LONGEST) for path in paths[:IMAGES]]
+        pictures = [read_reduced(path, LONGEST) for path in paths[:IMAGES]]
     else:
         documents = SyntheticDocuments(templates=IMAGES, samples_per_template=1, seed=0)
         pictures = [documents[index].image for index in range(IMAGES)]

@@ -26,7 +26,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from zoo_images.datasets.decoded_images import DecodedImages
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 from zoo_images.datasets.instances import InstancesDataset
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _compare(paths: list[Path], cache: Path) -> dict[str, object]:
     kept = DecodedImages(paths, paths[0].parent, max_side=SIDE, cache=str(cache), cache_mb=1024)
     number = {path: index for index, path in enumerate(paths)}
     ways: dict[str, Callable[[Path], UInt8Image]] = {
-        "zoo": lambda path: read_image(path, SIDE),
+        "zoo": lambda path: read_reduced(path, SIDE),
         "zoo_cached": lambda path: kept.read(number[path]),
         "pillow": _pillow,
         "opencv": _opencv,

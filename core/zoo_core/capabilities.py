@@ -107,6 +107,22 @@ class OwnsClassTable(HasClassTable, Protocol):
 
 
 @runtime_checkable
+class HasPlainSamples(Protocol):
+    """A dataset that can show a sample as the model sees the sample's file: for validation and the proof of an export.
+
+    Without it, zoo resizes ``Sample.image``, which may have been reduced before. A dataset of image files returns
+    ``read_image(file, size)``, the very pixels from which ``zoo predict`` embeds the file.
+    """
+
+    def plain_sample(self, index: int, size: tuple[int, int]) -> Sample:
+        """Return sample ``index``, its view applied, at ``size`` (height, width): ``uint8 [*size, 3]``.
+
+        Raises ``UnreadableSample`` as ``__getitem__`` does.
+        """
+        ...
+
+
+@runtime_checkable
 class HasSkipped(Protocol):
     """A dataset that says what lies where it reads and is not in it: folders without images, files of other types.
 

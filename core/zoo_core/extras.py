@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Import names, for they are what a failing import tells.
 EXTRAS: dict[str, tuple[str, ...]] = {
+    "heic": ("pillow_heif",),
     "shards": ("braceexpand", "datasets", "fsspec", "pyarrow", "webdataset"),
     "train": (
         "filelock",

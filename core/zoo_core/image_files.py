@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from zoo_core.extras import pip_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Named, because Pillow would also open formats that run programs (EPS calls Ghostscript).
-IMAGE_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+# Named, because Pillow would also open formats that run programs (EPS calls Ghostscript). TGA last: its files do not
+# begin with a mark. HEIC comes with an extra.
+IMAGE_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP", "TGA")
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 IMAGE_SUFFIXES = frozenset(
     {
         *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
-        *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+        *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp", *HEIF_SUFFIXES),
     }
 )
 # What lies beside images and is none.
@@ -84,13 +89,15 @@ def skipped_file(path: Path) -> Skipped | None:
         return Skipped(str(path), f"{suffix} is no image", "note")
     if suffix not in IMAGE_SUFFIXES:
         return Skipped(str(path), f"{suffix} is not read" if suffix else "no suffix")
+    if suffix in HEIF_SUFFIXES and find_spec("pillow_heif") is None:
+        return Skipped(str(path), f"{suffix} is not read without: {pip_line('heic')}")
     if not path.is_file():
         return Skipped(str(path), "a link to nothing" if path.is_symlink() else "not a regular file")
     return None
 
 
 def tally(skipped: Iterable[Skipped]) -> str:
-    """Return the reasons with their numbers, the most frequent first: ``.heic is not read: 12, no suffix: 1``."""
+    """Return the reasons with their numbers, the most frequent first: ``.svg is not read: 12, no suffix: 1``."""
     counts = Counter(one.reason for one in skipped).most_common()
     more = sum(count for _, count in counts[_SHOWN:])
     return ", ".join(

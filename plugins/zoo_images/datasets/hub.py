@@ -74,7 +74,7 @@ class HubDataset(ShardReader):
         features = stream.features or dict.fromkeys(next(iter(stream), {}))
         self._require_columns(features)
         if isinstance(features[image], datasets.Image):
-            # Bytes instead of images: `read_image` decodes them at a reduced scale.
+            # Bytes instead of images: `read_reduced` decodes them at a reduced scale.
             stream = stream.cast_column(image, datasets.Image(decode=False))
         self._stream = stream
         splits = stream.info.splits or {}

@@ -11,10 +11,13 @@ from zoo_images.datasets.duplicates import duplicate_groups
 from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder
 from zoo_images.datasets.options import PositiveInt, Share  # noqa: TC001 - read to check options
 from zoo_images.datasets.split import Split, belongs, require_nonempty_split
+from zoo_images.datasets.views import shown, whole_size
 from zoo_images.datasets.views import views as all_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from zoo_core.api import AffineMap, UInt8Image
 
 
 class InstancesDataset:
@@ -77,10 +80,25 @@ class InstancesDataset:
         return len(self._selected) * len(self._views)
 
     def __getitem__(self, index: int) -> Sample:
+        position, label, view = self._locate(index)
+        return Sample(self._read(self._images, position), label, view)
+
+    def plain_sample(self, index: int, size: tuple[int, int]) -> Sample:
+        """Return a sample as every model sees its file; see ``HasPlainSamples``.
+
+        A view is turned and cut out of the file as it is read at the size at which the view has ``size``.
+        """
+        position, label, view = self._locate(index)
+        return Sample(shown(self._read(self._images.at_size(whole_size(view, size)), position), view), label)
+
+    def _locate(self, index: int) -> tuple[int, int, AffineMap]:
+        """Return the position of a sample's image, its label, and its view."""
         position, view = divmod(range(len(self))[index], len(self._views))
-        label = self._labels[position] * len(self._views) + view
+        return self._selected[position], self._labels[position] * len(self._views) + view, self._views[view][1]
+
+    def _read(self, images: DecodedImages, position: int) -> UInt8Image:
         try:
-            return Sample(self._images.read(self._selected[position]), label, self._views[view][1])
+            return images.read(position)
         except UnreadableSample as error:
             raise UnreadableSample(error.source, error.reason, samples=len(self._views)) from error
 

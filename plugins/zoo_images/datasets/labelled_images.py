@@ -30,3 +30,8 @@ class LabelledImages:
     def __getitem__(self, index: int) -> Sample:
         label = self._labels[index]
         return Sample(self._images.read(range(len(self))[index]), label)
+
+    def plain_sample(self, index: int, size: tuple[int, int]) -> Sample:
+        """Return a sample as every model sees its file; see ``HasPlainSamples``."""
+        label = self._labels[index]
+        return Sample(self._images.at_size(size).read(range(len(self))[index]), label)

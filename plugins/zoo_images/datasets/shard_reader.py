@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_core.api import Sample, UnreadableSample
 from zoo_images.datasets.class_names import MAX_INDEX_DIGITS
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 from zoo_images.datasets.shard_slices import divide_shards
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ShardReader:
             name = f"{item.label[:_MAX_LABEL_SHOWN]!r}"
             return UnreadableSample(item.source, f"{name} is none of the {len(self._label_by_name)} classes")
         try:
-            return Sample(read_image(BytesIO(item.image), self._max_side, item.source), label)
+            return Sample(read_reduced(BytesIO(item.image), self._max_side, item.source), label)
         except UnreadableSample as error:
             return error
 

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from zoo_core.images import resize
 from zoo_onnx.wrappers import WarpFeatureLearning, WarpFeatureLearningPixels, resize_bilinear
 
 
@@ -70,6 +71,41 @@ def test_both_wrappers_show_the_backbone_the_same_pixels():
     expected = WarpFeatureLearning(Model())(plain)
     found = WarpFeatureLearningPixels(Model(), (24, 24))(torch.from_numpy(image)[None])
     np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+class Resize(nn.Module):
+    def forward(self, pixels):
+        return resize_bilinear(pixels.permute(0, 3, 1, 2), (96, 80)).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as below
+def test_the_graph_resizes_as_the_reader_does_from_16_to_4000_pixels(tmp_path):
+    pixels = torch.zeros((2, 50, 60, 3), dtype=torch.uint8)
+    axes = {"pixels": {0: "batch", 1: "height", 2: "width"}}
+    torch.onnx.export(
+        Resize(),
+        (pixels,),
+        tmp_path / "a.onnx",
+        input_names=["pixels"],
+        dynamic_axes=axes,
+        opset_version=16,
+        dynamo=False,
+    )
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
+    for shape in (
+        (16, 16),
+        (16, 4000),
+        (4000, 16),
+        (4000, 3000),
+        (96, 80),
+        (97, 4000),
+        (4000, 79),
+        (1000, 1500),
+        (31, 29),
+    ):
+        image = picture(*shape)
+        (found,) = session.run(None, {"pixels": image[None]})
+        assert np.abs(found[0].astype(int) - resize(image, (96, 80))).max() <= 1, shape
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's newer exporter starts at opset 18

@@ -316,24 +316,24 @@ def test_one_folder_for_both_fails(data, zoo):
 
 def test_a_class_that_vanishes_fails_and_is_named(data, folders):
     (folders / "train" / "phone").mkdir()
-    (folders / "train" / "phone" / "1.heic").touch()
+    (folders / "train" / "phone" / "1.psd").touch()
     failed = data("check", "--cfg", "folders.yaml", "--json", check=1)
     left_out = json.loads(failed.stdout)["parts"][0]["left_out"]
     assert left_out["classes"] == {
-        "count": 1, "listed": [["train/phone", "a class folder without an image (.heic is not read: 1)"]]
+        "count": 1, "listed": [["train/phone", "a class folder without an image (.psd is not read: 1)"]]
     }  # fmt: skip
     assert left_out["files"]["count"] == 1
     assert (
         "warning: data.train: 1 of 4 classes are left out: train/phone: a class folder without an image "
-        "(.heic is not read: 1)" in failed.stderr
+        "(.psd is not read: 1)" in failed.stderr
     )
 
 
 def test_strict_makes_a_warning_an_error(data, folders):
-    (folders / "train" / "a" / "1.heic").touch()
+    (folders / "train" / "a" / "1.psd").touch()
     share = "data.unreadable_share=0.5"
     done = data("check", "--cfg", "folders.yaml", share)
-    assert "warning: data.train: 1 files are left out (.heic is not read: 1): train/a/1.heic" in done.stderr
+    assert "warning: data.train: 1 files are left out (.psd is not read: 1): train/a/1.psd" in done.stderr
     data("check", "--cfg", "folders.yaml", "--strict", share, check=1)
 
 

@@ -48,6 +48,7 @@ def test_strict_discovery_does_not_stop_the_report(add_distribution, monkeypatch
 def test_a_missing_extra_says_the_pip_line(monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in {"torch", "timm"} else object())
     assert doctor.extras() == {
+        "heic": "installed",
         "shards": "installed",
         "train": "missing torch, timm; get it by pip install 'plugzoo[train]'",
     }

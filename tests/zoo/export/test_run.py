@@ -26,6 +26,7 @@ from zoo.training.checkpoints import AtomicCheckpointIO
 from zoo.validation import metrics
 from zoo_core.discovery import discover
 from zoo_core.errors import RecipeError, RunError, UsageError
+from zoo_core.images import resize
 
 PIXELS = (
     "onnx.name=WarpFeatureLearningPixels",
@@ -82,8 +83,6 @@ def test_the_file_computes_what_the_checkpoint_does(exported, torch_model, train
 
 
 def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_model, tmp_path):
-    from zoo_core import images as preprocessing
-
     verified = exported(*PIXELS)
     write_graph(verified, tmp_path / "pixels.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "pixels.onnx")
@@ -91,8 +90,8 @@ def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_mo
     generator = np.random.default_rng(0)
     for batch, height, width in ((1, 40, 64), (3, 100, 150), (2, 20, 16)):
         grids = generator.integers(0, 256, (batch, 5, 7, 3), dtype=np.uint8)
-        images = np.stack([preprocessing.fit(grid, (height, width)) for grid in grids])
-        fitted = torch.from_numpy(np.stack([preprocessing.fit(image, (32, 32)) for image in images]))
+        images = np.stack([resize(grid, (height, width)) for grid in grids])
+        fitted = torch.from_numpy(np.stack([resize(image, (32, 32)) for image in images]))
         np.testing.assert_allclose(session.run(None, {"img": images})[0], embeddings(model, fitted), atol=1e-5)
     assert verified.report["preprocess"]["size"] is None
     assert open_graph(tmp_path / "pixels.onnx").pixels.maximum == 255

@@ -65,21 +65,21 @@ def test_the_same_images_under_other_names_are_a_leak(of_folders, tmp_path):
 
 def test_much_that_is_left_out_is_an_error_and_little_a_line(of_folders, tmp_path):
     (tmp_path / "train" / "phone").mkdir()
-    (tmp_path / "train" / "phone" / "1.heic").touch()
+    (tmp_path / "train" / "phone" / "1.psd").touch()
     with pytest.raises(RunError, match="1 of 13 classes are left out") as caught:
         of_folders()
     assert "data.unreadable_share 0.01" in str(caught.value)
     report = of_folders("data.unreadable_share=0.2").report
     classes, files = report.lines
     assert classes.startswith("data.train: 1 of 13 classes are left out: ")
-    assert files.startswith("data.train: 1 files are left out (.heic is not read: 1): ")
+    assert files.startswith("data.train: 1 files are left out (.psd is not read: 1): ")
     with pytest.raises(RunError, match="left out"):
         of_folders("data.unreadable_share=0.2", strict=True)
 
 
 def test_the_whole_list_is_written_with_the_record(of_folders, tmp_path):
     (tmp_path / "train" / "phone").mkdir()
-    for name in ("1.heic", "2.heic", "notes.txt"):
+    for name in ("1.psd", "2.psd", "notes.txt"):
         (tmp_path / "train" / "phone" / name).touch()
     report = of_folders("data.unreadable_share=0.2").report
     report.write_left_out(tmp_path / "left_out.csv")
@@ -110,11 +110,11 @@ def test_a_dropped_option_is_an_error_where_it_is_strict(prepare):
 
 
 def test_a_row_of_the_list_is_a_line_whatever_a_file_is_called(of_folders, tmp_path):
-    for name in ("two\nlines.heic", "red\x1b[31m.heic", os.fsdecode(b"caf\xe9.heic")):
+    for name in ("two\nlines.psd", "red\x1b[31m.psd", os.fsdecode(b"caf\xe9.psd")):
         (tmp_path / "train" / "class0" / name).touch()
     of_folders("data.unreadable_share=0.5").report.write_left_out(tmp_path / "left_out.csv")
     lines = (tmp_path / "left_out.csv").read_text(encoding="utf-8").splitlines()
     assert all(line.isprintable() for line in lines)
     assert sorted(line.split(",")[2].rpartition("/")[2] for line in lines[1:]) == [
-        r"caf\xe9.heic", r"red\x1b[31m.heic", r"two\nlines.heic"
+        r"caf\xe9.psd", r"red\x1b[31m.psd", r"two\nlines.psd"
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from zoo_core import images as preprocessing
+from zoo_core.images import resize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class PixelInput:
 
     def array(self, images: Sequence[UInt8Image], size: tuple[int, int]) -> npt.NDArray[Any]:
         """Put ``uint8 [H, W, 3]`` images of any size into one array of this input, resized to ``size``."""
-        pixels = np.stack([preprocessing.fit(image, size) for image in images])
+        pixels = np.stack([resize(image, size) for image in images])
         if self.layout == "NCHW":
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         return pixels if self.dtype == "uint8" else pixels.astype(np.float32) / np.float32(255)
@@ -97,7 +97,7 @@ def patterns(count: int, seed: int = 0) -> list[UInt8Image]:
     images = []
     for _ in range(count):
         grid = generator.integers(256, size=(4, 5, 3), dtype=np.uint8)
-        image = preprocessing.fit(grid, (240, 320))
+        image = resize(grid, (240, 320))
         for _ in range(6):
             top, left = generator.integers(200), generator.integers(280)
             height, width = generator.integers(8, 120, 2)

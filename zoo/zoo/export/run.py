@@ -19,7 +19,7 @@ from zoo.export.parity import Parity, check_parity
 from zoo.export.pixels import BATCHES, PixelInput, patterns
 from zoo.export.torch_export import opset, simplified, to_onnx
 from zoo.models.torch_model import open_checkpoint
-from zoo.validation.dataset import plain_view
+from zoo.validation.dataset import plain_sample, plain_view
 from zoo_core.building import build
 from zoo_core.errors import Problem, RecipeError, RunError, ZooError
 from zoo_core.provenance import installed_versions, recipe_sha256, timestamp
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zoo.assembly import EmbeddingModel
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
-    from zoo_core.contracts import Preprocessing, Sample, UInt8Image
+    from zoo_core.contracts import Dataset, Preprocessing, UInt8Image
     from zoo_core.registry import Registry
 
 _IMAGES = BATCHES[-1]
@@ -156,7 +156,7 @@ def _witnesses(builder: RecipeBuilder, pixels: PixelInput) -> tuple[list[UInt8Im
     try:
         dataset = builder.dataset("valid")
         indices = np.unique(np.linspace(0, len(dataset) - 1, wanted).round().astype(int))
-        views = [_view(dataset[int(index)], pixels) for index in indices]
+        views = [_view(dataset, int(index), pixels) for index in indices]
     except ZooError as error:
         reason = f"the validation data cannot be read, so the graph is compared on drawn patterns: {error}"
         return patterns(wanted), "patterns", (reason.replace("\n", "; "),)
@@ -168,9 +168,12 @@ def _witnesses(builder: RecipeBuilder, pixels: PixelInput) -> tuple[list[UInt8Im
     return images + patterns(wanted - len(images)), "validation data and patterns", (reason,)
 
 
-def _view(sample: Sample, pixels: PixelInput) -> UInt8Image:
+def _view(dataset: Dataset, index: int, pixels: PixelInput) -> UInt8Image:
     """Show what the sample shows of its image, which it may share with others; where any size will do, in its own."""
     height, width = pixels.size
+    if height and width:
+        return plain_sample(dataset, index, (height, width)).image
+    sample = dataset[index]
     return plain_view(sample, (height or sample.image.shape[0], width or sample.image.shape[1]))
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo_core.errors import RunError, UsageError
-from zoo_core.images import fit
+from zoo_core.images import resize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class Embedder:
 
     def _pixels(self, image: UInt8Image) -> npt.NDArray[Any]:
         wanted = self.graph.pixels
-        pixels: npt.NDArray[Any] = image if wanted.size is None else fit(image, wanted.size)
+        pixels: npt.NDArray[Any] = image if wanted.size is None else resize(image, wanted.size)
         if wanted.dtype == "float32":
             pixels = pixels.astype(np.float32) / np.float32(255 / wanted.maximum)
         return pixels if wanted.layout == "NHWC" else np.ascontiguousarray(pixels.transpose(2, 0, 1))

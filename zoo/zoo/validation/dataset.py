@@ -10,15 +10,17 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from zoo.runs.unreadable import UnreadableSamples
+from zoo_core.capabilities import HasPlainSamples
+from zoo_core.contracts import Sample
 from zoo_core.errors import UnreadableSample
-from zoo_core.images import fit
+from zoo_core.images import resize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from zoo_core.contracts import AffineMap, Augmentation, Sample, UInt8Image
+    from zoo_core.contracts import AffineMap, Augmentation, UInt8Image
     from zoo_core.contracts import Dataset as ZooDataset
 
 # Seeds the augmented views of validation apart from those of training, whatever the recipe's seed.
@@ -59,12 +61,24 @@ def collate(items: Sequence[ValidationItem]) -> ValidationBatch:
     }
 
 
+def plain_sample(dataset: ZooDataset, index: int, image_size: tuple[int, int]) -> Sample:
+    """Return a sample as ``zoo predict`` sees its file: its view, resized, and nothing else.
+
+    Raises:
+        UnreadableSample: it is broken.
+    """
+    if isinstance(dataset, HasPlainSamples):
+        return dataset.plain_sample(index, image_size)
+    sample = dataset[index]
+    return Sample(plain_view(sample, image_size), sample.label)
+
+
 def plain_view(sample: Sample, image_size: tuple[int, int]) -> UInt8Image:
-    """Show a sample as ``zoo predict`` would: its view, resized, and nothing else. ``uint8 [H, W, 3]``."""
+    """Show the view of a sample, resized, and nothing else: ``uint8 [H, W, 3]``."""
     image = sample.image
     if not np.array_equal(sample.view, np.eye(3)):
         image = _apply_view(image, sample.view)
-    return fit(image, image_size)
+    return resize(image, image_size)
 
 
 def _apply_view(image: UInt8Image, view: AffineMap) -> UInt8Image:
@@ -116,14 +130,15 @@ class ValidationItems(Dataset[ValidationItem]):
 
     def __getitem__(self, index: int) -> ValidationItem:
         capture, number = divmod(index, len(self.dataset))
+        plain = capture == 0 or self.augmentation is None
         try:
-            sample = self.dataset[number]
+            sample = plain_sample(self.dataset, number, self.image_size) if plain else self.dataset[number]
         except UnreadableSample as error:
             self.unreadable.record("valid", error, len(self.dataset))
             return ValidationItem(
                 np.zeros((*self.image_size, 3), np.uint8), UNREADABLE_LABEL, plain=False, position=index
             )
-        if capture == 0 or self.augmentation is None:
-            return ValidationItem(plain_view(sample, self.image_size), sample.label, plain=True, position=index)
+        if plain or self.augmentation is None:
+            return ValidationItem(sample.image, sample.label, plain=True, position=index)
         generator = np.random.default_rng([self.seed, VALIDATION_STREAM, capture, number])
         return ValidationItem(self.augmentation(sample, generator), sample.label, plain=False, position=index)

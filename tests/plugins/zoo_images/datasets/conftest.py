@@ -6,7 +6,7 @@ from PIL import Image
 
 from zoo_images.datasets import decoded_images
 from zoo_images.datasets.decoded_images import DecodedImages
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def decoded(monkeypatch):
 
     def counting(path, side):
         paths.append(path)
-        return read_image(path, side)
+        return read_reduced(path, side)
 
-    monkeypatch.setattr(decoded_images, "read_image", counting)
+    monkeypatch.setattr(decoded_images, "read_reduced", counting)
     return paths
 
 

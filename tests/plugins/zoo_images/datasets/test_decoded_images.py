@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from zoo_core.errors import UnreadableSample
+from zoo_images.datasets import decoded_images
 from zoo_images.datasets.decoded_images import DecodedImages, default_cache_folder
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_plain, read_reduced
 from zoo_images.datasets.image_store import ImageStore
 
 
 def equal(images, pictures, side=32):
-    return all(np.array_equal(images.read(n), read_image(path, side)) for n, path in enumerate(pictures))
+    return all(np.array_equal(images.read(n), read_reduced(path, side)) for n, path in enumerate(pictures))
 
 
 def test_each_image_is_decoded_once_for_this_and_all_later_processes(images, pictures, decoded):
@@ -55,7 +56,7 @@ def test_a_source_of_the_same_size_but_another_time_is_decoded_again(images, pic
     state = pictures[0].stat()
     os.utime(pictures[0], ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     decoded.clear()
-    assert np.array_equal(images().read(0), read_image(pictures[0], 32))
+    assert np.array_equal(images().read(0), read_reduced(pictures[0], 32))
     assert decoded == [pictures[0]]
 
 
@@ -181,7 +182,7 @@ def test_a_broken_image_is_unreadable_and_not_cached(images, pictures):
     pictures[2].unlink()
     with pytest.raises(UnreadableSample, match=r"2\.png.*No such file"):
         kept.read(2)
-    assert np.array_equal(kept.read(3), read_image(pictures[3], 32))
+    assert np.array_equal(kept.read(3), read_reduced(pictures[3], 32))
 
 
 def test_a_folder_that_cannot_be_created_leads_to_caching_in_memory(images, pictures, decoded, tmp_path, caplog):
@@ -233,3 +234,29 @@ def test_a_reader_continues_while_the_store_is_recreated(images, pictures, tmp_p
     path.unlink()
     assert equal(images(), pictures)
     assert equal(reading, pictures)
+
+
+def test_images_at_a_size_are_cached_apart_from_the_reduced_ones_and_by_size(images, pictures, monkeypatch):
+    read = []
+
+    def counting(path, size):
+        read.append(size)
+        return read_plain(path, size)
+
+    monkeypatch.setattr(decoded_images, "read_plain", counting)
+    for _ in range(2):
+        kept = images()
+        for size in ((8, 12), (12, 8)):
+            copy = pickle.loads(pickle.dumps(kept))  # noqa: S301 - as a worker process gets it
+            for one in (kept, copy):
+                assert np.array_equal(one.at_size(size).read(0), read_plain(pictures[0], size))
+        assert equal(kept, pictures)
+    assert read == [(8, 12), (12, 8)]
+
+
+def test_an_image_at_a_size_is_read_anew_when_its_file_has_changed(images, pictures):
+    first = images().at_size((8, 12)).read(0)
+    Image.new("RGB", (30, 30), "red").save(pictures[0])
+    changed = images().at_size((8, 12)).read(0)
+    assert not np.array_equal(first, changed)
+    assert np.array_equal(changed, read_plain(pictures[0], (8, 12)))

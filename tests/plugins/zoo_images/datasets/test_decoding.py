@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from zoo_core.errors import RunError, UnreadableSample
-from zoo_images.datasets.decoding import read_image
+from zoo_images.datasets.decoding import read_reduced
 
 # Four different corners reveal rotations, flips and swapped channels.
 CORNERS = np.zeros((40, 60, 3), np.uint8)
@@ -31,24 +31,24 @@ def close(image, expected, tolerance=6):
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.webp", "a.tif", "a.jpg"])
 def test_common_formats(tmp_path, name):
     Image.fromarray(CORNERS).save(tmp_path / name, **({"quality": 95} if name.endswith(("jpg", "webp")) else {}))
-    close(read_image(tmp_path / name, 192), CORNERS, 12)
+    close(read_reduced(tmp_path / name, 192), CORNERS, 12)
 
 
 def test_cmyk_jpeg(tmp_path):
     Image.fromarray(CORNERS).convert("CMYK").save(tmp_path / "a.jpg", quality=98)
-    close(read_image(tmp_path / "a.jpg", 192), CORNERS, 12)
+    close(read_reduced(tmp_path / "a.jpg", 192), CORNERS, 12)
 
 
 def test_grayscale(tmp_path):
     grey = np.arange(0, 200, 5, dtype=np.uint8).repeat(60).reshape(40, 60)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 192), grey[..., None].repeat(3, axis=2))
+    np.testing.assert_array_equal(read_reduced(tmp_path / "a.png", 192), grey[..., None].repeat(3, axis=2))
 
 
 def test_sixteen_bit(tmp_path):
     deep = np.linspace(0, 65535, 2400).reshape(40, 60).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 192)[..., 0], (deep >> 8).astype(np.uint8))
+    np.testing.assert_array_equal(read_reduced(tmp_path / "a.png", 192)[..., 0], np.rint(deep / 257))
 
 
 GREY = np.linspace(0, 255, 2400).reshape(40, 60).astype(np.int32)
@@ -61,12 +61,12 @@ GREY = np.linspace(0, 255, 2400).reshape(40, 60).astype(np.int32)
 )
 def test_deep_tiff_is_read_by_the_range_of_its_values(tmp_path, pixels, expected):
     Image.fromarray(pixels).save(tmp_path / "a.tif")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", 192), expected[..., None].repeat(3, axis=2))
+    np.testing.assert_array_equal(read_reduced(tmp_path / "a.tif", 192), expected[..., None].repeat(3, axis=2))
 
 
 def test_deep_pgm_keeps_its_brightness(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 2 2 65535\n" + np.array([0, 100, 200, 255], ">u2").tobytes())
-    assert not read_image(tmp_path / "a.pgm", 192).any()
+    assert read_reduced(tmp_path / "a.pgm", 192)[..., 0].tolist() == [[0, 0], [1, 1]]
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 65_536), (0, 2**31 - 1), (-1, 255)])
@@ -75,19 +75,19 @@ def test_integers_beyond_sixteen_bits_are_refused(tmp_path, least, most):
     pixels[0, :2] = least, most
     Image.fromarray(pixels).save(tmp_path / "a.tif")
     with pytest.raises(UnreadableSample, match=f"a.tif.*32-bit pixels from {least} to {most}"):
-        read_image(tmp_path / "a.tif", 192)
+        read_reduced(tmp_path / "a.tif", 192)
 
 
 def test_palette(tmp_path):
     Image.fromarray(CORNERS).quantize(4).save(tmp_path / "a.png")
-    close(read_image(tmp_path / "a.png", 192), CORNERS, 2)
+    close(read_reduced(tmp_path / "a.png", 192), CORNERS, 2)
 
 
 def test_transparent_palette_lies_on_white(tmp_path):
     picture = Image.fromarray(CORNERS).quantize(4)
     index = picture.getpixel((8, 8))
     picture.save(tmp_path / "a.png", transparency=index)
-    image = read_image(tmp_path / "a.png", 192)
+    image = read_reduced(tmp_path / "a.png", 192)
     assert image[8, 8].tolist() == [255, 255, 255]
     assert image[8, -8].tolist() == CORNERS[8, -8].tolist()
 
@@ -97,12 +97,12 @@ def test_alpha_lies_on_white(tmp_path, mode):
     picture = Image.fromarray(CORNERS).convert(mode)
     picture.putalpha(0)
     picture.save(tmp_path / "a.png")
-    assert (read_image(tmp_path / "a.png", 192) == 255).all()
+    assert (read_reduced(tmp_path / "a.png", 192) == 255).all()
 
 
 def test_one_bit(tmp_path):
     Image.fromarray(CORNERS).convert("1", dither=Image.Dither.NONE).save(tmp_path / "a.png")
-    assert set(np.unique(read_image(tmp_path / "a.png", 192))) == {0, 255}
+    assert set(np.unique(read_reduced(tmp_path / "a.png", 192))) == {0, 255}
 
 
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif"])
@@ -124,7 +124,7 @@ def test_exif_orientation(tmp_path, orientation, turned, extension):
     exif[0x0112] = orientation
     quality = {"quality": 95} if extension in {"jpg", "webp"} else {}
     Image.fromarray(CORNERS).save(tmp_path / f"a.{extension}", exif=exif, **quality)
-    close(read_image(tmp_path / f"a.{extension}", 192), turned(CORNERS), 12)
+    close(read_reduced(tmp_path / f"a.{extension}", 192), turned(CORNERS), 12)
 
 
 @pytest.mark.parametrize(("size", "expected"), [((800, 1200), (64, 96)), ((3, 4000), (1, 96)), ((1, 1), (1, 1))])
@@ -134,7 +134,7 @@ def test_large_images_are_reduced_by_area(tmp_path, size, expected, extension):
     picture = np.stack([255 * x / size[1], 255 * y / size[0], np.full(size, 99)], axis=2).astype(np.uint8)
     quality = {"quality": 98, "subsampling": 0} if extension == "jpg" else {}
     Image.fromarray(picture).save(tmp_path / f"a.{extension}", **quality)
-    image = read_image(tmp_path / f"a.{extension}", 96)
+    image = read_reduced(tmp_path / f"a.{extension}", 96)
     assert image.shape == (*expected, 3)
     means = [[block.mean(axis=(0, 1)) for block in np.array_split(row, expected[1], axis=1)]
              for row in np.array_split(picture, expected[0], axis=0)]  # fmt: skip
@@ -148,7 +148,7 @@ def test_broken_files_are_named(tmp_path, content):
     path = tmp_path / "broken one.jpg"
     path.write_bytes(content)
     with pytest.raises(RunError, match="broken one") as caught:
-        read_image(path, 192)
+        read_reduced(path, 192)
     assert caught.value.problems[0].hint
 
 
@@ -158,7 +158,7 @@ def test_broken_file_of_another_format_is_named(tmp_path):
     header = np.array([124, 0x1007, 8, 8, 0, 0, 0, *[0] * 11, 32, 0xFF00, *[0] * 11], "<u4")
     path.write_bytes(b"DDS " + header.tobytes() + bytes(999))
     with pytest.raises(RunError, match="other"):
-        read_image(path, 192)
+        read_reduced(path, 192)
 
 
 def test_a_broken_tag_is_named(tmp_path):
@@ -169,7 +169,7 @@ def test_a_broken_tag_is_named(tmp_path):
     tag = content.index(np.array([273, 4, 1, 0], "<u2").tobytes())
     path.write_bytes(content[: tag + 2] + b"\x05" + content[tag + 3 :])
     with pytest.raises(UnreadableSample, match=r"tag\.tif.*TypeError: 'IFDRational'"):
-        read_image(path, 192)
+        read_reduced(path, 192)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_any_exception_of_a_decoder_becomes_the_reason(tmp_path, monkeypatch, er
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     Image.fromarray(CORNERS).save(tmp_path / "a.png")
     with pytest.raises(UnreadableSample) as caught:
-        read_image(tmp_path / "a.png", 192)
+        read_reduced(tmp_path / "a.png", 192)
     assert caught.value.reason == reason
 
 
@@ -200,17 +200,10 @@ def test_truncated_files_are_named(tmp_path, extension):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(RunError, match="cut"):
-        read_image(path, 192)
-
-
-def test_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    Image.fromarray(CORNERS).save(tmp_path / "bomb.png")
-    with pytest.raises(RunError, match="too many pixels"):
-        read_image(tmp_path / "bomb.png", 192)
+        read_reduced(path, 192)
 
 
 def test_a_format_that_runs_a_program_is_not_opened(tmp_path):
     (tmp_path / "program.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(UnreadableSample, match="no image format that is known"):
-        read_image(tmp_path / "program.eps", 32)
+    with pytest.raises(UnreadableSample, match="not an image of a known format"):
+        read_reduced(tmp_path / "program.eps", 32)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_a_corrupt_image_is_named_when_read(class_folders):
 
 
 def test_what_is_not_in_the_dataset_is_reported(class_folders):
-    for name in ("phone/1.heic", "phone/2.HEIC", "phone/notes.txt"):
+    for name in ("phone/1.psd", "phone/2.PSD", "phone/notes.txt"):
         (class_folders / name).parent.mkdir(exist_ok=True)
         (class_folders / name).touch()
     (class_folders / "loose.png").write_bytes((class_folders / "beta/1.png").read_bytes())
@@ -79,13 +80,22 @@ def test_what_is_not_in_the_dataset_is_reported(class_folders):
     assert len(dataset) == 6
     reasons = {(Path(one.source).name, one.kind): one.reason for one in dataset.skipped}
     assert reasons["empty", "class"] == "a class folder without an image"
-    assert reasons["phone", "class"] == ("a class folder without an image (.heic is not read: 2, .txt is no image: 1)")
+    assert reasons["phone", "class"] == ("a class folder without an image (.psd is not read: 2, .txt is no image: 1)")
     assert reasons["loose.png", "file"] == "lies beside the class folders"
     assert [Path(one.source).name for one in dataset.skipped].count("self") == 1
     assert "whose images have a class already" in reasons["self", "class"]
     assert "whose images have a class already" in reasons["twin", "class"]
     assert reasons["notes.txt", "note"] == ".txt is no image"
-    assert ("1.heic", "file") in reasons
+    assert ("1.psd", "file") in reasons
+
+
+def test_without_the_extra_heic_is_left_out_with_the_line_that_installs_it(class_folders, monkeypatch):
+    (class_folders / "alpha" / "phone.heic").touch()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    dataset = FolderDataset(str(class_folders))
+    assert len(dataset) == 6
+    reasons = {Path(one.source).name: one.reason for one in dataset.skipped}
+    assert reasons["phone.heic"] == ".heic is not read without: pip install 'plugzoo[heic]'"
 
 
 def test_a_class_folder_may_be_a_link_to_elsewhere(class_folders, tmp_path_factory):

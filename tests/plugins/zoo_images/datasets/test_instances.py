@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from zoo_core.api import Dataset
+from zoo_core.api import Dataset, UnreadableSample, read_image
 from zoo_images.datasets.instances import InstancesDataset
 
 
@@ -36,3 +37,35 @@ def test_pickled_datasets_read_the_same(class_folders):
     copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - our own bytes
     np.testing.assert_array_equal(dataset[30].image, copy[30].image)
     assert copy.classes[30] == dataset.classes[30]
+
+
+def test_plain_samples_of_views_are_turned_and_cut_from_the_file_as_it_is_read(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (120, 200, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    dataset = InstancesDataset(str(tmp_path), views=True, max_side=16, cache="none")
+    size = (24, 32)
+    for index, name in enumerate(dataset.classes):
+        steps = name.partition("@")[2].split("-")
+        view = np.rot90(picture, int(steps[0][1:]) // 90)
+        view = np.flipud(view) if "flip" in steps else view
+        half = len(view) // 2
+        view = view[:half] if "upper" in steps else view[half:] if "lower" in steps else view
+        expected = Image.fromarray(np.ascontiguousarray(view)).resize(size[::-1], Image.Resampling.BILINEAR)
+        sample = dataset.plain_sample(index, size)
+        assert (sample.label, sample.view.tolist()) == (index, np.eye(3).tolist())
+        difference = np.abs(np.asarray(expected).astype(int) - sample.image)
+        # The filter looks across the edge of a half; elsewhere rounding may come in another order.
+        edge = {"upper": -1, "lower": 0}.get(steps[-1])
+        inner = difference if edge is None else np.delete(difference, edge, axis=0)
+        assert inner.max() <= 1, name
+    assert np.array_equal(dataset.plain_sample(0, size).image, read_image(tmp_path / "a.png", size))
+
+
+def test_a_file_that_is_gone_is_unreadable_in_all_its_views(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    dataset = InstancesDataset(str(tmp_path), views=True)
+    (tmp_path / "a.png").unlink()
+    for read in (dataset.__getitem__, lambda index: dataset.plain_sample(index, (8, 8))):
+        with pytest.raises(UnreadableSample, match=r"a\.png.*\(No such file or directory\)") as caught:
+            read(3)
+        assert caught.value.samples == 24
