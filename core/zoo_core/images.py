@@ -73,6 +73,18 @@ def resize(image: UInt8Image, size: tuple[int, int]) -> UInt8Image:
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image that Pillow has opened as ``read_image`` converts a file: RGB, upright as its EXIF tag says.
+
+    Raises:
+        Exception: whatever Pillow raises on an image that is broken or closed.
+    """
+    rgb = _to_rgb(image)
+    # Read when the pixels are loaded, which turns TIFF upright.
+    to_upright = _TO_UPRIGHT.get(_orientation(image))
+    return rgb if to_upright is None else rgb.transpose(to_upright)
+
+
 def _open(stream: IO[bytes]) -> ImageFile:
     """Open an image as ``Image.open`` does, without its warning of images as large as phones take.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -30,6 +32,11 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(_json({"schema": SCHEMA, **document}))
 
 
+def print_json_line(document: Mapping[str, Any]) -> None:
+    """Print ``document`` on stdout as one line of JSON, in UTF-8 whatever the terminal speaks."""
+    click.echo(_json(document, indent=None))
+
+
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Print ``rows`` on stdout, their cells aligned; on a terminal the last cell of a row wraps to its width."""
     rows = [[escaped(cell) for cell in row] for row in rows]
@@ -46,6 +53,29 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
     text = "\n".join(lines)
     if text:
         click.echo(text)
+
+
+def print_csv_line(cells: Sequence[object]) -> None:
+    """Print a line of CSV on stdout, in UTF-8 whatever the terminal speaks."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    click.echo(line.getvalue().encode(errors="backslashreplace"), nl=False)
+
+
+class StreamedColumns:
+    """A table on stdout whose rows are printed as they come; its columns grow with what they hold."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._header: Sequence[str] | None = header
+        self._widths = [len(name) for name in header]
+
+    def print(self, row: Sequence[str]) -> None:
+        """Print a row; before the first, the header."""
+        cells = [escaped(cell) for cell in row]
+        self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
+        for line in ([self._header] if self._header else []) + [cells]:
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, self._widths, strict=True)).rstrip())
+        self._header = None
 
 
 def print_line(text: str) -> None:
@@ -86,8 +116,8 @@ def report_problems(code: str, problems: Sequence[Problem], *, as_json: bool) ->
     click.echo(_json(document), err=True)
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+def _json(document: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
     # Half a surrogate pair is no text, and neither UTF-8 nor strict readers of JSON take it: write its escape.
     return _HALVES.sub(lambda match: escape(match[0]).replace("\\", r"\\"), text).encode()
 
