@@ -110,7 +110,7 @@ def _whole_file(file: IO[bytes]) -> bytes:
         file.seek(0)
         return file.read()
     finally:
-        # Pillow decodes from where it has stopped.
+        # The file may be the caller's own.
         file.seek(position)
 
 

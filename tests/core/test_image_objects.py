@@ -38,9 +38,11 @@ def test_an_opened_file_and_a_decoded_one_are_read_as_the_file_is(tmp_path, pixe
     image.save(path)
     expected = read_image(path, size)
 
-    with Image.open(path) as opened:
+    with path.open("rb") as file, Image.open(file) as opened:
+        position = file.tell()
         assert np.array_equal(read_object(detach(opened), size), expected)
-        # The caller's image is as before, and can still be decoded.
+        # The caller's image and file are as before, and can still be decoded.
+        assert file.tell() == position or not opened.tile
         opened.load()
         assert np.array_equal(read_object(detach(opened), size), expected)
 

@@ -222,7 +222,11 @@ def test_folders_and_patterns_stand_for_their_pictures(predict, picture, tmp_pat
     # Folders may be matched, too; in the order of their names.
     assert paths("in/a*")[0] == ["in/a/1.png", "in/a/2.png", "in/a-b/3.png"]
     # A file of that very name is meant.
+    picture(tmp_path / "in/1.png", 1)
     assert paths("in/[1].png")[0] == ["in/[1].png"]
+    # Files that are matched do not come again with their folders.
+    assert paths("in/**/*[a1]*")[0] == ["in/1.png", "in/[1].png", "in/a/1.png"]
+    assert paths("in/**/a")[0] == ["in/a/1.png", "in/a/2.png"]
     assert "error: nothing/*.png: no such file" in predict("nothing/*.png", check=1).stderr
 
 

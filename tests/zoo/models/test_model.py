@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 from PIL import Image
@@ -203,6 +204,34 @@ def test_another_provider_takes_batches_of_one_size(graph_file, images):
     assert np.abs(there.embed(images[0]) - expected[0]).max() < 1e-6
 
 
+# Its embeddings depend on how many images run together.
+COUNTING = """\
+<ir_version: 8, opset_import: ["": 17]>
+counting (float[N, 3, 32, 48] img) => (float[N, 3] feats)
+<int64[1] zero = {0}, int64[1] one = {1}>
+{
+  means = ReduceMean <axes = [2, 3], keepdims = 0> (img)
+  shape = Shape (img)
+  first = Slice (shape, zero, one)
+  count = Cast <to = 1> (first)
+  weights = Concat <axis = 0> (count, count, count)
+  powers = Pow (means, weights)
+  feats = Identity (powers)
+}
+"""
+
+
+def test_an_embedding_does_not_depend_on_how_many_run_on_another_provider(graph_file, images, tmp_path):
+    counting = onnx.parser.parse_model(COUNTING)
+    counting.metadata_props.extend(onnx.load(graph_file()).metadata_props)
+    next(one for one in counting.metadata_props if one.key == "zoo.embedding_dim").value = "3"
+    onnx.save(counting, tmp_path / "counting.onnx")
+    there = Model.open(tmp_path / "counting.onnx", providers="azure")
+    together = there.embed(images, batch_size=4)
+    assert np.array_equal(there.embed(images[0], batch_size=4), together[0])
+    assert np.array_equal(there.embed(images[4:], batch_size=4), together[4:])
+
+
 def test_providers_have_short_names_and_a_missing_one_says_what_to_install(graph_file):
     path = graph_file()
     for name in (None, "cpu", "CPU", "CPUExecutionProvider", ["cpu"], []):
@@ -267,7 +296,9 @@ def test_what_comes_late_does_not_hold_back_what_is_there(model, tmp_path, pictu
     answered = []
 
     def dialogue():
-        for number in range(5):
+        yield from [path] * 100
+        yield None
+        for number in range(100, 105):
             # Asks only after the last answer.
             assert len(answered) == number
             yield path
@@ -275,7 +306,7 @@ def test_what_comes_late_does_not_hold_back_what_is_there(model, tmp_path, pictu
 
     for item, _ in model.embed_each(dialogue()):
         answered.append(item)
-    assert answered == [path] * 5
+    assert answered == [path] * 105
 
 
 def test_an_error_is_one_item_of_a_stream_and_the_end_of_a_call(model, tmp_path, picture):

@@ -32,14 +32,16 @@ def find_queries(
             for name in listed:
                 yield from [None] if name is None else _expand(Path(name), skipped)
         elif glob.has_magic(argument) and not os.path.lexists(argument):
-            # `**` also matches the folders whose files it matches.
-            deep = "**" in argument
-            found = glob.glob(argument, recursive=True)  # noqa: PTH207 - of any folder, also a whole path
-            names = sorted(name for name in found if not (deep and Path(name).is_dir()))
-            for name in names or [argument]:
+            for name in _matches(argument) or [argument]:
                 yield from _expand(Path(name), skipped)
         else:
             yield from _expand(Path(argument), skipped)
+
+
+def _matches(pattern: str) -> list[str]:
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - of any folder, also a whole path
+    # `**` matches folders beside the files in them, which would come twice.
+    return ("**" in pattern and [name for name in found if not Path(name).is_dir()]) or found
 
 
 def _expand(path: Path, skipped: Callable[[Skipped], object]) -> Iterator[Path]:
