@@ -106,6 +106,18 @@ def resize(image: UInt8Image, size: Size) -> UInt8Image:
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image that Pillow has opened as ``read_image`` converts a file: RGB, upright as its EXIF tag says.
+
+    Raises:
+        Exception: whatever Pillow raises on an image that is broken or closed.
+    """
+    rgb = _to_rgb(image)
+    # Read when the pixels are loaded, which turns TIFF upright.
+    to_upright = _TO_UPRIGHT.get(_orientation(image))
+    return rgb if to_upright is None else rgb.transpose(to_upright)
+
+
 @contextmanager
 def _reading(file: Path | IO[bytes], source: str) -> Iterator[IO[bytes]]:
     try:

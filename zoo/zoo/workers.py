@@ -1,4 +1,4 @@
-"""The processes of a data loader: how many there are, and how each starts."""
+"""The workers that read data: how many there are, and how a loader's process starts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ def loader_processes(wish: int | str, *, devices: int = 1, on_cpu: bool = False)
     """
     if isinstance(wish, int):
         return wish
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(16, cores // (devices * (2 if on_cpu else 1))))
+    return max(1, min(16, cores() // (devices * (2 if on_cpu else 1))))
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_worker(_worker: int) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.inference.gallery import Gallery, find_references
-from zoo.models.onnx_embedder import Embedder
+from zoo.models.model import Model
 from zoo_core.errors import RunError, UsageError
 
 
@@ -26,12 +26,11 @@ def test_two_files_of_one_stem_are_two_references_of_one_class(tmp_path, picture
     picture(tmp_path / "cards/a.png", 1)
     picture(tmp_path / "cards/a.bmp", 2)
     picture(tmp_path / "cards/b.png", 3)
-    embedder = Embedder.open(graph_file())
-    gallery = Gallery.build(find_references(tmp_path / "cards"), embedder)
+    gallery = Gallery.build(find_references(tmp_path / "cards"), Model.open(graph_file()))
     assert gallery.labels == ("a", "a", "b")
-    labels, scores = gallery.match(gallery.embeddings)
-    assert labels == ["a", "a", "b"]
-    assert np.allclose(scores, 1, atol=1e-6)
+    best = [gallery.nearest(row)[0] for row in gallery.embeddings]
+    assert [label for label, _ in best] == ["a", "a", "b"]
+    assert np.allclose([score for _, score in best], 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [True, False])
@@ -46,17 +45,20 @@ def test_a_broken_reference_stops_because_its_class_would_be_missing(tmp_path, p
     picture(tmp_path / "cards/a.png", 1)
     (tmp_path / "cards/b.png").write_bytes(b"")
     with pytest.raises(RunError, match=r"b\.png"):
-        Gallery.build(find_references(tmp_path / "cards"), Embedder.open(graph_file()))
+        Gallery.build(find_references(tmp_path / "cards"), Model.open(graph_file()))
 
 
-@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**32 - 1))
-def test_the_best_cosine_over_all_references_wins(references, queries, seed):
-    chance = np.random.default_rng(seed)
-    rows = chance.standard_normal((references + queries, 6)).astype(np.float32)
+@given(st.integers(1, 20), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_the_nearest_classes_are_those_with_the_best_reference(references, count, seed):
+    random = np.random.default_rng(seed)
+    rows = random.standard_normal((references + 1, 6)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    gallery = Gallery(tuple(f"class {i // 2}" for i in range(references)), rows[:references])
-    labels, scores = gallery.match(rows[references:])
-    for query, label, score in zip(rows[references:].astype(np.float64), labels, scores, strict=True):
-        cosines = [float(query @ one) for one in rows[:references].astype(np.float64)]
-        assert abs(score - max(cosines)) < 1e-6
-        assert label in {gallery.labels[i] for i, cosine in enumerate(cosines) if cosine > max(cosines) - 1e-6}
+    labels = tuple(f"class {random.integers(0, 8)}" for _ in range(references))
+    nearest = Gallery(labels, rows[:-1]).nearest(rows[-1], count)
+    best = {}
+    for label, row in zip(labels, rows[:-1].astype(np.float64), strict=True):
+        best[label] = max(best.get(label, -1.0), float(row @ rows[-1].astype(np.float64)))
+    expected = sorted(best.values(), reverse=True)[:count]
+    assert [score for _, score in nearest] == pytest.approx(expected, abs=1e-6)
+    assert len({label for label, _ in nearest}) == len(nearest)
+    assert all(abs(best[label] - score) < 1e-6 for label, score in nearest)

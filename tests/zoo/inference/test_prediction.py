@@ -3,66 +3,78 @@ from __future__ import annotations
 import json
 
 import pytest
+from PIL import Image
 
 from zoo.inference.gallery import Gallery, find_references
-from zoo.inference.prediction import Prediction, Unreadable, find_queries, predict
+from zoo.inference.prediction import Prediction, Unreadable, predict
 from zoo.inference.threshold import known_threshold
-from zoo.models.onnx_embedder import Embedder
+from zoo.models.model import Model
 from zoo_core.errors import UsageError
 
 
 @pytest.fixture
-def embedder(exported):
-    return Embedder.open(exported.artifact.path)
+def model(exported):
+    return Model.open(exported.artifact.path)
 
 
 @pytest.fixture
-def gallery(tmp_path, picture, embedder):
+def gallery(tmp_path, picture, model):
     for seed, name in enumerate(("passport", "bill", "ticket")):
         picture(tmp_path / "cards" / f"{name}.png", seed)
-    return Gallery.build(find_references(tmp_path / "cards"), embedder)
+    return Gallery.build(find_references(tmp_path / "cards"), model)
 
 
-def test_pictures_are_named_in_order_and_strangers_are_unknown(tmp_path, picture, embedder, gallery):
+def test_pictures_are_named_in_order_and_strangers_are_unknown(tmp_path, picture, model, gallery):
     bill = picture(tmp_path / "x/1.png", 1, (45, 100), noise=10)
     stranger = picture(tmp_path / "x/2.png", 77)
     passport = picture(tmp_path / "x/3.png", 0, (33, 50), noise=10)
-    found = list(predict([bill, stranger, passport], embedder, gallery, 0.95))
+    found = list(predict([bill, stranger, passport], model, gallery, 0.95))
     assert [one.label for one in found] == ["bill", None, "passport"]
     assert [one.path for one in found] == [bill, stranger, passport]
     assert found[1].score < 0.95 <= found[0].score <= 1
     assert {one.threshold for one in found} == {0.95}
 
 
-def test_a_score_at_the_threshold_is_a_match(tmp_path, picture, embedder, gallery):
+def test_a_score_at_the_threshold_is_a_match(tmp_path, picture, model, gallery):
     path = picture(tmp_path / "x.png", 5)
-    (first,) = predict([path], embedder, gallery, -1.0)
-    (again,) = predict([path], embedder, gallery, first.score)
+    (first,) = predict([path], model, gallery, -1.0)
+    (again,) = predict([path], model, gallery, first.score)
     assert again.label == first.label
 
 
-def test_a_broken_picture_does_not_stop_the_others(tmp_path, picture, embedder, gallery):
+def test_a_broken_picture_does_not_stop_the_others(tmp_path, picture, model, gallery):
     good = picture(tmp_path / "good.png", 1)
     (tmp_path / "bad.png").write_bytes(b"bad")
-    found = list(predict([tmp_path / "bad.png", tmp_path / "none.png", good], embedder, gallery, 0.5))
+    found = list(predict([tmp_path / "bad.png", tmp_path / "none.png", good], model, gallery, 0.5))
     assert [type(one) for one in found] == [Unreadable, Unreadable, Prediction]
     assert "bad.png" in str(found[0].error)
 
 
-def test_folders_among_the_queries_are_searched(tmp_path, picture):
-    one, two = picture(tmp_path / "in/b.png", 0), picture(tmp_path / "in/deep/a.png", 0)
-    assert find_queries([tmp_path / "in", tmp_path / "alone.png"]) == [one, two, tmp_path / "alone.png"]
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="holds no pictures"):
-        find_queries([tmp_path / "empty"])
+def test_the_nearest_are_told_of_a_stranger_too(tmp_path, picture, model, gallery):
+    (found,) = predict([picture(tmp_path / "x.png", 77)], model, gallery, 0.99, top_k=5)
+    assert found.label is None
+    assert {label for label, _ in found.nearest} == {"passport", "bill", "ticket"}
+    assert found.score == found.nearest[0].score > found.nearest[1].score > found.nearest[2].score
+
+
+@pytest.mark.parametrize(
+    ("turn", "undone_by"),
+    [(None, 0), (Image.Transpose.ROTATE_90, 90), (Image.Transpose.ROTATE_180, 180), (Image.Transpose.ROTATE_270, 270)],
+)
+def test_a_turned_picture_is_turned_back(tmp_path, picture, model, gallery, turn, undone_by):
+    path = picture(tmp_path / "x.png", 1, noise=10)
+    if turn is not None:
+        Image.open(path).transpose(turn).save(path)
+    (found,) = predict([path], model, gallery, 0.9, orientations=4)
+    assert (found.label, found.turn) == ("bill", undone_by)
 
 
 def test_the_threshold_is_the_models_own_or_that_of_another_false_positive_rate(exported):
-    model = exported.artifact.path
-    assert known_threshold(model) == 0.8234568
-    assert known_threshold(model, 1e-4) == 0.9123457
+    folder = exported.artifact.path
+    assert known_threshold(folder) == 0.8234568
+    assert known_threshold(folder, 1e-4) == 0.9123457
     with pytest.raises(UsageError, match=r"no threshold at a false positive rate of 1e-05; it knows 0.0001, 0.001"):
-        known_threshold(model, 1e-5)
+        known_threshold(folder, 1e-5)
 
 
 def test_without_an_evaluation_a_threshold_has_to_be_given(exported):

@@ -220,7 +220,7 @@ VARIANTS = [
 @pytest.mark.parametrize("graph", VARIANTS)
 def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path, graph):
     """The fenced block, as it stands, in a process that cannot import zoo; the download is from a local cache."""
-    from zoo.models.onnx_embedder import Embedder
+    from zoo.models.model import Model
     from zoo.runs.layout import RunFolder
     from zoo_core.images import read_image
 
@@ -243,7 +243,7 @@ def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path,
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    first, second = Embedder.open(run.artifact.path).embed(images)
+    first, second = Model.open(run.artifact.path).embed(images)
     assert abs(float(result.stdout.split()[-1]) - float(first @ second)) < 1e-5
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
+from zoo.artifacts.providers import CPU, missing, resolve
 from zoo_core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _ERRORS_ONLY = 3
@@ -45,29 +46,59 @@ class Graph:
         return str(self.session.get_inputs()[0].name)
 
     @property
+    def embedding_dim(self) -> int:
+        """How many numbers an embedding has.
+
+        Raises:
+            RunError: the graph does not say.
+        """
+        said = self.metadata.get("zoo.embedding_dim", "")
+        size = int(said) if said.isdecimal() else self.session.get_outputs()[0].shape[-1]
+        if not isinstance(size, int):
+            msg = f"{self.path}: does not say how long its embeddings are (no zoo.embedding_dim in its metadata)"
+            raise RunError(msg, hint="export it with 'zoo export'")
+        return size
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether nothing but the CPU runs it."""
+        return bool(self.session.get_providers()[0] == CPU)
+
+    @property
     def fixed_batch(self) -> int | None:
         """How many images the graph takes at once, or None when it takes any number."""
         batch = self.session.get_inputs()[0].shape[0]
         return batch if isinstance(batch, int) else None
 
 
-def open_graph(path: Path) -> Graph:
-    """Open the ONNX file at ``path`` on the CPU.
+def open_graph(path: Path, *, providers: str | Sequence[str] | None = None, threads: int = 0) -> Graph:
+    """Open the ONNX file at ``path``.
+
+    Args:
+        path: the file.
+        providers: the hardware it runs on, as ``resolve`` takes it; default: the CPU.
+        threads: how many an image's inference takes on the CPU; 0: as many as there are cores.
 
     Raises:
-        UsageError: there is no file at ``path``.
+        UsageError: there is no file at ``path``, or no such provider.
+        ComponentError: a provider is not installed, or does not start.
         RunError: it is no ONNX file, or does not say which pixels it takes.
     """
     if not path.is_file():
         msg = f"{path}: no such file"
         raise UsageError(msg)
+    wanted = resolve(providers)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
     except Exception as error:  # onnxruntime's exceptions share no base
         msg = f"{path}: onnxruntime cannot open it: {' '.join(str(error).split())}"
         raise RunError(msg) from error
+    # Where a provider's libraries are missing, onnxruntime takes the CPU and says so in a log alone.
+    for provider in set(wanted) - set(session.get_providers()):
+        raise missing(provider, "it is installed, but its own libraries are not, or do not fit")
     metadata = session.get_modelmeta().custom_metadata_map
     if "zoo.preprocess" not in metadata:
         msg = f"{path}: does not say how to prepare images (no zoo.preprocess in its metadata)"

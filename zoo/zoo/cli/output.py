@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -30,6 +32,11 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(_json({"schema": SCHEMA, **document}))
 
 
+def print_json_line(document: Mapping[str, Any]) -> None:
+    """Print ``document`` on stdout as one line of JSON, in UTF-8 whatever the terminal speaks."""
+    click.echo(_json(document, indent=None))
+
+
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Print ``rows`` on stdout, their cells aligned; on a terminal the last cell of a row wraps to its width."""
     rows = [[escaped(cell) for cell in row] for row in rows]
@@ -38,7 +45,7 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
     room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
     lines = []
     for row in rows:
-        start = "".join(cell + " " * (width - _width(cell) + 2) for cell, width in zip(row[:-1], widths, strict=False))
+        start = "".join(map(_padded, row[:-1], widths))
         # Too narrow to wrap: the terminal does it.
         cells = textwrap.wrap(row[-1], room, break_on_hyphens=False) if room >= NARROWEST else []
         lines.append((start + f"\n{' ' * indent}".join(cells or [row[-1]])).rstrip())
@@ -48,6 +55,29 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
         click.echo(text)
 
 
+def print_csv_line(cells: Sequence[object]) -> None:
+    """Print a line of CSV on stdout, in UTF-8 whatever the terminal speaks."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    click.echo(line.getvalue().encode(errors="backslashreplace"), nl=False)
+
+
+class StreamedColumns:
+    """A table on stdout whose rows are printed as they come; its columns grow with what they hold."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._header: Sequence[str] | None = header
+        self._widths = [_width(name) for name in header]
+
+    def print(self, row: Sequence[str]) -> None:
+        """Print a row; before the first, the header."""
+        cells = [escaped(cell) for cell in row]
+        self._widths = [max(width, _width(cell)) for width, cell in zip(self._widths, cells, strict=True)]
+        for line in ([self._header] if self._header else []) + [cells]:
+            click.echo("".join(map(_padded, line, self._widths)).rstrip())
+        self._header = None
+
+
 def _width(text: str) -> int:
     """Return how many columns of a terminal ``text`` takes: two for each Chinese character."""
     if text.isascii():
@@ -55,6 +85,10 @@ def _width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _width(cell) + 2)
 
 
 def print_line(text: str) -> None:
@@ -95,8 +129,8 @@ def report_problems(code: str, problems: Sequence[Problem], *, as_json: bool) ->
     click.echo(_json(document), err=True)
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+def _json(document: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
     # Half a surrogate pair is no text, and neither UTF-8 nor strict readers of JSON take it: write its escape.
     return _HALVES.sub(lambda match: escape(match[0]).replace("\\", r"\\"), text).encode()
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import closing
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cli.image_options import images_argument, model_option, null_option, revision_option, speed_options
 from zoo.cli.options import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from zoo.inference.prediction import Prediction, Unreadable
+    from zoo.inference.gallery import Gallery
+    from zoo.models.model import Model, Speed
     from zoo_core.errors import ZooError
-
-Item = TypeVar("Item")
-UNKNOWN = "unknown"
+    from zoo_core.image_files import Skipped
 
 
 def finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
@@ -30,12 +30,12 @@ def finite(_context: click.Context, _parameter: click.Parameter, value: float | 
 
 
 @click.command("predict")
-@click.option(
-    "--model", required=True, metavar="DIR|ORG/NAME|FILE.onnx", help="A folder, a model on the Hub, or a file."
-)
+@model_option
 @click.option(
     "--gallery",
+    "folder",
     required=True,
+    metavar="DIR",
     type=click.Path(path_type=Path),
     help="Folder of references: one picture a class, or one folder of pictures a class.",
 )
@@ -51,93 +51,95 @@ def finite(_context: click.Context, _parameter: click.Parameter, value: float | 
     callback=finite,
     help="Take the threshold evaluated at this false positive rate.",
 )
-@click.option("--revision", help="Branch, tag or commit of a model on the Hub.")
+@click.option("--top-k", type=click.IntRange(1), default=1, help="Show so many of the closest classes. [default: 1]")
+@click.option(
+    "--orientations",
+    type=click.Choice(["1", "4"]),
+    default="1",
+    help="4: try each image turned by 90, 180 and 270 degrees, too. [default: 1]",
+)
 @json_option
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--jsonl", "kind", flag_value="jsonl", help="Print a line of JSON for each image.")
+@click.option("--csv", "kind", flag_value="csv", help="Print CSV.")
+@speed_options
+@null_option
+@revision_option
+@images_argument
 def command(
     model: str,
-    gallery: Path,
+    folder: Path,
     threshold: float | None,
     fpr: float | None,
+    top_k: int,
+    orientations: str,
+    kind: str | None,
+    workers: int | None,
+    batch_size: int,
+    providers: tuple[str, ...],
+    threads: int | None,
     revision: str | None,
-    images: tuple[Path, ...],
+    images: tuple[str, ...],
     *,
     as_json: bool,
+    null: bool,
 ) -> None:
-    """Name IMAGES (files or folders) by their closest reference, or as "unknown" below the threshold."""
-    from zoo.cli.output import report_problems, say, warn
-    from zoo.inference.gallery import Gallery, find_references
-    from zoo.inference.prediction import Prediction, Unreadable, find_queries, predict
+    """Name IMAGES by their closest reference, or as "unknown" below the threshold.
+
+    IMAGES are files, folders, quoted patterns such as 'scans/**/*.jpg', or - for their names on stdin, one a line. Rows
+    are printed as they come, but with --json.
+    """
+    from zoo.api.loading import load
+    from zoo.cli.image_options import find_images, tracked, warn_of
+    from zoo.cli.output import report_problems
+    from zoo.cli.prediction_rows import print_results
+    from zoo.inference.gallery import find_references
+    from zoo.inference.prediction import predict
     from zoo.inference.threshold import known_threshold
-    from zoo.models.onnx_embedder import Embedder
+    from zoo.models.model import Speed
     from zoo_core.errors import RunError
 
     if threshold is not None and fpr is not None:
         msg = "give --threshold or --fpr, not both"
         raise click.UsageError(msg)
-    references, queries = find_references(gallery), find_queries(images)
-    path = locate_model(model, revision)
-    limit = known_threshold(path, fpr) if threshold is None else threshold
-    embedder = Embedder.open(path)
+    if as_json and kind:
+        msg = f"give --json or --{kind}, not both"
+        raise click.UsageError(msg)
+    references = find_references(folder)
+    opened = load(model, providers=providers or None, threads=threads, revision=revision)
+    limit = known_threshold(opened.path, fpr) if threshold is None else threshold
+    turned, speed = orientations == "4", Speed(batch_size, workers)
     lost: list[ZooError] = []
-    known = Gallery.build(tracked(references, "gallery"), embedder, lost.append)
-    missing = sorted({label for label, _ in references} - set(known.labels))
-    if missing:
-        warn(f"no reference of {', '.join(missing)} can be read: predictions cannot name it")
-    if not as_json:
-        say(f"gallery: {len(set(known.labels))} classes, {len(known.labels)} references")
-    results = list(predict(tracked(queries, "images"), embedder, known, limit))
-    predictions = [result for result in results if isinstance(result, Prediction)]
-    failures = [result for result in results if isinstance(result, Unreadable)]
-    show(predictions, failures, as_json=as_json)
-    if failures or lost:
-        problems = [problem for error in (*lost, *(one.error for one in failures)) for problem in error.problems]
-        report_problems(RunError.code, problems, as_json=as_json)
+    gallery = build_gallery(references, opened, speed, lost, quiet=as_json)
+    left_out: list[Skipped] = []
+    paths = find_images(images, null=null, left_out=left_out)
+    results = predict(paths, opened, gallery, limit, top_k=top_k, orientations=4 if turned else 1, speed=speed)
+    with closing(results):
+        form = "json" if as_json else kind or "table"
+        lost += print_results(tracked(results, "images", shown=not as_json), form, top_k=top_k, turned=turned)
+    warn_of(left_out)
+    if lost:
+        if as_json:
+            report_problems(RunError.code, [problem for error in lost for problem in error.problems], as_json=True)
         raise click.exceptions.Exit(1)
 
 
-def locate_model(model: str, revision: str | None) -> Path:
-    """Return where the model is on this machine; one on the Hub is downloaded unless the cache has it."""
-    from zoo.runs.layout import RunFolder
-    from zoo_core.errors import RemoteError, UsageError
+def build_gallery(
+    references: Sequence[tuple[str, Path]], model: Model, speed: Speed, lost: list[ZooError], *, quiet: bool
+) -> Gallery:
+    """Embed the references; what cannot be read is added to ``lost`` and, unless ``quiet``, reported."""
+    from zoo.cli.image_options import tracked
+    from zoo.cli.output import report_problems, say, warn
+    from zoo.inference.gallery import Gallery
 
-    path = Path(model)
-    if path.exists():
-        run = RunFolder(path)
-        return run.artifact.path if run.artifact.onnx.is_file() else path
-    if model.count("/") != 1 or model.startswith((".", "~", "/")) or path.suffix == ".onnx":
-        msg = f"{model}: no such folder or file"
-        raise UsageError(msg, hint="give a folder, an .onnx file, or a model on the Hub as ORG/NAME")
-    from zoo.publish.pull import FOR_PREDICTION, pull
+    def unreadable(error: ZooError) -> None:
+        lost.append(error)
+        if not quiet:
+            report_problems(error.code, error.problems, as_json=False)
 
-    try:
-        return pull(model, revision=revision, patterns=FOR_PREDICTION)
-    except RemoteError as error:
-        # ORG/NAME may as well have been meant as a path.
-        here = f"nor is there a folder {path} in {Path.cwd()}"
-        raise error.with_problems(replace(one, message=f"{one.message}; {here}") for one in error.problems) from None
-
-
-def show(predictions: Sequence[Prediction], failures: Sequence[Unreadable], *, as_json: bool) -> None:
-    """Print the predictions on stdout."""
-    from zoo.cli.output import print_columns, print_json
-
-    if not as_json:
-        rows = [[str(p.path), p.label or UNKNOWN, f"{p.score:.4f}", f"{p.threshold:.4f}"] for p in predictions]
-        print_columns([["PATH", "LABEL", "SCORE", "THRESHOLD"], *rows] if rows else [])
-        return
-    found = [{"path": str(p.path), "label": p.label, "score": p.score, "threshold": p.threshold} for p in predictions]
-    lost = [{"path": str(failure.path), "message": str(failure.error)} for failure in failures]
-    print_json({"predictions": found, "errors": lost})
-
-
-def tracked(items: Sequence[Item], name: str) -> Iterable[Item]:
-    """Show on stderr how far ``items`` are, when it is a terminal."""
-    import sys
-
-    if not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, name, console=Console(stderr=True), transient=True)
+    known = Gallery.build(tracked(references, "gallery", len(references), shown=False), model, unreadable, speed=speed)
+    missing = sorted({label for label, _ in references} - set(known.labels))
+    if missing:
+        warn(f"no reference of {', '.join(missing)} can be read: predictions cannot name it")
+    if not quiet:
+        say(f"gallery: {len(set(known.labels))} classes, {len(known.labels)} references")
+    return known

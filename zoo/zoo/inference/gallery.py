@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from itertools import tee
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from zoo_core.errors import RunError, UsageError
+from zoo.models.model import DEFAULT_SPEED
+from zoo_core.errors import RunError, UsageError, ZooError
 from zoo_core.image_files import find_images
-from zoo_core.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,8 +20,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zoo.models.onnx_embedder import Embedder, Embeddings
-    from zoo_core.errors import ZooError
+    from zoo.models.graph_runs import Embeddings
+    from zoo.models.model import Model, Speed
+
+
+class Neighbour(NamedTuple):
+    """A class of a gallery: its label, and the best cosine in -1..1 of its references."""
+
+    label: str
+    score: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,37 +42,56 @@ class Gallery:
     def build(
         cls,
         references: Iterable[tuple[str, Path]],
-        embedder: Embedder,
+        model: Model,
         unreadable: Callable[[ZooError], object] | None = None,
+        *,
+        speed: Speed = DEFAULT_SPEED,
     ) -> Gallery:
         """Embed labelled pictures, at least one, such as ``find_references`` lists.
 
         Args:
             references: label and path of each.
-            embedder: the model.
+            model: the model.
             unreadable: told of each picture that cannot be read; by default the first is raised, for without it a class
                 might be missing in silence.
+            speed: batches and threads.
 
         Raises:
             RunError: a picture cannot be read, or none can.
         """
+        labelled, pictures = tee(references)
         embedded = []
-        for label, path in references:
-            try:
-                embedded.append((label, embedder.embed([read_image(path)])))
-            except (RunError, UsageError) as error:
-                if unreadable is None:
-                    raise
-                unreadable(error)
+        each = model.embed_each((path for _, path in pictures), speed=speed)
+        with closing(each):
+            for (label, _), (_, found) in zip(labelled, each, strict=True):
+                if not isinstance(found, ZooError):
+                    embedded.append((label, found))
+                elif unreadable is None:
+                    raise found
+                else:
+                    unreadable(found)
         if not embedded:
             raise RunError("no picture of the gallery can be read")
-        return cls(tuple(label for label, _ in embedded), np.concatenate([embedding for _, embedding in embedded]))
+        return cls(tuple(label for label, _ in embedded), np.stack([embedding for _, embedding in embedded]))
 
-    def match(self, embeddings: Embeddings) -> tuple[list[str], npt.NDArray[np.float32]]:
-        """Find the closest reference of each of ``embeddings float32 [N, D]``: its label, and the cosine in -1..1."""
-        scores = np.clip(embeddings @ self.embeddings.T, -1.0, 1.0)
-        best = scores.argmax(axis=1)
-        return [self.labels[index] for index in best], scores[np.arange(len(best)), best]
+    def nearest(self, embedding: Embeddings, count: int = 1) -> tuple[Neighbour, ...]:
+        """Find the ``count`` classes closest to ``embedding float32 [D]``, the closest first; all if fewer."""
+        names, order, starts = self._classes
+        # The best of each class.
+        scores = np.maximum.reduceat((self.embeddings @ embedding)[order], starts)
+        count = min(count, len(names))
+        best = np.argpartition(-scores, count - 1)[:count]
+        best = best[np.argsort(-scores[best], kind="stable")]
+        return tuple(Neighbour(names[index], float(np.clip(scores[index], -1, 1))) for index in best)
+
+    @cached_property
+    def _classes(self) -> tuple[list[str], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The distinct labels; the rows ordered by them; where each one's rows start."""
+        names = [*dict.fromkeys(self.labels)]
+        number = {name: index for index, name in enumerate(names)}
+        of_row = np.array([number[label] for label in self.labels])
+        order = np.argsort(of_row, kind="stable")
+        return names, order, np.searchsorted(of_row[order], np.arange(len(names)))
 
 
 def find_references(folder: Path) -> list[tuple[str, Path]]:

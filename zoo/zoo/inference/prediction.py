@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from zoo_core.errors import RunError, UsageError, ZooError
-from zoo_core.image_files import find_images
-from zoo_core.images import read_image
+import numpy as np
+
+from zoo.models.model import DEFAULT_SPEED, QUARTERS
+from zoo_core.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Iterable
 
-    from zoo.inference.gallery import Gallery
-    from zoo.models.onnx_embedder import Embedder
+    from zoo.inference.gallery import Gallery, Neighbour
+    from zoo.models.graph_runs import Embeddings
+    from zoo.models.model import Model, Speed
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a picture shows: ``label`` is None when ``score``, the best cosine, is below ``threshold``."""
+    """What a picture shows.
+
+    Attributes:
+        path: the picture.
+        label: the closest class, or None when ``score`` is below ``threshold``.
+        score: the best cosine, -1..1.
+        threshold: the score from which on it is a match.
+        nearest: the closest classes, the closest first, also where the picture is unknown.
+        turn: by how many degrees the picture was turned clockwise to match best.
+    """
 
     path: Path
     label: str | None
     score: float
     threshold: float
+    nearest: tuple[Neighbour, ...]
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +49,67 @@ class Unreadable:
     error: ZooError
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A picture with its embedding, ``float32 [D]``; ``[4, D]`` with orientations."""
+
+    path: Path
+    embedding: Embeddings
+
+
 def predict(
-    paths: Iterable[Path], embedder: Embedder, gallery: Gallery, threshold: float
-) -> Iterator[Prediction | Unreadable]:
-    """Name each picture by its closest reference, in order; one that cannot be read does not stop the others.
+    paths: Iterable[Path | None],
+    model: Model,
+    gallery: Gallery,
+    threshold: float,
+    *,
+    top_k: int = 1,
+    orientations: Literal[1, 4] = 1,
+    speed: Speed = DEFAULT_SPEED,
+) -> Generator[Prediction | Unreadable, None, None]:
+    """Name each picture by its closest reference, in order, as they come; an unreadable one does not stop the others.
 
-    Pictures are embedded one by one, so that a score never depends on what else was asked, and memory holds one
-    picture at a time.
+    Args:
+        paths: the pictures; None says that the next one may take long to come.
+        model: the model.
+        gallery: what they are compared with.
+        threshold: the score from which on a picture is a match.
+        top_k: how many of the closest classes to tell.
+        orientations: with 4 each picture is also tried turned by 90, 180 and 270 degrees; the best counts.
+        speed: batches and threads.
     """
-    for path in paths:
-        try:
-            image = read_image(path)
-        except (RunError, UsageError) as error:
-            yield Unreadable(path, error)
-            continue
-        (label,), (score,) = gallery.match(embedder.embed([image]))
-        yield Prediction(path, label if score >= threshold else None, float(score), threshold)
+    each = embed_files(paths, model, orientations=orientations, speed=speed)
+    with closing(each):
+        for one in each:
+            if isinstance(one, Unreadable):
+                yield one
+                continue
+            turned = [gallery.nearest(row, top_k) for row in np.atleast_2d(one.embedding)]
+            quarter = max(range(len(turned)), key=lambda index: turned[index][0].score)
+            nearest = turned[quarter]
+            label, score = nearest[0]
+            known = label if score >= threshold else None
+            yield Prediction(one.path, known, score, threshold, nearest, turn=360 // QUARTERS * quarter)
 
 
-def find_queries(paths: Sequence[Path]) -> list[Path]:
-    """Replace each folder among ``paths`` by the pictures below it.
+def embed_files(
+    paths: Iterable[Path | None],
+    model: Model,
+    *,
+    orientations: Literal[1, 4] = 1,
+    speed: Speed = DEFAULT_SPEED,
+) -> Generator[Embedded | Unreadable, None, None]:
+    """Embed each picture, in order, as they come; an unreadable one does not stop the others.
 
-    Raises:
-        UsageError: a folder holds no picture.
+    The arguments are those of ``predict``.
     """
-    found = []
-    for path in paths:
-        pictures = find_images(path).paths if path.is_dir() else [path]
-        if not pictures:
-            msg = f"{path}: holds no pictures"
-            raise UsageError(msg)
-        found.extend(pictures)
-    return found
+    each = model.embed_each(paths, orientations=orientations, speed=speed)
+    with closing(each):
+        for item, found in each:
+            path = Path(item)  # type: ignore[arg-type]
+            if not isinstance(found, ZooError):
+                yield Embedded(path, found)
+            elif path.is_dir():
+                yield Unreadable(path, UsageError(f"{path}: holds no pictures"))
+            else:
+                yield Unreadable(path, found)
