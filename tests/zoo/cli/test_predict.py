@@ -142,7 +142,8 @@ def start(exported, cards, tmp_path):
     def run(zoo_command, *arguments):
         command = [zoo_command, "predict", "--model", exported.artifact.path, "--gallery", cards, "--threshold", "0.95"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen([*command, *arguments], cwd=tmp_path, **pipes))
+        # Without a buffer: select sees what has come.
+        started.append(subprocess.Popen([*command, *arguments], cwd=tmp_path, bufsize=0, **pipes))
         return started[-1]
 
     yield run
