@@ -37,10 +37,10 @@ def speed_options(command: Command) -> Command:
             type=click.IntRange(1),
             default=32,
             show_default=True,
-            help="Images at once, but on the CPU.",
+            help="Images per batch; the CPU takes them one by one.",
         ),
         click.option(
-            "--workers", type=click.IntRange(1), help="Threads that read images. [default: one for each core]"
+            "--workers", type=click.IntRange(1), help="Threads that read images. [default: one per core]"
         ),
     ):
         command = option(command)

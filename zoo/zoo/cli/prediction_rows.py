@@ -17,7 +17,7 @@ Result: TypeAlias = Prediction | Unreadable
 
 
 def print_results(results: Iterable[Result], form: str, *, top_k: int, turned: bool) -> list[ZooError]:
-    """Print results as they come, but JSON, which is one document; return what could not be read.
+    """Print results as they come, except JSON, which is one document; return what could not be read.
 
     Args:
         results: what was found.
