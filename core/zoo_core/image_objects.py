@@ -42,7 +42,7 @@ def detach(image: Image.Image) -> IO[bytes] | Image.Image:
 
 
 def from_pil(image: Image.Image, size: tuple[int, int] | None = None) -> UInt8Image:
-    """Take an image of Pillow's, of any mode, as ``read_image`` takes a file: ``uint8 [H, W, 3]`` RGB, upright.
+    """Take a Pillow image, of any mode, as ``read_image`` takes a file: ``uint8 [H, W, 3]`` RGB, upright.
 
     Raises:
         UnreadableSample: it is broken, or its file is closed.
@@ -115,7 +115,7 @@ def _whole_file(file: IO[bytes]) -> bytes:
 
 
 def _name(item: Path | IO[bytes] | Image.Image) -> str:
-    return str(item) if isinstance(item, Path) else os.fsdecode(getattr(item, "filename", "") or "an image of Pillow's")
+    return str(item) if isinstance(item, Path) else os.fsdecode(getattr(item, "filename", "") or "a Pillow image")
 
 
 def _describe(array: npt.NDArray[Any]) -> str:

@@ -121,5 +121,5 @@ def test_a_broken_or_closed_image_is_unreadable(tmp_path, pixels):
         read_object(detach(opened), None)
     with pytest.raises(UnreadableSample):
         detach(opened)
-    with pytest.raises(UnreadableSample, match="an image of Pillow's"):
+    with pytest.raises(UnreadableSample, match="a Pillow image"):
         read_object(detach(Image.open(io.BytesIO(path.read_bytes()))), None)

@@ -1,4 +1,4 @@
-"""What a model embeds: paths, images of Pillow's, arrays, and iterables of these."""
+"""What a model embeds: paths, Pillow images, arrays, and iterables of these."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ImageInput: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]"
 Readable: TypeAlias = "Path | IO[bytes] | Image.Image | npt.NDArray[Any]"
 _IMAGE_RANK = 3
-_TAKEN = "a path, an image of Pillow's or a uint8 array"
+_TAKEN = "a path, a Pillow image or a uint8 array"
 
 
 def is_one(inputs: object) -> bool:
@@ -44,7 +44,7 @@ def readable(item: object) -> Readable:
 
     Raises:
         UsageError: it is no image.
-        UnreadableSample: it is one of Pillow's, and broken.
+        UnreadableSample: it is a broken Pillow image.
     """
     if isinstance(item, (str, os.PathLike)):
         return Path(item)

@@ -104,7 +104,7 @@ class Model:
         by itself, as many at once as there are workers. On two cores that is also faster than batches that use both.
 
         Args:
-            inputs: a path, an image of Pillow's or an array (``uint8`` RGB ``[H, W, 3]``, grey ``[H, W]`` or
+            inputs: a path, a Pillow image or an array (``uint8`` RGB ``[H, W, 3]``, grey ``[H, W]`` or
                 ``[H, W, 1]``, RGBA ``[H, W, 4]``), of any size; or an iterable of these, such as a generator, of which
                 a few are in memory at a time.
             batch_size: how many images run at once on a provider other than the CPU, at least 1.
