@@ -276,12 +276,12 @@ def test_a_table_is_described_in_one_line():
 
 def test_without_options_the_seed_is_zero_and_logits_are_not_corrected():
     default = SparseTable(100, 8, optimizer=SGD(), negatives=10)
+    assert (default.centers, default.initialized, default.start, default.stop) == (1, 100, 0, 100)
     other = SparseTable(100, 8, optimizer=SGD(), negatives=10, seed=0, log_q=False, centers=1)
     labels = torch.tensor([3, 5])
     found, expected = default.select(labels), other.select(labels)
     assert torch.equal(found.rows, expected.rows)
     assert found.correction is None
-    assert (default.centers, default.initialized, default.start, default.stop) == (1, 100, 0, 100)
 
 
 def test_a_step_makes_no_tensor_of_the_size_of_the_table():
