@@ -11,7 +11,7 @@ import click
 from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
 
 if TYPE_CHECKING:
-    from zoo.export.run import VerifiedExport
+    from zoo.onnx_export.run import VerifiedExport
 
 
 @click.command(
@@ -50,8 +50,8 @@ def command(
     # What was trained has been checked; its data need not be there any more.
     loaded = load_of_run(run, overrides, registry=registry if overrides else None)
 
-    from zoo.export.artifact import withdraw, write_artifact, write_graph
-    from zoo.export.run import export_run
+    from zoo.onnx_export.artifact import withdraw, write_artifact, write_graph
+    from zoo.onnx_export.run import export_run
     from zoo_core.errors import RunError
 
     if not as_json:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.artifacts.layout import ArtifactFolder
-    from zoo.export.run import VerifiedExport
+    from zoo.onnx_export.run import VerifiedExport
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
 
