@@ -70,8 +70,8 @@ GROUPS: dict[str, list[Part]] = {
         (["zoo/publish/push.py"], ["zoo/publish/test_push.py"]),
     ],
     "parity": [
-        (["zoo/export/pixels.py"], ["zoo/export/test_pixels.py"]),
-        (["zoo/export/parity.py"], ["zoo/export/test_parity.py"]),
+        (["zoo/onnx_export/pixels.py"], ["zoo/onnx_export/test_pixels.py"]),
+        (["zoo/onnx_export/parity.py"], ["zoo/onnx_export/test_parity.py"]),
     ],
 }
 PROJECT = """\

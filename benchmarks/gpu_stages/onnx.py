@@ -10,8 +10,8 @@ import torch
 
 from gpu_stages.recipes import UNVALIDATED, overrides_for, planned
 from gpu_stages.session import Skipped
-from zoo.export.run import image_input
-from zoo.export.torch_export import to_onnx
+from zoo.onnx_export.run import image_input
+from zoo.onnx_export.torch_export import to_onnx
 from zoo_core.building import build
 from zoo_core.errors import RunError
 

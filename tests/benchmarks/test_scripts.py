@@ -127,3 +127,12 @@ def test_training_measures_its_turns(tiny_recipe, tmp_path):
     assert found == json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert {name: len(rates) for name, rates in found["turns"].items()} == dict.fromkeys(found["images_per_second"], 2)
     assert len(found["turns"]) == 3
+
+
+def test_startup_prints_what_zoo_adds_to_python():
+    rows = json.loads(run("startup", "--rounds", 1))["rows"]
+    bases = {row["command"]: row["base"] for row in rows}
+    assert bases["import zoo"] == "python -c pass"
+    assert bases["zoo --help"] == "import click"
+    assert all(row["ratio_of_least"] == 1 for row in rows if row["command"] == row["base"])
+    assert all(row["least_s"] > 0 for row in rows)

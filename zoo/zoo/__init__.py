@@ -1,6 +1,8 @@
 """zoo: a plugin-based model zoo for image-embedding models.
 
-`load` opens a model, which embeds images. Importing zoo imports nothing else.
+`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push` and `pull` are the commands; they print
+nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to do about it. Importing zoo imports
+nothing else.
 """
 
 from __future__ import annotations
@@ -10,15 +12,46 @@ __version__ = "0.1.0"
 # The name alone tells type checkers; importing it from typing takes as long as starting Python does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zoo.api.evaluation import evaluate
+    from zoo.api.exporting import export
     from zoo.api.loading import load
+    from zoo.api.publishing import pull, push
+    from zoo.api.results import Artifact, Run
+    from zoo.api.training import train
+    from zoo.evaluation.result import Evaluation
     from zoo.models.model import Model
+    from zoo.publish.push import Pushed
+    from zoo_core.errors import ZooError
 
-__all__ = ["Model", "load"]
+__all__ = [
+    "Artifact",
+    "Evaluation",
+    "Model",
+    "Pushed",
+    "Run",
+    "ZooError",
+    "evaluate",
+    "export",
+    "load",
+    "pull",
+    "push",
+    "train",
+]
 
 # Where each name is found when it is first asked for.
 _HOMES = {
+    "Artifact": "zoo.api.results",
+    "Evaluation": "zoo.evaluation.result",
     "Model": "zoo.models.model",
+    "Pushed": "zoo.publish.push",
+    "Run": "zoo.api.results",
+    "ZooError": "zoo_core.errors",
+    "evaluate": "zoo.api.evaluation",
+    "export": "zoo.api.exporting",
     "load": "zoo.api.loading",
+    "pull": "zoo.api.publishing",
+    "push": "zoo.api.publishing",
+    "train": "zoo.api.training",
 }
 
 if not TYPE_CHECKING:  # else a checker would take any name for known

@@ -8,7 +8,7 @@ Precedence, from weak to strong: defaults of components and sections, bases (``e
 from __future__ import annotations
 
 from zoo_core.config.document import Document, KeyPath, Node, Renamed, dotted, leaves
-from zoo_core.config.layers import load, merge
+from zoo_core.config.layers import Overrides, load, merge
 from zoo_core.config.suggestions import did_you_mean
 from zoo_core.config.validation import schema_problems, sort_problems, strictly, validate
 from zoo_core.config.writing import dump
@@ -17,6 +17,7 @@ __all__ = [
     "Document",
     "KeyPath",
     "Node",
+    "Overrides",
     "Renamed",
     "did_you_mean",
     "dotted",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from zoo_core.config.document import Document, Node, Renamed, dotted
-from zoo_core.config.overrides import from_command_line, from_environment, override
+from zoo_core.config.overrides import from_command_line, from_environment, from_program, override
 from zoo_core.config.reading import read_file
 from zoo_core.config.references import resolve
 from zoo_core.errors import Location, Problem, RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection
 
     from zoo_core.config.document import KeyPath
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     # From path, weaker and stronger mapping of a renamed component to those options of the weaker one that stay.
     Keep = Callable[[KeyPath, Mapping[str, Node], Mapping[str, Node]], Node | None]
 
+# As words ``key=value``, which are YAML, or as values by dotted key.
+Overrides: TypeAlias = Sequence[str] | Mapping[str, object]
+
 EXTENDS = "extends"
 # A file that writes one of these replaces its base's: their keys are names of the graph's own inputs and outputs.
 # Merged, a renamed input would stand beside the old one, and a misnamed axis beside the base's right one.
@@ -32,7 +36,7 @@ WHOLE = frozenset({"onnx.input_shape", "onnx.dynamic_axes"})
 
 def load(
     path: Path,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     environment: Mapping[str, str] | None = None,
     *,
     find: Find | None = None,
@@ -45,7 +49,7 @@ def load(
 
     Args:
         path: the file.
-        overrides: ``key=value``, the strongest layer.
+        overrides: ``key=value``, or values by dotted key: the strongest layer.
         environment: variables of which those named ``ZOO_RECIPE__...`` count; default: none do.
         find: candidates, best first, for a base that is not beside the file that names it.
         options_of: the options of the component of a name at a path; ``None`` where they cannot be known, and all stay.
@@ -59,7 +63,8 @@ def load(
     problems: list[Problem] = []
     renames = _Renames(options_of)
     root = _with_bases(path, partial(merge, whole=WHOLE, keep=renames.keep_nothing), find, (), problems)
-    for assignments, bad in (from_environment(environment or {}), from_command_line(overrides)):
+    given = from_program(overrides) if isinstance(overrides, Mapping) else from_command_line(overrides)
+    for assignments, bad in (from_environment(environment or {}), given):
         root, refused = override(
             root, assignments, partial(merge, keep=renames.keep_shared), within=partial(merge, keep=_keep_all)
         )

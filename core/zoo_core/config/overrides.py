@@ -1,8 +1,11 @@
-"""Single values from the environment and the command line, as a layer over the files."""
+"""Single values from the environment, the command line and programs, as a layer over the files."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 from zoo_core.config.document import Node
@@ -10,21 +13,22 @@ from zoo_core.config.reading import read_value
 from zoo_core.errors import Location, Problem, RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     Merge = Callable[[Node, Node], Node]
 
 COMMAND_LINE = "<command line>"
+PROGRAM = "overrides"
 PREFIX = "ZOO_RECIPE__"
 MAX_INDEX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """``text`` for the dotted ``key``, and where it was given."""
+    """``text`` as YAML, or a value that is read already, for the dotted ``key``, and where it was given."""
 
     key: str
-    text: str
+    text: str | Node
     location: Location
 
 
@@ -42,6 +46,49 @@ def from_command_line(overrides: Iterable[str]) -> tuple[list[Assignment], list[
         else:
             assignments.append(Assignment(key, text, location))
     return assignments, problems
+
+
+def from_program(overrides: Mapping[str, object]) -> tuple[list[Assignment], list[Problem]]:
+    """Take Python's values by dotted key: text stays text, and no YAML is read."""
+    assignments: list[Assignment] = []
+    problems: list[Problem] = []
+    for key, value in overrides.items():
+        location = Location(PROGRAM, key=str(key))
+        if not isinstance(key, str) or not all(key.split(".")):
+            hint = "write it with dots, such as trainer.max_epochs"
+            problems.append(Problem(f"{key!r} is no key of a recipe", Location(PROGRAM), hint))
+            continue
+        try:
+            assignments.append(Assignment(key, _node(value, location), location))
+        except RecipeError as error:
+            problems += error.problems
+    return assignments, problems
+
+
+def _node(value: object, location: Location) -> Node:
+    """Turn a value of a program, numpy's numbers and paths included, into what YAML would have been read as.
+
+    Raises:
+        RecipeError: YAML holds no such value.
+    """
+    if value is None or isinstance(value, bool):
+        return Node(value, location)
+    if isinstance(value, Integral):
+        return Node(int(value), location)
+    if isinstance(value, Real):
+        return Node(float(value), location)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise RecipeError([Problem("text with half a surrogate pair", location)])
+        return Node(str(value), location)
+    if isinstance(value, Mapping):
+        return Node({str(key): _node(item, location) for key, item in value.items()}, location)
+    if isinstance(value, list | tuple):
+        return Node([_node(item, location) for item in value], location)
+    hint = "give text, numbers, true or false, None, paths, and lists and mappings of these"
+    raise RecipeError([Problem(f"a recipe holds no {type(value).__name__}", location, hint)])
 
 
 def from_environment(environment: Mapping[str, str]) -> tuple[list[Assignment], list[Problem]]:
@@ -75,7 +122,8 @@ def override(
     layer = Node({}, root.location)
     for assignment in assignments:
         try:
-            value = read_value(assignment.text, assignment.location)
+            text = assignment.text
+            value = read_value(text, assignment.location) if isinstance(text, str) else text
             layer = _assigned(layer, root, assignment.key.split("."), value, within)
         except RecipeError as error:
             problems += error.problems

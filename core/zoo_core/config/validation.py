@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from zoo_core.config.document import dotted
-from zoo_core.config.overrides import COMMAND_LINE
+from zoo_core.config.overrides import COMMAND_LINE, PROGRAM
 from zoo_core.config.suggestions import did_you_mean, suggest
 from zoo_core.errors import Location, Problem, RecipeError
 
@@ -166,7 +166,7 @@ def _hint(schema: type[BaseModel], document: Document, section: KeyPath, path: K
     if hint := did_you_mean(str(key), fields):
         return hint
     at = document.marks.get(path)
-    if at and at.file == COMMAND_LINE:
+    if at and at.file in {COMMAND_LINE, PROGRAM}:
         # `lr=1e-4`: the last segment of a longer key.
         longer = [dotted(known) for known in document.marks if known != path and known and known[-1] == key]
         if longer:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_core.config import Node, load
+from zoo_core.config import Node, dump, load
 from zoo_core.config.layers import merge
-from zoo_core.config.overrides import from_command_line, override
+from zoo_core.config.overrides import from_command_line, from_program, override
 from zoo_core.errors import Location
 
 TEXT = """\
@@ -136,3 +137,65 @@ def test_the_last_override_wins_whatever_was_there(base, assignments):
         for part in key.split("."):
             found = found[part]
         assert found == value
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    SCALARS.filter(lambda value: "${" not in str(value)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", min_size=1), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=VALUES)
+@settings(max_examples=200, deadline=None)
+def test_a_value_of_a_program_is_what_yaml_of_it_is_read_as(value):
+    assignments, problems = from_program({"a.b": value})
+    changed, _ = override(Node({}, Location("r.yaml")), assignments, merge, within=merge)
+    words, _ = from_command_line([f"a.b={dump({'value': value})}"])
+    read, _ = override(Node({}, Location("r.yaml")), words, merge, within=merge)
+
+    assert problems == []
+    assert changed.plain() == {"a": {"b": value}}
+    assert repr(read.plain()["a"]["b"]["value"]) == repr(value)
+
+
+def test_values_by_key_are_laid_over_a_recipe_as_words_are(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    values = {"data.image_size.1": 64, "model.loss": {"options": {"m": 0.5}}, "new.key": "3", "data.loader": None}
+    words = ["data.image_size.1=64", "model.loss={options: {m: 0.5}}", "new.key='3'", "data.loader=null"]
+    by_key, by_word = load(path, values), load(path, words)
+
+    assert by_key.value == by_word.value
+    assert str(by_key.locate(("new", "key"))) == "overrides: new.key"
+    reference = load(path, {"new.key": "${data.image_size.0}"})
+    assert reference.value["new"]["key"] == 96
+
+
+def test_numbers_of_numpy_tuples_and_paths_are_plain_values(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    values = {"new": {"a": np.int64(3), "b": np.float32(0.5), "c": (1, 2), "d": tmp_path}}
+    new = load(path, values).value["new"]
+
+    assert new == {"a": 3, "b": 0.5, "c": [1, 2], "d": str(tmp_path)}
+    assert [type(one) for one in new.values()] == [int, float, list, str]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"data.root": {1, 2}}, "overrides: data.root: a recipe holds no set; give text, numbers"),
+        ({"data.root": ["a", b"b"]}, "overrides: data.root: a recipe holds no bytes"),
+        ({"data.root": "\ud800"}, "overrides: data.root: text with half a surrogate pair"),
+        ({"data..root": 1}, "overrides: 'data..root' is no key of a recipe; write it with dots"),
+        ({"data.image_size.7": 1}, "overrides: data.image_size.7: '7' is not an item of the list"),
+    ],
+)
+def test_what_a_recipe_cannot_hold_is_a_problem_of_its_key(tmp_path, overrides, says):
+    path = tmp_path / "r.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    (problem,) = load(path, overrides).problems
+
+    assert str(problem).startswith(says)

@@ -7,7 +7,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from zoo.publish.hub import check_repo_id, hub_errors, open_hub, token_of
+from zoo.publish.hub import check_repo_id, hub_errors, progress_bars, token_of
 from zoo_core.errors import RemoteError, RunError, UsageError
 
 REPO = "org/tiny"
@@ -143,12 +143,15 @@ def test_the_token_is_the_apis_own_or_that_of_the_environment(hub, monkeypatch):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_progress_bars_show_on_a_terminal_only(monkeypatch, terminal):
+@pytest.mark.parametrize("show", [True, False])
+@pytest.mark.parametrize("hidden", [True, False])
+def test_progress_bars_show_on_a_terminal_only_and_the_callers_choice_stays(monkeypatch, terminal, show, hidden):
     before = are_progress_bars_disabled()
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     try:
-        enable_progress_bars()
-        assert isinstance(open_hub(), HfApi)
-        assert are_progress_bars_disabled() is not terminal
+        (disable_progress_bars if hidden else enable_progress_bars)()
+        with progress_bars(show=show):
+            assert are_progress_bars_disabled() is not (terminal and show and not hidden)
+        assert are_progress_bars_disabled() is hidden
     finally:
         (disable_progress_bars if before else enable_progress_bars)()

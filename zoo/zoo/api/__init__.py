@@ -1,1 +1,1 @@
-"""The functions of the Python API that join several stages; `zoo/__init__.py` names them all."""
+"""The functions of the Python API, thin over the stages as the commands are; `zoo/__init__.py` names them all."""

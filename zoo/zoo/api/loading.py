@@ -56,7 +56,7 @@ def locate(name: str, revision: str | None = None) -> Path:
     if name.count("/") != 1 or name.startswith((".", "~", "/")) or path.suffix == ".onnx":
         msg = f"{name}: no such folder or file"
         raise UsageError(msg, hint="give a folder, an .onnx file, or a model on the Hub as ORG/NAME")
-    from zoo.publish.pull import FOR_PREDICTION, pull  # noqa: PLC0415 - its library takes longer to import than to use
+    from zoo.publish.pull import FOR_PREDICTION, pull
 
     try:
         return pull(name, revision=revision, patterns=FOR_PREDICTION)

@@ -9,7 +9,7 @@ import click
 from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 
 @click.command(epilog="KEY=VALUE changes the recipe: data.valid.options.seed=7 data.valid_captures=8")
@@ -28,28 +28,28 @@ def command(run_name: str | None, as_json: bool, overrides: tuple[str, ...]) -> 
     # What was trained has been checked; its training data need not be there any more.
     loaded = load_of_run(folder, overrides, registry=registry if overrides else None)
 
-    from zoo.evaluation.run import evaluate_run
-    from zoo.evaluation.verdict import worse_than_untrained
-    from zoo.runs.unreadable import summarize
+    from zoo.evaluation.progress import shown
+    from zoo.evaluation.run import evaluate
 
     if not as_json:
         say(f"evaluating {folder.best}")
-    document, written = evaluate_run(folder, loaded, registry, advance=_progress)
-    if unreadable := summarize(folder.unreadable, "valid"):
-        warn(unreadable)
-    worse = worse_than_untrained(document, folder, loaded.recipe.checkpoint.monitor)
+    evaluation = evaluate(folder, loaded, registry, advance=shown)
+    if evaluation.unreadable:
+        warn(evaluation.unreadable)
+    worse = evaluation.worse_than_untrained
+    files = [str(path) for path in evaluation.written]
     if as_json:
-        files = [str(path) for path in written]
-        print_json({"run": str(folder.path), "written": files, "evaluation": document, "worse_than_untrained": worse})
+        results = {"evaluation": evaluation.document, "worse_than_untrained": worse}
+        print_json({"run": str(folder.path), "written": files, **results})
         return
-    print_evaluation(document)
+    print_evaluation(evaluation.document)
     if worse:
         warn(worse)
-    say(f"written: {', '.join(str(path) for path in written)}")
+    say(f"written: {', '.join(files)}")
     say(f"next: zoo export --simplify --run {folder.typed}")
 
 
-def print_evaluation(document: dict[str, Any]) -> None:
+def print_evaluation(document: Mapping[str, Any]) -> None:
     """Print what is in ``evaluation/metrics.json`` as a person reads it."""
     from zoo.cli.output import print_columns
 
@@ -66,7 +66,7 @@ def print_evaluation(document: dict[str, Any]) -> None:
     )
 
 
-def _table(document: dict[str, Any]) -> list[list[str]]:
+def _table(document: Mapping[str, Any]) -> list[list[str]]:
     untrained = document["untrained"] or {}
     table = [["FPR target", "FPR", "TPR", "threshold", *(["untrained TPR"] if untrained else [])]]
     for point, (key, _) in zip(document["thresholds"], document["metrics"].items(), strict=False):
@@ -75,11 +75,3 @@ def _table(document: dict[str, Any]) -> list[list[str]]:
             row.append(f"{untrained[key]:.4f}" if key in untrained else "")
         table.append(row)
     return table
-
-
-def _progress(batches: Iterable[Any]) -> Iterable[Any]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(batches, "embedding", console=console, disable=not console.is_terminal, transient=True)

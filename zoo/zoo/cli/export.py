@@ -11,7 +11,7 @@ import click
 from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
 
 if TYPE_CHECKING:
-    from zoo.export.run import VerifiedExport
+    from zoo.onnx_export.run import VerifiedExport
 
 
 @click.command(
@@ -50,33 +50,26 @@ def command(
     # What was trained has been checked; its data need not be there any more.
     loaded = load_of_run(run, overrides, registry=registry if overrides else None)
 
-    from zoo.export.artifact import withdraw, write_artifact, write_graph
-    from zoo.export.run import export_run
-    from zoo_core.errors import RunError
+    from zoo.onnx_export.artifact import Exported, export_artifact, write_graph
+    from zoo.onnx_export.run import export_run
 
     if not as_json:
         say(f"exporting {run.best}")
-    try:
+    if output or dry_run:
         verified = export_run(run, loaded, registry, simplify=simplify)
-    except RunError:
-        if not output and not dry_run:
-            withdraw(run.artifact)
-        raise
-    warnings = list(verified.warnings)
-    written: list[Path] = []
-    if output and not dry_run:
-        written = write_graph(verified, output)
-    elif not dry_run:
-        written, more = write_artifact(verified, run, registry)
-        warnings += more
-    for warning in warnings:
+        files = write_graph(verified, output) if output and not dry_run else []
+        done = Exported(verified, tuple(files), verified.warnings)
+    else:
+        done = export_artifact(run, loaded, registry, simplify=simplify)
+    for warning in done.warnings:
         warn(warning)
     if as_json:
-        print_json({"run": str(run.path), "written": [str(path) for path in written], "export": verified.report})
+        written = [str(path) for path in done.written]
+        print_json({"run": str(run.path), "written": written, "export": done.verified.report})
         return
     target = output or run.artifact.onnx
-    click.echo(_summary(verified, target, written=not dry_run))
-    if written and not output:
+    click.echo(_summary(done.verified, target, written=not dry_run))
+    if done.written and not output:
         model = shlex.quote(str(run.artifact.path))
         say(f"next: zoo predict --model {model} --gallery FOLDER IMAGES, or: zoo push --run {run.typed}")
 

@@ -90,9 +90,9 @@ def open_run(name: str | None) -> RunFolder:
     Raises:
         UsageError: there is none.
     """
-    from zoo.runs.catalog import find, latest
+    from zoo.runs import catalog
 
-    return find(name) if name else latest()
+    return catalog.open_run(name or None)
 
 
 def open_run_where_started(name: str | None) -> RunFolder:

@@ -9,9 +9,7 @@ import click
 from zoo.cli.options import json_option, open_run, overrides_argument, run_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from zoo.publish.push import Plan
+    from zoo.publish.push import Plan, Pushed
 
 
 @click.command("push", epilog="KEY=VALUE changes the recipe's card and hub sections: card.license=apache-2.0")
@@ -37,44 +35,23 @@ def command(
 ) -> None:
     """Publish an exported run on the Hugging Face Hub, with a model card, as one commit."""
     from zoo.cli.output import open_registry, print_json, say
-    from zoo.publish.hub import open_hub
-    from zoo.publish.push import Target, plan_push, push
-    from zoo.recipes.loading import load_run_recipe
+    from zoo.publish.publication import publish
+    from zoo.publish.push import Target
 
-    check_overrides(overrides)
-    run = open_run(run_name)
-    loaded = load_run_recipe(run, overrides)
-    registry, api = open_registry(), open_hub()
     target = Target(repo, private, revision, create_pr)
-    plan = plan_push(api, run, loaded, registry, target, evaluated=not no_eval, dry_run=dry_run)
+    done = publish(open_run(run_name), overrides, open_registry(), target, evaluated=not no_eval, dry_run=dry_run)
     if dry_run:
-        show(plan, api.endpoint, as_json=as_json)
+        show(done, as_json=as_json)
         return
-    done = push(api, plan, run, registry)
-    document = {**described(plan), "url": done.url, "commit": done.commit, "pull_request": done.pull_request}
+    document = {**described(done.plan), "url": done.url, "commit": done.commit, "pull_request": done.pull_request}
     if as_json:
         print_json(document)
         return
     if done.commit is None:
         say("nothing has changed: no commit was made")
     else:
-        say(f"{len(plan.files)} files in commit {done.commit}; next: zoo pull {plan.repo_id}")
+        say(f"{len(done.plan.files)} files in commit {done.commit}; next: zoo pull {done.plan.repo_id}")
     click.echo(done.pull_request or done.url)
-
-
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Refuse to change what the model was made of: its card would describe another model.
-
-    Raises:
-        UsageError: a key is outside of the card and hub sections.
-    """
-    from zoo_core.errors import UsageError
-
-    for override in overrides:
-        key = override.partition("=")[0].strip()
-        if not key.startswith(("card.", "hub.")):
-            message = f"{key}: a push changes only card.* and hub.*"
-            raise UsageError(message, hint="the rest of the recipe is what the model was trained with")
 
 
 def described(plan: Plan) -> dict[str, Any]:
@@ -89,15 +66,16 @@ def described(plan: Plan) -> dict[str, Any]:
     }
 
 
-def show(plan: Plan, endpoint: str, *, as_json: bool) -> None:
+def show(planned: Pushed, *, as_json: bool) -> None:
     """Print what a push would do."""
     from zoo.cli.output import print_columns, print_json, say
 
+    plan = planned.plan
     if as_json:
         print_json({**described(plan), "card": plan.card})
         return
     kind = f"{'private' if plan.private else 'public'}, {'exists' if plan.exists else 'new'}"
-    click.echo(f"{endpoint}/{plan.repo_id} ({kind}), branch {plan.revision}\n")
+    click.echo(f"{planned.url} ({kind}), branch {plan.revision}\n")
     print_columns([[file.name, f"{file.size:,}", file.sha256] for file in plan.files])
     print_columns([[name, "removed"] for name in plan.removed])
     click.echo(f"\n{plan.card}")

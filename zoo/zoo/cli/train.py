@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from zoo.training.run import TrainingOutcome
     from zoo_core.registry import Registry
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-
 
 class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some versions of click only
     """A time such as ``90s``, ``15m``, ``1h30m`` or ``2d``; becomes Lightning's ``DD:HH:MM:SS``."""
@@ -41,12 +36,13 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # generic in some ver
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Parse ``value``."""
-        amounts = re.findall(r"(\d+)([dhms])", value)
-        seconds = sum(int(number) * _UNITS[unit] for number, unit in amounts)
-        if "".join(number + unit for number, unit in amounts) != value or not seconds:
-            self.fail(f"{value!r} is no duration; write 90s, 15m, 1h30m or 2d", param, ctx)
-        days, rest = divmod(seconds, 86400)
-        return f"{days:02}:{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+        from zoo.training.duration import lightning_time
+        from zoo_core.errors import UsageError
+
+        try:
+            return lightning_time(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(
@@ -86,7 +82,7 @@ def command(
 
     from zoo.runs.resuming import resume_command
     from zoo.training.plan import plan_training
-    from zoo.training.run import train
+    from zoo.training.start import new_folder, train_or_leave_nothing
     from zoo.training.trainer import is_first_rank
 
     if resumed and _has_ended(resumed, loaded, registry, as_json=as_json, dry_run=dry_run):
@@ -96,16 +92,11 @@ def command(
         _announce(plan)
     if dry_run:
         return
-    folder = resumed or _new_folder(loaded.name, output)
-    # Of a folder that is refused, nothing is ours to remove.
-    is_new = not folder.tensorboard.exists()
+    folder = resumed or new_folder(loaded.name, output)
     try:
-        outcome = train(plan, folder)
-    except BaseException as error:
-        began = folder.record.is_file() or folder.last.is_file()
-        if is_first_rank() and is_new and not began:
-            _remove_unbegun(folder, named=bool(output or resume))
-        if isinstance(error, SystemExit) and is_first_rank():
+        outcome = train_or_leave_nothing(plan, folder, named=bool(output or resume))
+    except SystemExit:
+        if is_first_rank():
             resumable = f"stopped at once; resume from the last checkpoint: {resume_command(folder)}"
             say(resumable if folder.last.is_file() else "stopped before the first step; nothing to resume")
         raise
@@ -153,16 +144,12 @@ def _leave(folder: RunFolder, outcome: TrainingOutcome) -> NoReturn:
 
 def _resumed(run_name: str | None, overrides: tuple[str, ...], *, anew: bool) -> RunFolder:
     """Open the run to resume; what made its checkpoint has to stay, or it would not be the same training."""
-    from zoo.training.resume import is_changeable
+    from zoo.training.resume import require_changeable
     from zoo_core.errors import UsageError
 
     if anew:
         raise UsageError("--resume goes on with a run's own recipe and folder; leave the recipe and --output out")
-    for override in overrides:
-        key = override.partition("=")[0]
-        if not is_changeable(key):
-            hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
-            raise UsageError(f"{key} cannot change on --resume", hint=hint)
+    require_changeable(override.partition("=")[0] for override in overrides)
     here = Path.cwd()
     run = open_run_where_started(run_name)
     if Path.cwd() != here:
@@ -204,25 +191,6 @@ def _samples(plan: TrainingPlan) -> str:
 
     count = len(plan.data.items)
     return f"{count:,} samples" if count < ENDLESS else "streamed"
-
-
-def _new_folder(name: str, output: Path | None) -> RunFolder:
-    from zoo.runs.layout import RUNS, RunFolder
-    from zoo.training.trainer import is_first_rank
-
-    if not is_first_rank():
-        # The first rank writes and tells Lightning where; this path is never used.
-        return RunFolder(RUNS / name / "other-ranks")
-    return RunFolder(output) if output else RunFolder.create(name)
-
-
-def _remove_unbegun(folder: RunFolder, *, named: bool) -> None:
-    """Leave nothing of a training that never made a step; a folder that holds more, or that was ``named``, stays."""
-    # Curves are opened before the untrained model is validated.
-    shutil.rmtree(folder.tensorboard, ignore_errors=True)
-    with suppress(OSError):
-        for empty in (folder.path, *([] if named else folder.path.parents[:2])):
-            empty.rmdir()
 
 
 def _conclude(

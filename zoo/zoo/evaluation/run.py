@@ -11,6 +11,8 @@ from zoo.artifacts.weights import weights_sha256
 from zoo.assembly import RecipeBuilder
 from zoo.atomic import read_mapping, write_json, write_text
 from zoo.evaluation.plots import draw_embedding, draw_roc, draw_scores
+from zoo.evaluation.result import Evaluation
+from zoo.evaluation.verdict import worse_than_untrained
 from zoo.evaluation.worst_pairs import draw_worst
 from zoo.models.torch_model import embed, open_checkpoint
 from zoo.recipes.loading import load_run_recipe
@@ -32,7 +34,7 @@ METRICS, UNTRAINED = "metrics.json", "untrained.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Measurement:
     """Verification over all pairs, and rank-1 of the images that are no references."""
 
     verification: Verification
@@ -44,15 +46,33 @@ class Evaluation:
         return metrics.figures(self.verification, self.rank1)
 
 
-def measure(embedded: EmbeddedImages) -> Evaluation:
+def measure(embedded: EmbeddedImages) -> Measurement:
     """Measure embeddings.
 
     Raises:
         RunError: they cannot be measured; see ``zoo.validation.metrics``.
     """
-    return Evaluation(
+    return Measurement(
         metrics.verify(embedded.embeddings, embedded.labels),
         metrics.rank1(embedded.embeddings, embedded.labels, embedded.is_reference),
+    )
+
+
+def evaluate(
+    run: RunFolder,
+    loaded: LoadedRecipe,
+    registry: Registry,
+    *,
+    advance: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> Evaluation:
+    """Evaluate the best checkpoint of ``run`` as `evaluate_run` does, and judge what was found."""
+    document, written = evaluate_run(run, loaded, registry, advance=advance)
+    return Evaluation(
+        path=run.evaluation / METRICS,
+        document=document,
+        written=tuple(written),
+        worse_than_untrained=worse_than_untrained(document, run, loaded.recipe.checkpoint.monitor),
+        unreadable=unreadable.summarize(run.unreadable, "valid"),
     )
 
 
@@ -107,18 +127,18 @@ def evaluate_run(
 
 
 def write(
-    evaluation: Evaluation, folder: Path, *, title: str, context: Mapping[str, Any]
+    measurement: Measurement, folder: Path, *, title: str, context: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Path]]:
     """Write ``metrics.json``, ``thresholds.csv`` and the pictures; keep the metrics of the untrained model.
 
     Returns:
         What is in ``metrics.json``, and the files written.
     """
-    verification = evaluation.verification
+    verification = measurement.verification
     points = [asdict(point) for point in verification.operating_points]
     document = {
         "schema": 1,
-        "metrics": evaluation.figures,
+        "metrics": measurement.figures,
         "thresholds": points,
         "counts": {
             "images": verification.images,

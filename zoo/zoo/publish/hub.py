@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,7 +18,11 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of HTTPErr
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # documented, not in an __all__
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but not in an __all__
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 
 from zoo_core.errors import RemoteError, UsageError, ZooError
 
@@ -44,10 +49,22 @@ _KNOWN = (
 
 
 def open_hub() -> HfApi:
-    """Return the Hub that HF_ENDPOINT and HF_TOKEN name; its progress bars show on a terminal only."""
-    if not sys.stderr.isatty():
-        disable_progress_bars()
+    """Return the Hub that HF_ENDPOINT and HF_TOKEN name."""
     return HfApi()
+
+
+@contextmanager
+def progress_bars(*, show: bool) -> Iterator[None]:
+    """Let the client ``show`` its progress bars, on a terminal only; what it is told stays as it was for others."""
+    hidden = are_progress_bars_disabled()
+    if hidden or (show and sys.stderr.isatty()) or os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS"):
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def check_repo_id(repo_id: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.atomic import read_json
-from zoo.publish.hub import check_repo_id, hub_errors, open_hub
+from zoo.publish.hub import check_repo_id, hub_errors, open_hub, progress_bars
 from zoo_core.errors import RemoteError, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def pull(
     revision: str | None = None,
     output: Path | None = None,
     patterns: Sequence[str] | None = None,
+    show: bool = True,
     api: HfApi | None = None,
 ) -> Path:
     """Download a model that zoo published, and return its folder: in the Hub's cache, or ``output``.
@@ -37,6 +38,7 @@ def pull(
         revision: branch, tag or commit; the main branch by default.
         output: a new folder for a copy of the files.
         patterns: which files; all by default.
+        show: show the client's progress on a terminal.
         api: the Hub; by default the one that HF_ENDPOINT and HF_TOKEN name.
 
     Raises:
@@ -47,7 +49,7 @@ def pull(
     if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output}: exists already", hint="name a new folder")
     api = api or open_hub()
-    with hub_errors(api, repo_id):
+    with hub_errors(api, repo_id), progress_bars(show=show):
         wanted = None if patterns is None else list(patterns)
         snapshot = Path(api.snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
     verify(ArtifactFolder(snapshot), repo_id)

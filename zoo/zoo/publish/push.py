@@ -67,13 +67,24 @@ class Plan:
     card: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pushed:
-    """What a push did: ``commit`` is None when everything was there already."""
+    """What a push did.
+
+    Attributes:
+        url: of the model on the Hub.
+        commit: its new commit; None when everything was there already, and of a dry run.
+        pull_request: its address, where one was asked for and made.
+        plan: the files, the card, and what is removed.
+    """
 
     url: str
     commit: str | None
     pull_request: str | None
+    plan: Plan
+
+    def __repr__(self) -> str:
+        return f"Pushed({self.pull_request or self.url!r}, commit={self.commit!r})"
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,7 @@ def push(api: HfApi, plan: Plan, run: RunFolder, registry: Registry) -> Pushed:
         )
     changed = commit.oid != parent
     url = f"{api.endpoint}/{plan.repo_id}"
-    return Pushed(url, commit.oid if changed else None, commit.pr_url if changed else None)
+    return Pushed(url, commit.oid if changed else None, commit.pr_url if changed else None, plan)
 
 
 def _opened(file: PublishedFile, stack: ExitStack) -> BinaryIO:

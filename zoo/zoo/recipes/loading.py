@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from zoo.recipes.schema import ComponentReference, Recipe
     from zoo.runs.layout import RunFolder
-    from zoo_core.config import Document
+    from zoo_core.config import Document, Overrides
     from zoo_core.registry import Component, Registry
 
 SUFFIXES = (".yaml", ".yml")
@@ -122,13 +122,13 @@ def about_recipe(path: Path) -> str:
 
 
 def load_recipe(
-    cfg: str | os.PathLike[str], overrides: Sequence[str] = (), *, registry: Registry | None = None
+    cfg: str | os.PathLike[str], overrides: Overrides = (), *, registry: Registry | None = None
 ) -> LoadedRecipe:
     """Load a recipe by name or path, with the environment's and the given overrides.
 
     Args:
         cfg: name or path.
-        overrides: ``key=value``, stronger than all else.
+        overrides: ``key=value``, or values by dotted key, stronger than all else.
         registry: when given, components, their options and the wiring are checked too.
 
     Raises:
@@ -139,7 +139,7 @@ def load_recipe(
     return _loaded(path.stem, path, overrides, os.environ, registry)
 
 
-def load_run_recipe(run: RunFolder, overrides: Sequence[str] = (), *, registry: Registry | None = None) -> LoadedRecipe:
+def load_run_recipe(run: RunFolder, overrides: Overrides = (), *, registry: Registry | None = None) -> LoadedRecipe:
     """Load the resolved recipe of a run: what was trained; the environment does not change it.
 
     Raises:
@@ -149,7 +149,7 @@ def load_run_recipe(run: RunFolder, overrides: Sequence[str] = (), *, registry: 
 
 
 def _loaded(
-    name: str, path: Path, overrides: Sequence[str], environment: Mapping[str, str], registry: Registry | None
+    name: str, path: Path, overrides: Overrides, environment: Mapping[str, str], registry: Registry | None
 ) -> LoadedRecipe:
     # Completion only wants names.
     from zoo.recipes.renaming import ComponentOptions, renaming_notes, renaming_warnings  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def all_runs(root: Path = RUNS) -> list[RunFolder]:
     artifacts = {run.artifact.path for run in named}
     found = [*named, *(run for run in timed if run.path not in artifacts)]
     return sorted(found, key=lambda run: (trained_at(run), run.path.name), reverse=True)
+
+
+def open_run(run: str | os.PathLike[str] | None, root: Path = RUNS) -> RunFolder:
+    """Return the run of that path, tag or folder below ``root`` (see `find`); the latest where none is named.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    return latest(root) if run is None else find(os.fspath(run), root)
 
 
 def latest(root: Path = RUNS) -> RunFolder:

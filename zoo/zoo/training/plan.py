@@ -47,6 +47,7 @@ class TrainingPlan:
         teacher: where the recipe distils.
         data: what it is trained and validated on.
         executor: augments a batch on the device, where the recipe wants that.
+        devices: how many train, over all nodes.
         images_per_step: of all devices, accumulated batches included.
         resumption: what has changed since the run was started that is resumed; ``None``: a new one is.
         report: what is left out, leaked, dropped or replaced.
@@ -60,6 +61,7 @@ class TrainingPlan:
     teacher: nn.Module | None
     data: TrainingData
     executor: nn.Module | None
+    devices: int
     images_per_step: int
     resumption: Resumption | None
     report: StartReport
@@ -147,6 +149,7 @@ def plan_training(
         teacher=teacher,
         data=data,
         executor=residency.executor if residency else on_device.executor() if on_device else None,
+        devices=trainer.world_size,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
         resumption=resumption,
         report=report,

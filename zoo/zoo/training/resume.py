@@ -14,7 +14,7 @@ from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import installed_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import nn
 
@@ -53,6 +53,18 @@ class Resumption:
 def is_changeable(key: str) -> bool:
     """Return whether a value of the recipe may change on ``--resume``."""
     return any(key == name or (name[-1] in "._" and key.startswith(name)) for name in CHANGEABLE)
+
+
+def require_changeable(keys: Iterable[str]) -> None:
+    """Require that what made a run's checkpoint stays when it is resumed, or it would not be the same training.
+
+    Raises:
+        UsageError: one of the recipe's ``keys`` cannot change.
+    """
+    for key in keys:
+        if not is_changeable(key):
+            hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
+            raise UsageError(f"{key} cannot change on --resume", hint=hint)
 
 
 def check_recipe(loaded: LoadedRecipe, run: RunFolder) -> tuple[str, ...]:

@@ -76,8 +76,8 @@ class TrainingOutcome:
         return self.signal != 0
 
 
-def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
-    """Train what is planned into ``folder``.
+def train(plan: TrainingPlan, folder: RunFolder, *, show: bool = True) -> TrainingOutcome:
+    """Train what is planned into ``folder``; ``show`` progress on stderr.
 
     Raises:
         UsageError: the folder is not free.
@@ -85,12 +85,14 @@ def train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     """
     # Of several ranks the first one writes, and locks the folder for all.
     with locked(folder, new=plan.resumption is None) if is_first_rank() else nullcontext():
-        return _train(plan, folder)
+        return _train(plan, folder, show=show)
 
 
-def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
+def _train(plan: TrainingPlan, folder: RunFolder, *, show: bool) -> TrainingOutcome:
     module = _module(plan)
     display = TrainingDisplay(plan.report.side, bar=plan.recipe.trainer.get("enable_progress_bar", True))
+    if not show:
+        display.disable()
     signals, watch, epoch_length = StopSignals(), RankWatch(folder), EpochLength()
     trainer = make_trainer(
         plan.loaded,
@@ -103,7 +105,7 @@ def _train(plan: TrainingPlan, folder: RunFolder) -> TrainingOutcome:
     )
     on_cpu = trainer.strategy.root_device.type == "cpu"
     workers = loader_processes(plan.recipe.data.loader.num_workers, devices=trainer.num_devices, on_cpu=on_cpu)
-    features = _teacher_features(plan, trainer, workers)
+    features = _teacher_features(plan, trainer, workers, show=show)
     loaders = TrainingLoaders(
         plan.data, folder.unreadable, workers=workers, epoch_length=epoch_length, features=features
     )
@@ -167,7 +169,9 @@ def _callbacks(
     ]
 
 
-def _teacher_features(plan: TrainingPlan, trainer: lightning.Trainer, workers: int) -> TeacherFeatures | None:
+def _teacher_features(
+    plan: TrainingPlan, trainer: lightning.Trainer, workers: int, *, show: bool
+) -> TeacherFeatures | None:
     if plan.teacher is None:
         return None
     data = plan.recipe.data.model_dump(mode="json", include={"train", "train_also"})
@@ -177,7 +181,7 @@ def _teacher_features(plan: TrainingPlan, trainer: lightning.Trainer, workers: i
         identity={**data, "seed": plan.recipe.seed},
         device=trainer.strategy.root_device,
         num_workers=workers,
-        show=is_first_rank(),
+        show=show and is_first_rank(),
     )
 
 

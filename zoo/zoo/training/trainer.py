@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 
     from zoo.recipes.loading import LoadedRecipe
 
+LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.profilers")
+SILENCED = (
+    ".*does not have many workers.*",  # the recipe's num_workers was chosen
+    ".*your dataloader is not resumable.*",  # EpochSampler resumes where the last step stopped
+    ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
+    ".*GPU available but not used.*",
+    ".*could not find the monitored key.*",  # of a training without validations, whose end is kept
+    ".*smaller than the logging interval.*",  # short trainings are fine
+    ".*LeafSpec.*is deprecated.*",
+    ".*all_gather is deprecated.*",  # Lightning calls it
+    ".*sync_dist=True.*",  # all ranks compare all pairs, and find the same
+    ".*overridden `on_after_batch_transfer` in `LightningModule`.*",  # there it is meant to be
+)
+
 
 def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
     """Make the trainer that a recipe asks for, with zoo's ``own`` arguments where it says nothing.
@@ -61,7 +75,7 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         raise RecipeError([Problem(message, location)]) from error
     if given.get("profiler"):
         # It reports by a message, as all that is silenced.
-        logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
+        logging.getLogger(LOGGERS[2]).setLevel(logging.INFO)
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         message = f"{given.get('strategy')} trains in processes that keep their results to themselves"
         location = loaded.document.locate(("trainer", "strategy"))
@@ -120,18 +134,7 @@ def is_first_rank() -> bool:
 
 def quiet() -> None:
     """Silence Lightning's messages about itself; zoo prints what a user can act on."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    for name in LOGGERS[:2]:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # the recipe's num_workers was chosen
-        ".*your dataloader is not resumable.*",  # EpochSampler resumes where the last step stopped
-        ".*Checkpoint directory .* exists and is not empty.*",  # on --resume it must
-        ".*GPU available but not used.*",
-        ".*could not find the monitored key.*",  # of a training without validations, whose end is kept
-        ".*smaller than the logging interval.*",  # short trainings are fine
-        ".*LeafSpec.*is deprecated.*",
-        ".*all_gather is deprecated.*",  # Lightning calls it
-        ".*sync_dist=True.*",  # all ranks compare all pairs, and find the same
-        ".*overridden `on_after_batch_transfer` in `LightningModule`.*",  # there it is meant to be
-    ):
+    for message in SILENCED:
         warnings.filterwarnings("ignore", message=message)

@@ -17,10 +17,10 @@ import yaml
 from zoo import assembly
 from zoo.artifacts.onnx_model import open_graph
 from zoo.evaluation import run as evaluation
-from zoo.export import torch_export
-from zoo.export.artifact import write_artifact, write_graph
-from zoo.export.run import export_run
 from zoo.models.torch_model import load_weights, to_pixels
+from zoo.onnx_export import torch_export
+from zoo.onnx_export.artifact import write_artifact, write_graph
+from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
 from zoo.training.checkpoints import AtomicCheckpointIO
 from zoo.validation import metrics

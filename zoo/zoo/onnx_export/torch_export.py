@@ -18,7 +18,7 @@ from zoo_core.errors import RunError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from zoo.export.pixels import PixelInput
+    from zoo.onnx_export.pixels import PixelInput
 
 DEFAULT_OPSET = 17
 # Asked for less, the newer exporter fails to convert its graph down, logs a traceback, and continues.

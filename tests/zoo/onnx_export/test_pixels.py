@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.export.pixels import PixelInput, patterns
+from zoo.onnx_export.pixels import PixelInput, patterns
 from zoo_core import images as preprocessing
 from zoo_core.api import Preprocessing
 

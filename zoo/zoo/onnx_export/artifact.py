@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
 from zoo.artifacts.thresholds import read_thresholds
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
+from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
 from zoo_core.config import dump
+from zoo_core.errors import RunError
 from zoo_core.events import notify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.artifacts.layout import ArtifactFolder
-    from zoo.export.run import VerifiedExport
+    from zoo.onnx_export.run import VerifiedExport
+    from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
 
 FPR_TARGET = 1e-3
 _BILINEAR = 2
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote: the verified graph, all files, and what deserves a warning."""
+
+    verified: VerifiedExport
+    written: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def export_artifact(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify: bool) -> Exported:
+    """Export the best checkpoint of ``run`` into its artifact folder; where it fails, an older graph there is removed.
+
+    Raises:
+        RecipeError: the ``onnx`` section does not describe one image input.
+        UsageError: ``SOURCE_DATE_EPOCH`` is no time, or the evaluation is malformed.
+        RunError: the checkpoint does not load, the exporter fails, or the graph differs from the checkpoint.
+    """
+    try:
+        verified = export_run(run, loaded, registry, simplify=simplify)
+    except RunError:
+        withdraw(run.artifact)
+        raise
+    written, warnings = write_artifact(verified, run, registry)
+    return Exported(verified, tuple(written), (*verified.warnings, *warnings))
 
 
 def write_graph(export: VerifiedExport, path: Path) -> list[Path]:

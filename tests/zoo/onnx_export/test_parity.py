@@ -12,9 +12,9 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from zoo.export import torch_export
-from zoo.export.parity import check_parity
-from zoo.export.pixels import PixelInput, patterns
+from zoo.onnx_export import torch_export
+from zoo.onnx_export.parity import check_parity
+from zoo.onnx_export.pixels import PixelInput, patterns
 from zoo_core.errors import RunError
 
 AXES = {"img": {0: "batch"}, "feats": {0: "batch"}}
@@ -213,7 +213,7 @@ def test_a_runtime_that_disagrees_with_onnxruntime_is_heard(good, batches, monke
 
     graph = exported(good)
     assert check(graph, good, batches).second <= 1e-5
-    monkeypatch.setattr("zoo.export.parity.ReferenceEvaluator", Other)
+    monkeypatch.setattr("zoo.onnx_export.parity.ReferenceEvaluator", Other)
     with pytest.raises(RunError, match=r"parity failed by onnx's reference evaluator: largest difference 1\.0e-03"):
         check(graph, good, batches)
 
@@ -223,7 +223,7 @@ def test_an_operator_that_the_second_runtime_lacks_is_no_difference(good, batche
         def run(self, *_arguments, **_options):
             raise NotImplementedError
 
-    monkeypatch.setattr("zoo.export.parity.ReferenceEvaluator", Lacking)
+    monkeypatch.setattr("zoo.onnx_export.parity.ReferenceEvaluator", Lacking)
     assert check(exported(good), good, batches).second is None
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.export import torch_export
-from zoo.export.cost import cost
-from zoo.export.pixels import PixelInput
+from zoo.onnx_export import torch_export
+from zoo.onnx_export.cost import cost
+from zoo.onnx_export.pixels import PixelInput
 from zoo_core.errors import RunError
 
 AXES = {"img": {0: "batch"}, "feats": {0: "batch"}}

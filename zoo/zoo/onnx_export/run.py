@@ -14,11 +14,11 @@ import torch
 from zoo import __version__
 from zoo.artifacts.weights import to_safetensors
 from zoo.assembly import RecipeBuilder
-from zoo.export.cost import Cost, cost
-from zoo.export.parity import Parity, check_parity
-from zoo.export.pixels import BATCHES, PixelInput, patterns
-from zoo.export.torch_export import opset, simplified, to_onnx
 from zoo.models.torch_model import open_checkpoint
+from zoo.onnx_export.cost import Cost, cost
+from zoo.onnx_export.parity import Parity, check_parity
+from zoo.onnx_export.pixels import BATCHES, PixelInput, patterns
+from zoo.onnx_export.torch_export import opset, simplified, to_onnx
 from zoo.validation.dataset import plain_sample, plain_view
 from zoo_core.building import build
 from zoo_core.errors import Problem, RecipeError, RunError, ZooError

@@ -1,0 +1,51 @@
+"""``zoo.export``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.api.results import Artifact
+from zoo.api.surroundings import left_as_found, open_registry, open_run, require_several, warn, where_started
+from zoo_core.extras import naming_missing_extras
+
+if TYPE_CHECKING:
+    import os
+
+    from zoo_core.config import Overrides
+
+
+@naming_missing_extras("zoo.export")
+def export(run: str | os.PathLike[str] | None = None, *, simplify: bool = False, overrides: Overrides = ()) -> Artifact:
+    """Export a trained model to ONNX, and prove that the file computes what the model does.
+
+    The best checkpoint is compared with the file at batches of 1, 3 and 16 images. Only a file that passes is written,
+    into the run's artifact folder with all else that `push` publishes; when a check fails, an older graph there is
+    removed.
+
+    Args:
+        run: what `train` returned, or a run by folder or tag; by default the latest.
+        simplify: simplify the graph by onnxsim, and compare it with torch again.
+        overrides: what to change in the recipe, as in `train`: ``{"onnx.options.opset_version": 17}``.
+
+    Returns:
+        The artifact.
+
+    Raises:
+        UsageError: there is no such run, or its evaluation is malformed.
+        RecipeError: the recipe or an override is wrong, or its ``onnx`` section does not describe one image input.
+        ComponentError: a component, or the extra ``plugzoo[train]``, is not installed.
+        RunError: the checkpoint does not load, the exporter fails, or the graph differs from the checkpoint.
+    """
+    from zoo.onnx_export.artifact import export_artifact
+    from zoo.recipes.loading import load_run_recipe
+
+    require_several(overrides)
+    folder = open_run(run)
+    registry, failures = open_registry()
+    with where_started(folder), left_as_found():
+        # What was trained has been checked; its data need not be there any more.
+        loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
+        warn((*failures, *loaded.notes, *loaded.warnings))
+        done = export_artifact(folder, loaded, registry, simplify=simplify)
+    warn(done.warnings)
+    return Artifact(folder.artifact.path)
