@@ -67,7 +67,7 @@ class Shares:
     def stream_slices(self, first, last, slices, *, epoch, seed):
         assert seed == SEED
         for number in range(first, last):
-            yield from [(number, Sample(np.array([[[number, slices, epoch]]], np.uint8), 0))] * 2
+            yield from [(number, Sample(np.array([[[number, slices, epoch]]]), 0))] * 2
 
 
 class Process:
