@@ -383,7 +383,7 @@ def test_only_the_first_rank_speaks(tmp_path, capsys):
     data, executor = resident()
     loaders_of(data, trainer_of(Rank(1, 2)), tmp_path / "skipped.csv").setup("fit")
     assert len(executor.images) == 60
-    assert capsys.readouterr().err == ""
+    assert "data.resident" not in capsys.readouterr().err
 
 
 def test_samples_stay_where_all_ranks_have_room(tmp_path):
@@ -403,9 +403,8 @@ def test_samples_come_from_the_loader_where_residency_decides_so(tmp_path, capsy
     loaders.setup("fit")
     assert executor.images is None
     assert isinstance(loaders.train_dataloader().dataset, TrainingItems)
-    assert capsys.readouterr().err == (
-        "data.resident: auto: samples come from the loader: the training runs on the CPU\n"
-    )
+    said = "data.resident: auto: samples come from the loader: the training runs on the CPU\n"
+    assert said in capsys.readouterr().err
 
 
 # -- What cannot be read --
