@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-_DATA = ("device_parts", "mixed_dataset", "residency", "resident", "resident_reading", "sampler", "streaming")
+_DATA = (
+    *("batch", "device_parts", "epoch_length", "items", "loaders", "mixed_dataset", "residency", "resident"),
+    *("resident_reading", "sampler", "shuffling", "streaming"),
+)
 _CALLBACKS = ("curves", "display", "ema", "progress")
 # The class table on several devices.
 RANKS = "plugins/zoo_margin/test_collectives.py"
@@ -47,13 +50,7 @@ GROUPS: dict[str, list[Part]] = {
             ["plugins/zoo_margin/test_sparse_table.py", "plugins/zoo_margin/test_checkpoint.py", RANKS],
         ),
     ],
-    "training_data": [
-        *(([f"zoo/training/data/{name}.py"], [f"zoo/training/data/test_{name}.py"]) for name in _DATA),
-        (
-            [f"zoo/training/data/{name}.py" for name in ("shuffling", "items", "batch", "epoch_length", "loaders")],
-            ["zoo/training/data/test_sampler.py", "zoo/training/data/test_streaming.py"],
-        ),
-    ],
+    "training_data": [([f"zoo/training/data/{name}.py"], [f"zoo/training/data/test_{name}.py"]) for name in _DATA],
     "callbacks": [
         (
             ["zoo/training/callbacks/saving.py", "zoo/training/callbacks/stopping.py"],

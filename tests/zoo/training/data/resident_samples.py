@@ -60,6 +60,34 @@ class Same(torch.nn.Module):
         return sources, drawn
 
 
+class Planned(Plain):
+    """Renders four images at once, and plans the sum of what was drawn."""
+
+    def images_at_once(self, device):
+        assert device == CPU
+        return 4
+
+    def plan(self, sources, drawn):
+        assert sources is None or len(sources) == len(drawn)
+        return drawn[:, 0].astype(np.int64), (int(drawn[:, 1].sum()),)
+
+    def executor(self):
+        return Told()
+
+
+class Told(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def forward(self, sources, drawn, *, plan):
+        numbers, (total,) = plan
+        assert torch.equal(numbers, drawn[:, 0])
+        assert total == int(drawn[:, 1].sum())
+        self.told.append(sources.shape)
+        return sources[:, 0, 0]
+
+
 def items_of(*datasets, captures=1):
     return TrainingItems(MixedDataset(datasets, 5), Plain().prepare, 5, captures, UnreadableSamples(share=1.0))
 

@@ -26,7 +26,7 @@ from zoo_images.capture.augmentation import Capture
 from zoo_images.capture.batch_plan import unpack_plan
 from zoo_images.datasets.views import views
 
-from .resident_samples import CPU, Numbers, Plain, items_of
+from .resident_samples import CPU, Numbers, Plain, Planned, Told, items_of
 
 BATCH, GPU = 1024, torch.device("cuda", 0)
 SHAPES = ((101, 160), (160, 120), (96, 96), (800, 640))
@@ -144,34 +144,6 @@ def test_nothing_is_read_from_a_gpu_nor_sent_to_it_within_a_step(fake):
     with Counting() as counted:
         images.new_tensor((1, 2))
     assert counted.waits
-
-
-class Planned(Plain):
-    """Renders four images at once, and plans the sum of what was drawn."""
-
-    def images_at_once(self, device):
-        assert device == CPU
-        return 4
-
-    def plan(self, sources, drawn):
-        assert sources is None or len(sources) == len(drawn)
-        return drawn[:, 0].astype(np.int64), (int(drawn[:, 1].sum()),)
-
-    def executor(self):
-        return Told()
-
-
-class Told(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.told = []
-
-    def forward(self, sources, drawn, *, plan):
-        numbers, (total,) = plan
-        assert torch.equal(numbers, drawn[:, 0])
-        assert total == int(drawn[:, 1].sum())
-        self.told.append(sources.shape)
-        return sources[:, 0, 0]
 
 
 def test_each_part_has_its_plan_and_is_no_larger_than_its_largest_image():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.runs.unreadable import read_list
+from zoo.runs.unreadable import UnreadableSamples, read_list
 from zoo.training.data.items import TrainingItems
 from zoo.training.data.mixed_dataset import MixedDataset
 from zoo_core.api import RunError, Sample, UnreadableSample
@@ -132,3 +132,101 @@ def test_too_many_are_an_error_and_repaired_ones_are_forgotten(train, cards, tmp
         Image.new("RGB", (48, 32)).save(tmp_path / "train" / f"{number}.png")
     folder, _ = train("three", *cards)
     assert not folder.unreadable.exists()
+
+
+class Shades:
+    """So many samples, shade and label = number; the broken ones cannot be read."""
+
+    def __init__(self, name, length, broken=()):
+        self.classes = tuple(f"{name}{number}" for number in range(length))
+        self.broken = broken
+
+    def __len__(self):
+        return len(self.classes)
+
+    def __getitem__(self, index):
+        if index in self.broken:
+            raise UnreadableSample(f"{self.classes[index]}.png", "broken")
+        return Sample(np.full((1, 1, 3), index, np.uint8), index)
+
+
+class Stream:
+    """Streams its two samples: the second one, and what cannot be read."""
+
+    classes = ("s0", "s1")
+    length = 2
+
+    def stream(self, *, rank, world_size, worker, workers, epoch, seed):
+        assert (rank, world_size, worker, workers) == (0, 1, 0, 1)
+        yield 0, UnreadableSample("s0.png", "broken")
+        yield 1, Sample(np.full((1, 1, 3), 10 * epoch + seed), 1)
+
+
+def test_samples_and_classes_of_all_data_sets_come_one_after_the_other():
+    mixed = MixedDataset([Shades("a", 2), Shades("b", 3), Shades("c", 1)])
+    assert len(mixed) == 6
+    assert mixed.seed == 0
+    assert list(mixed.classes) == ["a0", "a1", "b0", "b1", "b2", "c0"]
+    assert [(mixed[index].image[0, 0, 0], mixed[index].label) for index in range(6)] == [
+        *((0, 0), (1, 1)),
+        *((0, 2), (1, 3), (2, 4)),
+        (0, 5),
+    ]
+
+
+def test_a_stream_shows_its_next_sample_by_any_number():
+    mixed = MixedDataset([Shades("a", 3), Stream()], seed=2)
+    with pytest.raises(TypeError) as caught:
+        mixed[3]
+    assert str(caught.value) == "a stream has no samples by number"
+    skipped = UnreadableSamples(share=1)
+    # At its end it begins another round.
+    for asked, epoch in ((3, 5), (4, 5 + 2**20)):
+        number, sample = mixed.read(5, asked, skipped)
+        assert (number, sample.label, sample.image[0, 0, 0]) == (4, 4, 10 * epoch + 2)
+    assert [row["path"] for row in skipped._rows.values()] == ["s0.png"]
+    with pytest.raises(RunError) as refused:
+        MixedDataset([Shades("a", 3), Stream()]).read(0, 3, UnreadableSamples())
+    assert str(refused.value) == (
+        "data.train_also[0]: 1 of 2 samples cannot be read: s0.png (broken); more than data.unreadable_share 0.01"
+    )
+
+
+def test_a_readable_sample_is_itself():
+    mixed = MixedDataset([Shades("a", 3, {0}), Shades("b", 4)])
+    assert [mixed.read(0, index, UnreadableSamples())[0] for index in (1, 2, 3, 6)] == [1, 2, 3, 6]
+    assert mixed.read_with(lambda index: -index, 0, 6, UnreadableSamples()) == (6, -6)
+
+
+# A training that is resumed shows what it would have shown: no version may change it.
+def test_the_replacements_of_a_seed_stay():
+    mixed = MixedDataset([Shades("a", 30, {4, 5}), Shades("b", 40, range(20))], seed=6)
+    skipped = UnreadableSamples(share=1)
+    assert [mixed.read(3, index, skipped)[0] for index in (4, 5, 30, 31, 40)] == [7, 21, 63, 51, 55]
+
+
+def test_a_data_set_of_which_nothing_can_be_read_is_an_error():
+    mixed = MixedDataset([Shades("a", 2), Shades("b", 2, {0, 1})])
+    tried = []
+
+    def read(index):
+        tried.append(index)
+        return mixed[index]
+
+    with pytest.raises(RunError) as caught:
+        mixed.read_with(read, 0, 2, UnreadableSamples(share=1))
+    assert str(caught.value) == (
+        "data.train_also[0]: 100 samples one after the other cannot be read; lower data.unreadable_share to see which"
+    )
+    assert len(tried) == 100
+    assert {*tried} == {2, 3}
+
+
+def test_what_cannot_be_read_is_counted_by_its_data_set():
+    mixed = MixedDataset([Shades("a", 2), Shades("b", 3), Shades("c", 4)])
+    for index, part, length in ((1, "train", 2), (2, "train_also[0]", 3), (8, "train_also[1]", 4)):
+        with pytest.raises(RunError) as caught:
+            mixed.record(index, UnreadableSample("x.png", "broken"), UnreadableSamples())
+        assert str(caught.value) == (
+            f"data.{part}: 1 of {length} samples cannot be read: x.png (broken); more than data.unreadable_share 0.01"
+        )

@@ -228,3 +228,59 @@ def test_a_sampler_takes_a_window_of_runs_at_a_time():
     sampler = EpochSampler([160], blocks=[(8, 5)], samples_per_epoch=160, seed=0)
     first = [index // 8 for _, index in list(sampler)[:40]]
     assert len(set(first)) == 5
+
+
+def epochs(sampler, *numbers):
+    found = []
+    for epoch in numbers:
+        sampler.set_epoch(epoch)
+        found.append(list(sampler))
+    return found
+
+
+# A training that is resumed goes on in the order in which it began: no version may change it.
+def test_the_order_of_a_seed_stays():
+    sampler = EpochSampler([5], samples_per_epoch=7, seed=11)
+    assert len(sampler) == 7
+    assert epochs(sampler, 0, 1) == [
+        [(0, 3), (0, 4), (0, 0), (0, 1), (0, 2), (1, 2), (1, 0)],
+        [(1, 4), (1, 3), (1, 1), (2, 1), (2, 3), (2, 2), (2, 4)],
+    ]
+
+
+def test_the_order_of_a_mixture_stays():
+    mixed = {"shares": [0.5, 0.3, 0.2], "streamed": [False, True, False], "blocks": [None, None, (2, 2)]}
+    sampler = EpochSampler([3, 10, 8], **mixed, samples_per_epoch=12, seed=1, rank=1, world_size=2)
+    assert len(sampler) == 6
+    assert epochs(sampler, 0, 70) == [
+        [(0, 3), (0, 2), (0, 0), (0, 16), (1, 1), (0, 3)],
+        [(140, 0), (140, 1), (21, 19), (141, 2), (70, 3), (141, 0)],
+    ]
+
+
+def test_a_share_too_small_for_its_cycle_is_one_sample_of_it():
+    sampler = EpochSampler([1000, 1], shares=[999, 1], samples_per_epoch=512, seed=0)
+    places = [place for place, (_, index) in enumerate(sampler) if index == 1000]
+    assert places == [128, 384]
+
+
+def test_what_is_left_of_a_cycle_goes_to_whom_most_is_due():
+    # 85.33 each, of which one gets the last of the 256.
+    sampler = EpochSampler([500, 500, 500], shares=[1, 1, 1], samples_per_epoch=256, seed=0)
+    assert Counter(index // 500 for _, index in sampler) == {0: 86, 1: 85, 2: 85}
+    # 2.56, 76.8 and 176.64.
+    sampler = EpochSampler([500, 500, 500], shares=[1, 30, 69], samples_per_epoch=256, seed=0)
+    assert Counter(index // 500 for _, index in sampler) == {0: 2, 1: 77, 2: 177}
+
+
+def test_more_ranks_than_samples_see_one_each():
+    lengths = [len(EpochSampler([9], samples_per_epoch=samples, seed=0, world_size=4)) for samples in (1, 7, 8)]
+    assert lengths == [1, 1, 2]
+
+
+def test_a_shortened_epoch_has_fewer_samples_and_the_next_one_follows_it():
+    sampler = EpochSampler([50], samples_per_epoch=20, seed=5)
+    [stream_of] = epochs(sampler, 0)
+    sampler.shorten(8)
+    assert len(sampler) == 8
+    assert epochs(sampler, 0, 1) == [stream_of[:8], stream_of[8:16]]

@@ -175,6 +175,7 @@ def loader_of(plan, rank, world_size, workers, epoch):
         global_rank=rank,
         world_size=world_size,
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        limit_train_batches=1.0,
         fit_loop=SimpleNamespace(
             epoch_loop=SimpleNamespace(batch_progress=progress(0)), epoch_progress=progress(epoch)
         ),
