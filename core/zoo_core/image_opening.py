@@ -89,5 +89,6 @@ def _opened_heif(stream: IO[bytes]) -> ImageFile:
     except ImportError as error:
         msg = f"HEIC is not read without: {pip_line('heic')}"
         raise ValueError(msg) from error
-    image: ImageFile = HeifImageFile(stream, "")
+    # The extra may be missing here, and its constructor has no types.
+    image: ImageFile = HeifImageFile(stream, "")  # type: ignore[no-untyped-call,unused-ignore]
     return image

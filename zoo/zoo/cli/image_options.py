@@ -39,9 +39,7 @@ def speed_options(command: Command) -> Command:
             show_default=True,
             help="Images per batch; the CPU takes them one by one.",
         ),
-        click.option(
-            "--workers", type=click.IntRange(1), help="Threads that read images. [default: one per core]"
-        ),
+        click.option("--workers", type=click.IntRange(1), help="Threads that read images. [default: one per core]"),
     ):
         command = option(command)
     return command

@@ -85,8 +85,8 @@ def command(
 ) -> None:
     """Name IMAGES by their closest reference, or as "unknown" below the threshold.
 
-    IMAGES are files, folders, quoted patterns such as 'scans/**/*.jpg', or - for their names on stdin, one per line. Rows
-    are printed as they come, except with --json.
+    IMAGES are files, folders, quoted patterns such as 'scans/**/*.jpg', or - for their names on stdin, one per line.
+    Rows are printed as they come, except with --json.
     """
     from zoo.api.loading import load
     from zoo.cli.image_options import find_images, tracked, warn_of
