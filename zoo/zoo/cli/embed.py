@@ -43,8 +43,8 @@ def command(
     """Turn IMAGES into embeddings of unit length, whose scalar product is their similarity.
 
     IMAGES are files, folders, quoted patterns such as 'scans/**/*.jpg', or - for their names on stdin, one per line.
-    Rows are printed as they come. An .npz file holds "paths" and "embeddings" (float32 [N, D]); it is written at the end,
-    all or nothing, without the images that cannot be read.
+    Rows are printed as they come. An .npz file holds "paths" and "embeddings" (float32 [N, D]); it is written at the
+    end, all or nothing, without the images that cannot be read.
     """
     from zoo.api.loading import load
     from zoo.cli.image_options import find_images, tracked, warn_of
