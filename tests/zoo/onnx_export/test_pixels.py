@@ -46,7 +46,7 @@ def test_two_images_are_traced_where_the_batch_is_open():
 def test_images_of_any_size_become_one_array(dtype):
     images = [np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8) for size in ((24, 32), (40, 20))]
     images[0][0, 0] = 0, 255, 51
-    expected = np.stack([images[0], preprocessing.fit(images[1], (24, 32))])
+    expected = np.stack([images[0], preprocessing.resize(images[1], (24, 32))])
     flat = pixels((1, 24, 32, 3), dtype).array(images, (24, 32))
     assert flat.dtype == dtype
     assert np.array_equal(np.rint(flat * 255) if dtype == "float32" else flat, expected)
