@@ -35,9 +35,9 @@ def shade_and_chance(sample, generator):
 def test_a_view_is_what_the_augmentation_makes_of_the_sample_by_its_own_chance():
     items = TrainingItems(MixedDataset([Shades()]), shade_and_chance, 7, 2)
     first, second = items[3, 9]
-    chance = generator_of(7, 3, 9)
-    assert first == ((9, int(chance.integers(2**40))), 4, 9)
-    assert second == ((9, int(chance.integers(2**40))), 4, 9)
+    # A training that is resumed shows the same views: no version may change them.
+    assert first == ((9, 919013439742), 4, 9)
+    assert second == ((9, 41365490388), 4, 9)
     assert len(items) == 10
 
 

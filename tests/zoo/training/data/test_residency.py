@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -136,3 +137,90 @@ def test_auto_says_what_forbids_it(capsys):
 
 def test_free_memory_is_that_of_the_machine():
     assert 2**20 < residency.free_memory(CPU) < 2**50
+
+
+def test_what_is_required_and_does_not_fit_is_refused_with_all_numbers(monkeypatch):
+    """The samples take 2,109 bytes; of 2,000 for two ranks, each may take 800."""
+    monkeypatch.setattr(residency, "free_memory", lambda _: 2000)
+    made = Residency(Plain(), ResidentExecutor(Same()), required=True)
+    with pytest.raises(RunError) as caught:
+        made.load(items_of(Numbers(broken=0)), device=CPU, sharers=2, workers=0, agree=bool, show=True)
+    assert str(caught.value) == (
+        "data.resident: the pixels of 60 samples take about 2.11e-06 GB, and cpu has 1e-06 GB free, of which they may "
+        "take 8e-07 GB; set data.resident=false, lower the data sets' max_side, or train on fewer samples"
+    )
+    assert made.executor.images is None
+
+
+def test_where_nobody_knows_the_memory_what_is_required_is_read(monkeypatch, capsys):
+    monkeypatch.setattr(residency, "free_memory", lambda _: None)
+    executor, items = load(items_of(Numbers(broken=0)))
+    assert len(executor.images) == len(items) == 60
+    assert capsys.readouterr().err.endswith("data.resident: 60 samples stay on cpu: 2.11e-06 GB, 0.0352 kB each\n")
+
+
+def test_what_cannot_be_read_takes_nothing_of_the_mean(capsys):
+    executor, _ = load(items_of(Numbers()))
+    each = executor.images.bytes / 40 / 1e3
+    said = f"60 samples stay on cpu: {executor.images.bytes / 1e9:.3g} GB, {each:.3g} kB each\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+@pytest.mark.parametrize("free", [20_000, 3_000])
+def test_a_rank_that_does_not_speak_decides_the_same(monkeypatch, capsys, free):
+    monkeypatch.setattr(residency, "free_memory", lambda _: free)
+    made = Residency(Plain(), ResidentExecutor(Same()), required=False)
+    options = {"device": torch.device("meta"), "sharers": 1, "workers": 0, "agree": bool, "show": False}
+    assert (made.load(items_of(Numbers(broken=0)), **options) is not None) == (free == 20_000)
+    assert "data.resident" not in capsys.readouterr().err
+
+
+def test_half_of_the_memory_is_enough_to_the_byte_and_ranks_of_devices_have_their_own(monkeypatch):
+    """The samples take 2,109 bytes."""
+    for free, fits in ((4218, True), (4217, False)):
+        monkeypatch.setattr(residency, "free_memory", lambda _, free=free: free)
+        made = Residency(Plain(), ResidentExecutor(Same()), required=False)
+        options = {"device": torch.device("meta"), "sharers": 2, "workers": 0, "agree": bool, "show": False}
+        assert (made.load(items_of(Numbers(broken=0)), **options) is not None) == fits
+
+
+class Stream:
+    classes = ("any",)
+    length = None
+
+    def stream(self, **_):
+        raise NotImplementedError
+
+
+class Endless(Numbers):
+    def __len__(self):
+        return 10_000_001
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "datasets", "device", "reason"),
+    [
+        (Sees(), [Numbers()], "meta", "the augmentation has to see the pixels of every sample"),
+        (Plain(), [Numbers(), Stream()], "meta", "a stream's samples come once"),
+        (Plain(), [Numbers()], "cpu", "the training runs on the CPU"),
+        (Plain(), [Endless()], "meta", "10,000,001 samples are too many to be read ahead; data.resident=true does it"),
+        (Plain(), [Numbers()], "meta", "nobody knows how much memory meta has"),
+    ],
+)
+def test_auto_says_why_samples_come_from_the_loader(monkeypatch, capsys, augmentation, datasets, device, reason):
+    monkeypatch.setattr(residency, "free_memory", lambda _: None)
+    made = Residency(augmentation, ResidentExecutor(Same()), required=False)
+    options = {"device": torch.device(device), "sharers": 1, "workers": 0, "agree": bool, "show": True}
+    assert made.load(items_of(*datasets), **options) is None
+    assert capsys.readouterr().err == f"data.resident: auto: samples come from the loader: {reason}\n"
+
+
+def test_the_free_memory_of_the_machine_is_what_linux_says_is_available():
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) * 1024
+    assert residency.free_memory(CPU) == pytest.approx(available, rel=0.2)
+
+
+def test_a_device_that_cannot_say_has_unknown_memory():
+    assert residency.free_memory(torch.device("mps")) is None

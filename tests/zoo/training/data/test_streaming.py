@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -188,3 +189,98 @@ def test_half_of_a_stream_lost_is_refused(train, uneven, tmp_path):
     known = [word.replace(", length: 80", "") for word in uneven]
     with pytest.raises(RunError, match=r"data\.train: up to 50% cannot be read: .*uneven-1\.tar"):
         train("run", *known, "data.samples_per_epoch=32", "data.loader.num_workers=2")
+
+
+class Told:
+    """Streams five samples of no class, and keeps what it was asked for."""
+
+    classes = ("any",)
+    length = None
+
+    def __init__(self):
+        self.asked = []
+
+    def stream(self, **asked):
+        self.asked.append(asked)
+        yield from ((number, Sample(np.zeros((1, 1, 3), np.uint8), 0)) for number in range(5))
+
+
+class Slices(Told):
+    """The same, of which a reader can ask for a part."""
+
+    length = 5
+
+    def stream_slices(self, *part, **asked):
+        self.asked.append((part, asked))
+        yield from ((number, Sample(np.zeros((1, 1, 3), np.uint8), 0)) for number in range(5))
+
+
+def test_a_stream_is_asked_for_the_share_of_its_reader_and_in_rounds_for_another_epoch():
+    told = Told()
+    reader = StreamReader(told, seed=4)
+    assert reader.classes == ("any",)
+    assert len(reader) == ENDLESS == 2**40
+    numbers(reader, 7, 11)
+    alone = {"rank": 0, "world_size": 1, "worker": 0, "workers": 1, "seed": 4}
+    assert told.asked == [{**alone, "epoch": 7 + round_ * 2**20} for round_ in range(3)]
+
+    told.asked.clear()
+    reader.divide(rank=1, world_size=3, batches=2)
+    numbers(reader, 8, 5)
+    numbers(reader, 8, 1)
+    assert told.asked == [{**alone, "rank": 1, "world_size": 3, "epoch": 8 + round_ * 2**20} for round_ in range(2)]
+
+
+def test_a_reader_asks_for_the_slices_of_its_batches():
+    told = Slices()
+    reader = StreamReader(told, seed=4)
+    assert len(reader) == 5
+    numbers(reader, 7, 1)
+    # Not divided by batches yet.
+    assert told.asked == [{"rank": 0, "world_size": 1, "worker": 0, "workers": 1, "epoch": 7, "seed": 4}]
+    told.asked.clear()
+    reader.divide(rank=2, world_size=3, batches=4)
+    numbers(reader, 8, 6)
+    assert told.asked == [((8, 12, 12), {"epoch": 8 + round_ * 2**20, "seed": 4}) for round_ in range(2)]
+
+
+def test_a_copy_of_a_reader_starts_its_epoch_anew():
+    reader = StreamReader(Slices(), seed=4)
+    reader.divide(rank=1, world_size=2, batches=3)
+    assert numbers(reader, 0, 3) == [0, 1, 2]
+    # As a loader sends it to its processes, an open stream and all.
+    copied = pickle.loads(pickle.dumps(reader))  # noqa: S301 - ours
+    assert numbers(copied, 0, 3) == [0, 1, 2]
+    assert copied.dataset.asked[-1] == ((3, 6, 6), {"epoch": 0, "seed": 4})
+    assert numbers(reader, 0, 2) == [3, 4]
+
+
+@pytest.mark.parametrize(("known", "of"), [(True, 500), (False, 1000)])
+def test_what_cannot_be_read_is_told_with_how_many_there_are(known, of):
+    stream = Counting(500, {3, 5}, known=known)
+    reader, told = StreamReader(stream, seed=0), []
+    for _ in range(498):
+        reader.next(0, lambda error, count: told.append((error.source, count)))
+    assert sorted(source for source, _ in told) == ["row 3", "row 5"]
+    assert [count for _, count in told] == [of, of]
+
+
+def test_a_stream_of_unknown_length_is_as_long_as_all_its_readers_have_read():
+    order, told = np.random.default_rng((0, 0)).permutation(4000), []
+    # The last one of the second rank's is broken.
+    reader = StreamReader(Counting(4000, {int(order[-1])}, known=False), seed=0)
+    reader.divide(rank=1, world_size=2, batches=0)
+    for _ in range(2000):
+        reader.next(0, lambda _, count: told.append(count))
+    assert told == [4000]
+
+
+def test_a_reader_to_which_nothing_falls_says_what_to_do():
+    stream = StreamReader(Counting(1), seed=0)
+    stream.divide(rank=1, world_size=2, batches=0)
+    with pytest.raises(RunError) as caught:
+        stream.next(0, ignore)
+    assert str(caught.value) == (
+        "no sample of the stream falls to one of the 2 loader processes; "
+        "lower data.loader.num_workers, or train on more samples"
+    )
