@@ -70,6 +70,16 @@ def test_augmentation_measures_each_chain(cards, tmp_path):
         assert sheet.width == 14 * 32
 
 
+def test_caller_decoded_compares_with_pillow(cards):
+    as_they_are = json.loads(run("caller_decoded", "--images", cards, "--count", 3))
+    assert (as_they_are["photographs"], as_they_are["same"]) == (3, 3)
+    # 2 megapixels are decoded at half of their size.
+    enlarged = json.loads(run("caller_decoded", "--images", cards, "--count", 3, "--megapixels", 2))
+    assert enlarged["photographs"] == 3
+    assert 0 < enlarged["mean"] < 1
+    assert enlarged["cosine"]["median"] > 0.999
+
+
 @pytest.mark.slow
 def test_checkpoint_prints_a_line_a_recipe(tiny_recipe, tmp_path):
     (line,) = run("checkpoint", tiny_recipe, "--folder", tmp_path).splitlines()
