@@ -284,3 +284,44 @@ def test_a_reader_to_which_nothing_falls_says_what_to_do():
         "no sample of the stream falls to one of the 2 loader processes; "
         "lower data.loader.num_workers, or train on more samples"
     )
+
+
+class Reading(torch.utils.data.Dataset):
+    """Of each process of a loader: what its stream was asked for, and how long one of unknown length is to it."""
+
+    def __init__(self, reader, unknown):
+        self.reader, self.unknown = reader, unknown
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, _):
+        self.reader.next(6, ignore)
+        told = []
+        for _ in range(490):
+            self.unknown.next(6, lambda _, count: told.append(count))
+        return self.reader.dataset.asked[-1], told
+
+
+def test_each_process_of_a_loader_asks_for_its_own_share():
+    """Eleven batches of the second rank for three processes, and a broken sample among 490."""
+    asked = []
+    for stream in (Slices(), Told()):
+        reader = StreamReader(stream, seed=4)
+        reader.divide(rank=1, world_size=2, batches=11)
+        reading = Reading(reader, StreamReader(Counting(3000, range(0, 3000, 490), known=False), 0))
+        found = list(torch.utils.data.DataLoader(reading, batch_size=None, num_workers=3, collate_fn=list))
+        asked.append([one for one, _ in found])
+        # What three processes have read, not one.
+        assert max(count for _, told in found for count in told) > 1000
+        assert reading[0][0] != asked[-1][0]
+    assert asked[0] == [(part, {"epoch": 6, "seed": 4}) for part in ((11, 15, 22), (15, 19, 22), (19, 22, 22))]
+    assert [(one["rank"], one["worker"], one["workers"]) for one in asked[1]] == [(1, number, 3) for number in range(3)]
+
+
+def test_a_copy_asks_for_its_first_epoch_whichever_that_is():
+    reader = StreamReader(Told(), seed=4)
+    numbers(reader, 0, 1)
+    copied = pickle.loads(pickle.dumps(reader))  # noqa: S301 - ours
+    numbers(copied, 1, 1)
+    assert copied.dataset.asked[-1]["epoch"] == 1
