@@ -253,9 +253,19 @@ def test_the_order_of_a_mixture_stays():
     sampler = EpochSampler([3, 10, 8], **mixed, samples_per_epoch=12, seed=1, rank=1, world_size=2)
     assert len(sampler) == 6
     assert epochs(sampler, 0, 70) == [
-        [(0, 3), (0, 2), (0, 0), (0, 16), (1, 1), (0, 3)],
-        [(140, 0), (140, 1), (21, 19), (141, 2), (70, 3), (141, 0)],
+        [(0, 3), (0, 13), (0, 0), (0, 16), (0, 3), (1, 2)],
+        [(140, 0), (140, 1), (140, 2), (70, 3), (70, 3), (141, 0)],
     ]
+
+
+@pytest.mark.parametrize("world_size", [2, 4, 8])
+@pytest.mark.parametrize("shares", [[1, 1], [1, 1, 1, 1], [2, 1, 1]])
+def test_each_rank_has_the_share_of_each_data_set(shares, world_size):
+    for rank in range(world_size):
+        options = {"shares": shares, "samples_per_epoch": 2048 * world_size, "seed": 0}
+        sampler = EpochSampler([1000] * len(shares), **options, rank=rank, world_size=world_size)
+        seen = np.bincount([index // 1000 for _, index in sampler], minlength=len(shares)) / len(sampler)
+        assert seen == pytest.approx(np.array(shares) / sum(shares), abs=0.02)
 
 
 def test_a_share_too_small_for_its_cycle_is_one_sample_of_it():

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 PERMUTATION_STREAM = 2
 _CYCLE = 256  # samples within which every data set has its share
 _CHUNK = 1024  # samples whose order is made at once
+# 2^64 by the golden ratio: the upper half of its multiples looks random (Knuth, The Art of Computer Programming, 6.4).
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
     """Cuts one endless stream of shuffled passes over the data into epochs of a chosen length.
 
     Every pass over a data set shows each of its samples once, in an order that depends on the seed and the pass alone.
-    Of several, with ``lengths`` samples each, every 256 samples hold the share of each. Ranks take turns. Yields
-    ``(pass, index)``, with indices into all data sets one after the other. Lightning keeps a ``DistributedSampler``
-    and tells it the epoch. Of a source that is ``streamed``, the pass is the epoch. Of one with
-    ``blocks``, ``(samples per block, blocks at a time)``, the order is that of ``shuffled_in_windows``.
+    Of several, with ``lengths`` samples each, every 256 samples hold the share of each. In each round every rank takes
+    one sample; with several data sets the rank that comes first changes at random, or one data set could always be the
+    turn of the same rank. Yields ``(pass, index)``, with indices into all data sets one after the other. Lightning
+    keeps a ``DistributedSampler`` and tells it the epoch. Of a source that is ``streamed``, the pass is the epoch. Of
+    one with ``blocks``, ``(samples per block, blocks at a time)``, the order is that of ``shuffled_in_windows``.
     """
 
     def __init__(
@@ -63,14 +66,19 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         self.num_samples, self.skip = num_samples, skip
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        per_epoch = self.num_samples * self.num_replicas
-        start = self.epoch * per_epoch + self.skip * self.num_replicas + self.rank
-        end = (self.epoch + 1) * per_epoch
+        start = self.epoch * self.num_samples + self.skip
+        end = (self.epoch + 1) * self.num_samples
         self.skip = 0
-        for first in range(start, end, _CHUNK * self.num_replicas):
-            positions = np.arange(first, min(end, first + _CHUNK * self.num_replicas), self.num_replicas)
-            passes, indices = self._at(positions)
+        for first in range(start, end, _CHUNK):
+            rounds = np.arange(first, min(end, first + _CHUNK))
+            passes, indices = self._at(rounds * self.num_replicas + self._places(rounds))
             yield from zip(passes.tolist(), indices.tolist(), strict=True)
+
+    def _places(self, rounds: Integers) -> Integers:
+        """Return which place in each round is this rank's."""
+        first = (rounds.astype(np.uint64) * _GOLDEN >> np.uint64(32)).astype(np.int64) if len(self._lengths) > 1 else 0
+        places: Integers = (first + self.rank) % self.num_replicas
+        return places
 
     def _at(self, positions: Integers) -> tuple[Integers, Integers]:
         """Return the pass over its source, and the sample, at each position of the stream."""
