@@ -76,7 +76,9 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
     def _places(self, rounds: Integers) -> Integers:
         """Return which place in each round is this rank's."""
-        first = (rounds.astype(np.uint64) * _GOLDEN >> np.uint64(32)).astype(np.int64) if len(self._lengths) > 1 else 0
+        if len(self._lengths) == 1:
+            return np.full_like(rounds, self.rank)
+        first = (rounds.astype(np.uint64) * _GOLDEN >> np.uint64(32)).astype(np.int64)
         places: Integers = (first + self.rank) % self.num_replicas
         return places
 
