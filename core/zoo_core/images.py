@@ -220,7 +220,7 @@ def _by_strips(
 def _reason(file: Path | IO[bytes], error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         length = file.stat().st_size if isinstance(file, Path) else file.seek(0, 2)
-        return "not an image of a known format" if length else "empty file: zero bytes"
+        return "not an image of a known format" if length else "empty file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     message = " ".join(str(error).split())

@@ -121,7 +121,7 @@ def test_files_that_are_no_good_image_are_named_in_one_line(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "whole.png")
     whole = (tmp_path / "whole.png").read_bytes()
     broken = {
-        "empty.png": (b"", "zero bytes"),
+        "empty.png": (b"", "empty file"),
         "text.jpg": (b"no image", "not an image"),
         "half.png": (whole[: len(whole) // 2], "truncated"),
         "bomb.png": (png(60_000, 60_000), "too many pixels: 60000 x 60000"),

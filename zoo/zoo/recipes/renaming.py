@@ -72,9 +72,12 @@ def renaming_warnings(document: Document, options_of: ComponentOptions) -> list[
     for renamed in document.renamed:
         path = (*renamed.path, "options")
         name = document.get((*renamed.path, "name"))
-        options = options_of(renamed.path, name) if isinstance(name, str) else None
         for key, node in renamed.dropped.items():
-            if (*path, key) in document.marks or options is None:
+            if (*path, key) in document.marks or not isinstance(name, str):
+                continue
+            # Looked up for an option that is lost alone: it may load torch.
+            options = options_of(renamed.path, name)
+            if options is None:
                 continue
             what = f"{_value(node)} of {renamed.before} is dropped"
             if key not in options and renamed.by_override:

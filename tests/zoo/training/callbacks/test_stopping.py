@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zoo.training.callbacks.stopping import StopAtStepLimit, StopOnNonFiniteLoss
-from zoo_core.contracts import OwnsClassTable
+from zoo_core.capabilities import OwnsClassTable
 from zoo_core.errors import RunError
 
 

@@ -99,7 +99,7 @@ def test_two_ranks_with_two_processes_each_skip_count_and_list_together(zoo, tin
     rows = read_list(tmp_path / "run" / "skipped.csv")
     assert [(row["part"], row["path"].rpartition("/")[2], row["reason"]) for row in rows] == [
         ("train", "98.png", "empty file"),
-        ("train", "99.png", "no image format that is known"),
+        ("train", "99.png", "not an image of a known format"),
         ("train_also[0]", "07", "empty file"),
         ("valid", "49.png", "empty file"),
     ]
