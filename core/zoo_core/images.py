@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Box = tuple[float, float, float, float]
 
 # For `read_image` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is still at least this many times the
-# wanted size: a pixel then differs by 0.08 grey levels on average from the whole decode. Twice would be up to half
-# faster, and more than twice as far off.
+# wanted size. How far its pixels then are from the whole decode: benchmarks/caller_decoded.py. Less would be faster,
+# and further off.
 REDUCED_DECODE = 4
 _MAX_8_BIT, _MAX_16_BIT = 2**8 - 1, 2**16 - 1
 _STRIP_PIXELS = 2**20

@@ -74,5 +74,6 @@ def test_the_table_names_what_the_functions_return():
     assert [name for name, _, _ in rows] == ["train", "evaluate", "export", "push", "pull"]
     for name, kind, rest in rows:
         assert getattr(zoo, name).__annotations__["return"] == kind
-        attributes = set(dir(getattr(zoo, kind))) | set(getattr(zoo, kind).__annotations__)
+        bases = getattr(zoo, kind).__mro__
+        attributes = {name for base in bases for name in (*vars(base), *vars(base).get("__annotations__", ()))}
         assert set(re.findall(r"`(\w+)`", rest)) <= attributes

@@ -12,18 +12,26 @@ from zoo.runs.layout import RunFolder
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
-    """One training: a folder, which ``os.fspath`` returns. All else is read from its files when it is asked for.
-
-    Attributes:
-        path: the folder.
-    """
-
+class _Folder:
     path: Path
 
     def __post_init__(self) -> None:
         # Still the same folder when the process goes elsewhere; text is taken, too.
         object.__setattr__(self, "path", Path(self.path).absolute())
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+
+class Run(_Folder):
+    """One training: a folder, which ``os.fspath`` returns. All else is read from its files when it is asked for.
+
+    Attributes:
+        path: the folder.
+    """
 
     @property
     def name(self) -> str:
@@ -66,25 +74,13 @@ class Run:
         """The newest checkpoint, from which a training is resumed."""
         return RunFolder(self.path).last
 
-    def __fspath__(self) -> str:
-        return str(self.path)
 
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
-
-@dataclass(frozen=True, repr=False)
-class Artifact:
+class Artifact(_Folder):
     """A model as it is published: a folder, which ``os.fspath`` returns.
 
     Attributes:
         path: the folder.
     """
-
-    path: Path
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path).absolute())
 
     @property
     def onnx(self) -> Path:
@@ -104,9 +100,3 @@ class Artifact:
             UsageError: there is no report, or it is damaged.
         """
         return read_mapping(ArtifactFolder(self.path).export_report)
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __repr__(self) -> str:
-        return f"Artifact({str(self.path)!r})"

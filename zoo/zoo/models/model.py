@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 32
 QUARTERS = 4
 # Images that a thread reads before it runs the graph on each: decoder and graph displace each other from the core's
-# cache, and taking turns by image costs 15 % more.
+# cache, so taking turns by image is slower.
 _TASK = 8
 
 
