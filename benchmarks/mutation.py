@@ -29,6 +29,7 @@ _DATA = (
     *("batch", "device_parts", "epoch_length", "items", "loaders", "mixed_dataset", "residency", "resident"),
     *("resident_reading", "sampler", "shuffling", "streaming"),
 )
+_METRICS = ("identification", "summary", "verification")
 _CALLBACKS = ("curves", "display", "ema", "progress")
 # The class table on several devices.
 RANKS = "plugins/zoo_margin/test_collectives.py"
@@ -36,7 +37,7 @@ Part = tuple[list[str], list[str]]
 # Sources below the packages' folders, and the tests of each part of them.
 GROUPS: dict[str, list[Part]] = {
     "discovery": [(["zoo_core/discovery.py"], ["core/test_discovery.py", "zoo/cli/test_plugins.py"])],
-    "metrics": [(["zoo/validation/metrics.py"], ["zoo/validation/test_metrics.py"])],
+    "metrics": [([f"zoo/metrics/{name}.py"], [f"zoo/metrics/test_{name}.py"]) for name in _METRICS],
     # In parts: a test of the whole table takes seconds, one of the mirrored file milliseconds.
     "class_table": [
         (["zoo_margin/chunked_softmax.py"], ["plugins/zoo_margin/test_chunked_softmax.py"]),

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from gpu_stages.recipes import UNVALIDATED, overrides_for, planned, trained
 from gpu_stages.session import is_measured
+from zoo.metrics.summary import summary
 from zoo.models.torch_model import to_pixels
-from zoo.validation import metrics
 from zoo.validation.dataset import collate
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.building import build
@@ -197,7 +197,7 @@ def _validation(
     worth = []
     for embeddings in (here, there):
         found = EmbeddedImages.of(embeddings, *columns)
-        worth.append(metrics.summary(found.embeddings, found.labels, found.is_reference))
+        worth.append(summary(found.embeddings, found.labels, found.is_reference))
     apart = max(abs(worth[0][name] - worth[1][name]) for name in JUDGED)
     figures = {"least_cosine": cosine, "largest_metric_difference": apart}
     # What a few images are worth jumps with a single pair.

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from zoo.evaluation.plots import draw_embedding, draw_roc, draw_scores
+from zoo.metrics.verification import verify
 from zoo.validation.embedded_images import EmbeddedImages
-from zoo.validation.metrics import verify
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from PIL import Image
 
 from zoo import assembly
 from zoo.evaluation import run as evaluation
+from zoo.metrics.summary import summary
 from zoo.models import torch_model
 from zoo.recipes.loading import load_run_recipe
-from zoo.validation import metrics
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.discovery import discover
 from zoo_core.errors import RunError, UsageError
@@ -36,7 +36,7 @@ def test_all_files_tell_the_same(embedded, tmp_path):
     document, paths = written(embedded, tmp_path)
     assert {path.name for path in paths} == {path.name for path in tmp_path.iterdir()}
     assert json.loads((tmp_path / "metrics.json").read_text()) == document
-    assert document["metrics"] == metrics.summary(embedded.embeddings, embedded.labels, embedded.is_reference)
+    assert document["metrics"] == summary(embedded.embeddings, embedded.labels, embedded.is_reference)
     assert document["counts"] == {"images": 200, "classes": 40, "genuine_pairs": 400, "impostor_pairs": 19500}
     rows = list(csv.DictReader((tmp_path / "thresholds.csv").open()))
     assert [{key: float(value) for key, value in row.items()} for row in rows] == document["thresholds"]
@@ -95,8 +95,8 @@ def test_a_run_is_measured_by_its_best_checkpoint(trained_run):
     model = builder.model(initial_weights=False)
     torch_model.load_weights(model, trained_run.best)
     expected = torch_model.embed(model, builder.validation_items(), batch_size=5)
-    summary = metrics.summary(expected.embeddings, expected.labels, expected.is_reference)
-    assert document["metrics"] == pytest.approx(summary, abs=1e-3)
+    figures = summary(expected.embeddings, expected.labels, expected.is_reference)
+    assert document["metrics"] == pytest.approx(figures, abs=1e-3)
     assert document["counts"]["classes"] == 6
     assert (
         document["data"].items() >= {"name": "documents/synthetic", "options": loaded.recipe.data.valid.options}.items()

@@ -17,13 +17,13 @@ import yaml
 from zoo import assembly
 from zoo.artifacts.onnx_model import open_graph
 from zoo.evaluation import run as evaluation
+from zoo.metrics.verification import verify
 from zoo.models.torch_model import load_weights, to_pixels
 from zoo.onnx_export import torch_export
 from zoo.onnx_export.artifact import write_artifact, write_graph
 from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
 from zoo.training.checkpoints import AtomicCheckpointIO
-from zoo.validation import metrics
 from zoo_core.discovery import discover
 from zoo_core.errors import RecipeError, RunError, UsageError
 from zoo_core.images import resize
@@ -130,9 +130,7 @@ def test_the_metric_is_the_same_through_the_file(exported, torch_model, trained_
     session = onnxruntime.InferenceSession(trained_run.artifact.onnx)
     found = session.run(None, {"img": to_pixels(images).contiguous().numpy()})[0]
     labels = np.tile(np.arange(6), len(images) // 6)
-    assert metrics.verify(found, labels).auc == pytest.approx(
-        metrics.verify(embeddings(model, images), labels).auc, abs=1e-4
-    )
+    assert verify(found, labels).auc == pytest.approx(verify(embeddings(model, images), labels).auc, abs=1e-4)
 
 
 def test_metadata_says_how_to_use_the_graph(exported, trained_run):

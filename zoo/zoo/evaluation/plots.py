@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from zoo.metrics.verification import Verification
     from zoo.validation.embedded_images import EmbeddedImages
-    from zoo.validation.metrics import Verification
 
 HISTOGRAM_FPR = 1e-3
 _BINS = 120

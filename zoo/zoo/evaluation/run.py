@@ -14,20 +14,22 @@ from zoo.evaluation.plots import draw_embedding, draw_roc, draw_scores
 from zoo.evaluation.result import Evaluation
 from zoo.evaluation.verdict import worse_than_untrained
 from zoo.evaluation.worst_pairs import draw_worst
+from zoo.metrics.identification import rank1
+from zoo.metrics.summary import figures
+from zoo.metrics.verification import verify
 from zoo.models.torch_model import embed, open_checkpoint
 from zoo.recipes.loading import load_run_recipe
 from zoo.runs import unreadable
-from zoo.validation import metrics
 from zoo.workers import loader_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from zoo.metrics.verification import Verification
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
     from zoo.validation.embedded_images import EmbeddedImages
-    from zoo.validation.metrics import Verification
     from zoo_core.registry import Registry
 
 METRICS, UNTRAINED = "metrics.json", "untrained.json"
@@ -42,19 +44,19 @@ class Measurement:
 
     @property
     def figures(self) -> dict[str, float]:
-        """The figures that a table shows; see ``zoo.validation.metrics.summary``."""
-        return metrics.figures(self.verification, self.rank1)
+        """The figures that a table shows; see ``zoo.metrics.summary``."""
+        return figures(self.verification, self.rank1)
 
 
 def measure(embedded: EmbeddedImages) -> Measurement:
     """Measure embeddings.
 
     Raises:
-        RunError: they cannot be measured; see ``zoo.validation.metrics``.
+        RunError: they cannot be measured; see ``zoo.metrics``.
     """
     return Measurement(
-        metrics.verify(embedded.embeddings, embedded.labels),
-        metrics.rank1(embedded.embeddings, embedded.labels, embedded.is_reference),
+        verify(embedded.embeddings, embedded.labels),
+        rank1(embedded.embeddings, embedded.labels, embedded.is_reference),
     )
 
 

@@ -8,9 +8,9 @@ import lightning
 import torch
 from torch import nn
 
+from zoo.metrics.summary import summary
 from zoo.models.torch_model import to_pixels
 from zoo.training.data.device_parts import augment
-from zoo.validation import metrics
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.capabilities import FollowsProgress, HasParts
 from zoo_core.errors import RunError
@@ -133,7 +133,7 @@ class EmbeddingTraining(lightning.LightningModule):
         if self.trainer.world_size > 1:
             columns = [cast("Tensor", self.all_gather(column)).flatten(0, 1) for column in columns]
         embedded = EmbeddedImages.of(*columns)
-        values = metrics.summary(embedded.embeddings, embedded.labels, embedded.is_reference)
+        values = summary(embedded.embeddings, embedded.labels, embedded.is_reference)
         if self.trainer.sanity_checking:
             # That of a resumed training sees a trained model.
             if self.global_step == 0:

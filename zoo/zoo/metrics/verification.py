@@ -1,22 +1,22 @@
-"""Verification over all pairs and rank-1 identification, in bounded memory."""
+"""Verification over all pairs, in bounded memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from zoo.metrics.embeddings import checked_groups, checked_labels, unit_vectors
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
+    import numpy.typing as npt
+
+    from zoo.metrics.embeddings import Booleans, Floats, Integers, Labels
 
 FPR_TARGETS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
@@ -42,8 +42,11 @@ class OperatingPoint:
 class Verification:
     """The distribution of the scores of genuine pairs (same class) and impostor pairs (different class).
 
+    Impostor pairs of two look-alikes are counted apart: rates and thresholds are those of strangers.
+
     ``cells``: ``int64 [M]``, ascending: cell ``k`` holds the scores in ``1 - (k +- 1/2) * width``, so the first are the
-    highest; only cells that hold a pair are kept. ``genuine`` and ``impostor``: ``int64 [M]``, the pairs in each cell.
+    highest; only cells that hold a pair are kept. ``genuine``, ``impostor`` (strangers) and ``look_alike``:
+    ``int64 [M]``, the pairs in each cell.
     """
 
     images: int
@@ -52,6 +55,7 @@ class Verification:
     cells: Integers
     genuine: Integers
     impostor: Integers
+    look_alike: Integers
 
     @property
     def scores(self) -> Floats:
@@ -65,8 +69,20 @@ class Verification:
 
     @cached_property
     def impostor_pairs(self) -> int:
-        """The number of pairs of different classes."""
+        """The number of pairs of different classes, without those of look-alikes."""
         return int(self.impostor.sum())
+
+    @cached_property
+    def look_alike_pairs(self) -> int:
+        """The number of pairs of different classes of one group."""
+        return int(self.look_alike.sum())
+
+    @property
+    def look_alikes(self) -> Verification | None:
+        """The same genuine pairs against the look-alikes alone, with their own rates and curve; None without any."""
+        if not self.look_alike_pairs:
+            return None
+        return replace(self, impostor=self.look_alike, look_alike=np.zeros_like(self.look_alike))
 
     @cached_property
     def auc(self) -> float:
@@ -120,7 +136,7 @@ class Verification:
         return np.asarray(1.0 - cells * self.width, dtype=np.float64)
 
 
-def verify(embeddings: npt.NDArray[np.floating], labels: Integers) -> Verification:
+def verify(embeddings: npt.NDArray[np.floating], labels: Labels, groups: Labels | None = None) -> Verification:
     """Score all pairs of images by the cosine of their embeddings.
 
     Every pair is counted once, an image is never paired with itself. Work is done in blocks: memory stays some
@@ -129,12 +145,15 @@ def verify(embeddings: npt.NDArray[np.floating], labels: Integers) -> Verificati
     Args:
         embeddings: ``float [N, D]``, normalised or not.
         labels: ``int [N]``, the class of each.
+        groups: ``int [N]``, the group of each one's class: classes of one group are look-alikes. Default: none are.
 
     Raises:
-        RunError: an embedding is not finite or zero, there are fewer than two classes, or no class has two images.
+        RunError: an embedding is not finite or zero, there are fewer than two classes, no class has two images, or all
+            classes are look-alikes of each other.
     """
-    unit = _unit(embeddings)
-    labels = _checked_labels(labels, len(unit))
+    unit = unit_vectors(embeddings)
+    labels = checked_labels(labels, len(unit))
+    groups = checked_groups(groups, labels)
     classes = int(np.unique(labels).size)
     if classes < 2:  # noqa: PLR2004 - it takes two classes to have an impostor pair
         raise RunError(
@@ -146,14 +165,20 @@ def verify(embeddings: npt.NDArray[np.floating], labels: Integers) -> Verificati
             f"verification needs pairs of the same class, but each of the {classes} classes has one image",
             hint="add captures of each image with data.valid_captures=8",
         )
+    if (groups == groups[0]).all():
+        raise RunError(
+            f"verification needs pairs of strangers, but all {classes} classes are look-alikes of each other",
+            hint="validate on a data set with other classes too",
+        )
     span = _span(unit)
     width = max(2.0 ** np.ceil(np.log2(span / _CELLS)), _TIE)
     everything = np.zeros(int(span / width) + 2, np.int64)
-    genuine = np.zeros_like(everything)
-    for scores, same in _pairs(unit, labels):
+    genuine, look_alike = np.zeros_like(everything), np.zeros_like(everything)
+    for scores, same, alike in _pairs(unit, labels, groups):
         cells = _cells(scores, width)
         _count(everything, cells)
         _count(genuine, cells[same])
+        _count(look_alike, cells[alike])
     used = np.flatnonzero(everything)
     return Verification(
         images=len(labels),
@@ -161,97 +186,9 @@ def verify(embeddings: npt.NDArray[np.floating], labels: Integers) -> Verificati
         width=float(width),
         cells=used,
         genuine=genuine[used],
-        impostor=everything[used] - genuine[used],
+        impostor=everything[used] - genuine[used] - look_alike[used],
+        look_alike=look_alike[used],
     )
-
-
-def rank1(embeddings: npt.NDArray[np.floating], labels: Integers, is_reference: Booleans) -> float:
-    """Return the share of images that are closest, by cosine, to the reference of their own class.
-
-    Every image that is no reference is a query. It is right only if its own class scores strictly higher than every
-    other, so that a model which maps everything to one point gets 0.
-
-    Args:
-        embeddings: ``float [N, D]``, normalised or not.
-        labels: ``int [N]``, the class of each.
-        is_reference: ``bool [N]``, the references: one or more per class.
-
-    Raises:
-        RunError: an embedding is not finite or zero, there is no query, or a query's class has no reference.
-    """
-    unit = _unit(embeddings)
-    labels = _checked_labels(labels, len(unit))
-    references, reference_labels = unit[is_reference], labels[is_reference]
-    queries, query_labels = unit[~is_reference], labels[~is_reference]
-    if len(queries) == 0:
-        raise RunError(
-            f"rank-1 needs queries, but all of the {len(labels)} images are references",
-            hint="add captures of each image with data.valid_captures=8",
-        )
-    orphans = np.setdiff1d(query_labels, reference_labels)
-    if orphans.size:
-        raise RunError(
-            f"rank-1 needs a reference of each class, but {orphans.size} have none (the first: class {orphans[0]})"
-        )
-    right = 0
-    rows = max(1, _BLOCK_SCORES // len(references))
-    for start in range(0, len(queries), rows):
-        scores = queries[start : start + rows] @ references.T
-        own = query_labels[start : start + rows, None] == reference_labels
-        best_own = np.where(own, scores, -np.inf).max(axis=1)
-        best_other = np.where(own, -np.inf, scores).max(axis=1)
-        right += int(np.count_nonzero(best_own > best_other + _TIE))
-    return right / len(queries)
-
-
-def summary(embeddings: npt.NDArray[np.floating], labels: Integers, is_reference: Booleans) -> dict[str, float]:
-    """Verify and identify; return ``tpr_at_fpr_1e-5`` .. ``tpr_at_fpr_1e-1``, ``auc`` and ``rank1``.
-
-    Raises:
-        RunError: as ``verify`` and ``rank1`` do.
-    """
-    return figures(verify(embeddings, labels), rank1(embeddings, labels, is_reference))
-
-
-def figures(verification: Verification, rank1_accuracy: float) -> dict[str, float]:
-    """Name the figures that ``summary`` returns."""
-    rates = {tpr_key(point.fpr_target): point.tpr for point in verification.operating_points}
-    return {**rates, "auc": verification.auc, "rank1": rank1_accuracy}
-
-
-def tpr_key(fpr_target: float) -> str:
-    """Name the true positive rate at ``fpr_target``: ``tpr_at_fpr_1e-3``."""
-    return f"tpr_at_fpr_{fpr_target:.0e}".replace("e-0", "e-")
-
-
-def _unit(embeddings: npt.NDArray[np.floating]) -> Floats:
-    if embeddings.ndim != 2:  # noqa: PLR2004 - rows and columns
-        raise RunError(f"embeddings must be [N, D], not {list(embeddings.shape)}")
-    # float64, so that scores do not depend on how the work is cut into blocks.
-    wide = embeddings.astype(np.float64)
-    broken = np.count_nonzero(~np.isfinite(wide).all(axis=1))
-    if broken:
-        raise RunError(
-            f"{broken} of {len(wide)} embeddings are not finite (NaN or infinity)",
-            hint="the model has diverged: lower the learning rate, or clip gradients",
-        )
-    # Scaled first, so that squares of very small or large values neither vanish nor overflow.
-    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
-    zero = np.count_nonzero(largest == 0)
-    if zero:
-        raise RunError(
-            f"{zero} of {len(wide)} embeddings are all zeros: they have no direction",
-            hint="the model has collapsed: lower the learning rate, or train from other weights",
-        )
-    wide /= largest
-    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide
-
-
-def _checked_labels(labels: Integers, count: int) -> Integers:
-    if labels.shape != (count,):
-        raise RunError(f"there are {count} embeddings, but labels of shape {list(labels.shape)}")
-    return labels
 
 
 def _span(unit: Floats) -> float:
@@ -265,16 +202,16 @@ def _span(unit: Floats) -> float:
     return min(2.0, span * 1.01 + _TIE)
 
 
-def _pairs(unit: Floats, labels: Integers) -> Iterator[tuple[Floats, Booleans]]:
-    """Yield the scores of all pairs ``i < j`` block by block, and which pairs are genuine; both one-dimensional."""
+def _pairs(unit: Floats, labels: Integers, groups: Integers) -> Iterator[tuple[Floats, Booleans, Booleans]]:
+    """Yield the scores of all pairs ``i < j`` block by block, which are genuine and which of look-alikes, all flat."""
     rows = max(1, _BLOCK_SCORES // len(unit))
     for start in range(0, len(unit), rows):
-        block, block_labels = unit[start : start + rows], labels[start : start + rows]
-        stop = start + len(block)
-        upper = np.triu_indices(len(block), 1)
-        yield (block @ block.T)[upper], block_labels[upper[0]] == block_labels[upper[1]]
-        if stop < len(unit):
-            yield (block @ unit[stop:].T).ravel(), (block_labels[:, None] == labels[stop:]).ravel()
+        block = slice(start, start + rows)
+        scores = unit[block] @ unit[start:].T
+        later = np.arange(scores.shape[1]) > np.arange(len(scores))[:, None]
+        same = labels[block, None] == labels[start:]
+        alike = (groups[block, None] == groups[start:]) & ~same
+        yield scores[later], same[later], alike[later]
 
 
 def _cells(scores: Floats, width: float) -> Integers:

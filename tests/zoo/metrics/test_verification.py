@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from zoo.validation import metrics
+from zoo.metrics import verification
+from zoo.metrics.verification import verify
 from zoo_core.errors import RunError
 
 
@@ -34,7 +35,7 @@ def clusters(classes, each, noise, *, dimension=16, seed=0):
 
 def assert_agrees_with_sklearn(embeddings, labels, *, auc_within=1e-12):
     (exact, _), (scores, genuine) = exact_pairs(embeddings, labels), pairs(embeddings, labels)
-    found = metrics.verify(embeddings, labels)
+    found = verify(embeddings, labels)
     assert (found.images, found.classes) == (len(labels), len(np.unique(labels)))
     assert {counts.dtype for counts in (found.cells, found.genuine, found.impostor)} == {np.dtype(np.int64)}
     assert found.genuine_pairs == genuine.sum()
@@ -74,25 +75,42 @@ def test_scores_that_lie_close_together_are_counted_as_sklearn_counts_them():
 
 def test_blocks_change_nothing(monkeypatch):
     embeddings, labels = clusters(40, 7, 1.0)
-    references = np.arange(len(labels)) % 7 == 0
-    whole, named = metrics.verify(embeddings, labels), metrics.rank1(embeddings, labels, references)
-    # By numpy alone: the label of the closest reference of each query.
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    closest = (unit[~references] @ unit[references].T).argmax(axis=1)
-    assert named == np.mean(labels[references][closest] == labels[~references])
-    monkeypatch.setattr(metrics, "_BLOCK_SCORES", 1000)
-    cut = metrics.verify(embeddings, labels)
-    for name in ("cells", "genuine", "impostor"):
+    whole = verify(embeddings, labels, labels // 2)
+    monkeypatch.setattr(verification, "_BLOCK_SCORES", 1000)
+    cut = verify(embeddings, labels, labels // 2)
+    for name in ("cells", "genuine", "impostor", "look_alike"):
         np.testing.assert_array_equal(getattr(cut, name), getattr(whole, name))
-    assert metrics.rank1(embeddings, labels, references) == named
-    assert 0 < named < 1
+
+
+def test_labels_and_groups_may_be_lists():
+    embeddings, labels = clusters(10, 4, 1.0)
+    given = verify(embeddings, labels.tolist(), (labels // 2).tolist())
+    expected = verify(embeddings, labels, labels // 2)
+    np.testing.assert_array_equal(given.impostor, expected.impostor)
+
+
+def test_look_alikes_are_counted_apart_from_strangers():
+    embeddings, labels = clusters(24, 5, 1.0)
+    groups = labels // 3
+    (scores, genuine), (rows, others) = exact_pairs(embeddings, labels), np.triu_indices(len(labels), 1)
+    alike = ~genuine & (groups[rows] == groups[others])
+    found = verify(embeddings, labels, groups)
+    assert found.look_alike_pairs == alike.sum()
+    assert found.look_alikes.look_alike_pairs == 0
+    assert found.look_alikes.look_alikes is None
+    assert verify(embeddings, labels).look_alikes is None
+    for curve, chosen in ((found, ~alike), (found.look_alikes, genuine | alike)):
+        assert (curve.genuine_pairs, curve.impostor_pairs) == (genuine.sum(), chosen.sum() - genuine.sum())
+        assert curve.auc == pytest.approx(roc_auc_score(genuine[chosen], scores[chosen]), abs=1e-6)
+        point = curve.at_fpr(0.01)
+        assert (scores[chosen & ~genuine] >= point.threshold).mean() == point.fpr
 
 
 def test_the_threshold_is_the_last_not_above_the_target():
     # Ten impostor pairs: the rates go 0, 0.1, 0.2 ...; at a target of 0.1 one impostor pair may pass.
     angles = np.array([0.0, 0.3, 1.0, 1.6, 2.3])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    found = metrics.verify(np.concatenate([embeddings, embeddings[:1]]), np.array([0, 1, 2, 3, 4, 0]))
+    found = verify(np.concatenate([embeddings, embeddings[:1]]), np.array([0, 1, 2, 3, 4, 0]))
     assert found.impostor_pairs == 14
     point = found.at_fpr(0.1)
     # Pairs of 0.3 with both 0.0 tie: together they are 2 of 14, above a tenth.
@@ -104,13 +122,13 @@ def test_the_threshold_is_the_last_not_above_the_target():
 def test_too_few_impostors_for_a_target_put_the_threshold_above_them_all():
     embeddings, labels = clusters(5, 4, 0.2)
     scores, genuine = pairs(embeddings, labels)
-    point = metrics.verify(embeddings, labels).at_fpr(1e-5)
+    point = verify(embeddings, labels).at_fpr(1e-5)
     assert point.fpr == 0
     assert scores[~genuine].max() < point.threshold < scores[~genuine].max() + 3e-7
 
 
 def test_a_genuine_pair_above_all_impostors_is_accepted_at_rate_zero():
-    found = metrics.verify(np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.array([0, 0, 1]))
+    found = verify(np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.array([0, 0, 1]))
     assert [(point.fpr, point.tpr) for point in found.operating_points] == [(0, 1)] * 5
 
 
@@ -120,7 +138,7 @@ def test_embeddings_may_cancel_out():
 
 def test_an_impostor_that_equals_a_genuine_image_leaves_nothing_to_accept():
     embeddings = np.array([[1, 0], [1, 0], [1, 0]], np.float32)
-    found = metrics.verify(embeddings, np.array([0, 0, 1]))
+    found = verify(embeddings, np.array([0, 0, 1]))
     assert found.auc == 0.5
     assert found.at_fpr(0.1).tpr == 0
     assert found.at_fpr(0.1).threshold > 1
@@ -135,7 +153,7 @@ def test_scores_of_a_collapsed_model_are_told_apart():
     rows, others = np.triu_indices(len(unit), 1)
     distances = np.linalg.norm(unit[rows] - unit[others], axis=1)
     assert scores.min() > 1 - 1e-8
-    assert metrics.verify(narrow, labels).auc == pytest.approx(roc_auc_score(genuine, -distances), abs=1e-4)
+    assert verify(narrow, labels).auc == pytest.approx(roc_auc_score(genuine, -distances), abs=1e-4)
 
 
 @pytest.mark.parametrize(("share", "width"), [(0.9, 2.0**-33), (1.005, 2.0**-32)])
@@ -144,7 +162,7 @@ def test_cells_are_as_narrow_as_the_scores_lie_close_together(share, width):
     span = share * 2.0**-10
     angle = np.arccos(1 - span) / 2
     directions = np.array([[np.cos(angle), np.sin(angle)], [np.cos(angle), -np.sin(angle)]])
-    found = metrics.verify(np.concatenate([directions, directions]), np.array([0, 1, 0, 1]))
+    found = verify(np.concatenate([directions, directions]), np.array([0, 1, 0, 1]))
     assert found.width == width
     np.testing.assert_allclose(found.scores, [1, 1 - span], rtol=0, atol=width)
     assert (found.genuine.tolist(), found.impostor.tolist()) == ([2, 0], [0, 4])
@@ -154,13 +172,13 @@ def test_length_does_not_count():
     embeddings, labels = clusters(20, 4, 1.0)
     # Squares of the shortest vanish, those of the longest overflow.
     lengths = 10.0 ** np.random.default_rng(1).uniform(-300, 300, (len(labels), 1))
-    first, second = metrics.verify(embeddings, labels), metrics.verify(embeddings.astype(np.float64) * lengths, labels)
+    first, second = verify(embeddings, labels), verify(embeddings.astype(np.float64) * lengths, labels)
     assert first.auc == pytest.approx(second.auc, abs=1e-6)
 
 
 def test_the_roc_curve_begins_above_all_impostors_and_ends_with_all_accepted():
     embeddings, labels = clusters(20, 4, 1.0)
-    found = metrics.verify(embeddings, labels)
+    found = verify(embeddings, labels)
     fpr, tpr, thresholds = found.roc()
     scores, genuine = pairs(embeddings, labels)
     assert (fpr[0], fpr[-1], tpr[-1]) == (0, 1, 1)
@@ -173,34 +191,6 @@ def test_the_roc_curve_begins_above_all_impostors_and_ends_with_all_accepted():
     for counts, wanted in zip(found.histogram(edges), (scores[genuine], scores[~genuine]), strict=True):
         np.testing.assert_array_equal(counts, np.histogram(wanted, edges)[0])
         assert counts.dtype == np.int64
-
-
-def test_rank1_asks_for_the_own_class_alone_on_top():
-    embeddings = np.array([[1, 0], [0, 1], [0.9, 0.1], [0.6, 0.4], [0.1, 0.9], [0.5, 0.5]], np.float32)
-    labels = np.array([0, 1, 0, 1, 1, 0])
-    references = np.array([True, True, False, False, False, False])
-    # The second query is closer to the other class; the last lies between the two, which is not right.
-    assert metrics.rank1(embeddings, labels, references) == 0.5
-    assert metrics.rank1(np.ones((6, 2), np.float32), labels, references) == 0
-
-
-def test_rank1_is_that_of_brute_force():
-    embeddings, labels = clusters(50, 6, 1.0)
-    references = np.arange(len(labels)) % 6 == 0
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    nearest = labels[references][(unit[~references] @ unit[references].T).argmax(axis=1)]
-    expected = (nearest == labels[~references]).mean()
-    assert 0.2 < expected < 0.9
-    assert metrics.rank1(embeddings, labels, references) == pytest.approx(expected)
-
-
-def test_the_summary_names_every_figure():
-    embeddings, labels = clusters(10, 4, 0.5)
-    references = np.arange(len(labels)) % 4 == 0
-    values = metrics.summary(embeddings, labels, references)
-    rates = [f"tpr_at_fpr_1e-{place}" for place in (5, 4, 3, 2, 1)]
-    assert list(values) == [*rates, "auc", "rank1"]
-    assert all(type(value) is float for value in values.values())
 
 
 MORE_CAPTURES = "add captures of each image with data.valid_captures=8"
@@ -248,22 +238,30 @@ MORE_CAPTURES = "add captures of each image with data.valid_captures=8"
         ),
         ([1, 0], [0, 1], "embeddings must be [N, D], not [2]"),
         ([[1, 0], [0, 1]], [0, 1, 2], "there are 2 embeddings, but labels of shape [3]"),
+        ([[1, 0], [0, 1]], [0.5, 1], "labels must be whole numbers, not float64"),
     ],
 )
 def test_what_cannot_be_verified_is_said(embeddings, labels, message):
     with pytest.raises(RunError) as caught:
-        metrics.verify(np.array(embeddings, np.float32), np.array(labels))
+        verify(np.array(embeddings, np.float32), np.array(labels))
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
-    ("references", "message"),
+    ("groups", "message"),
     [
-        ([True, True, True], "rank-1 needs queries, but all of the 3 images are references; " + MORE_CAPTURES),
-        ([True, False, False], "rank-1 needs a reference of each class, but 1 have none (the first: class 1)"),
+        ([0, 1, 2], "class 0 is in two groups of look-alikes; a class has one group"),
+        ([0, 0], "there are 3 embeddings, but groups of shape [2]"),
+        (
+            [5, 5, 5],
+            (
+                "verification needs pairs of strangers, but all 2 classes are look-alikes of each other; "
+                "validate on a data set with other classes too"
+            ),
+        ),
     ],
 )
-def test_what_cannot_be_identified_is_said(references, message):
+def test_groups_that_cannot_be_used_are_said(groups, message):
     with pytest.raises(RunError) as caught:
-        metrics.rank1(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), np.array(references))
+        verify(np.eye(3, dtype=np.float32), [0, 0, 1], groups)
     assert str(caught.value) == message

@@ -1,0 +1,1 @@
+"""Figures of embeddings in numpy alone: verification of pairs and identification against references."""
