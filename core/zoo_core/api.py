@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         DeviceAugmentation,
         FollowsProgress,
         HasClassTable,
+        HasLookAlikes,
         HasMargin,
         HasParts,
         HasPlainSamples,
@@ -52,12 +53,14 @@ if TYPE_CHECKING:
     )
     from zoo_core.images import DecodedImage, decode_image, read_image, resize
     from zoo_core.lazy_names import LazyNames
+    from zoo_core.look_alikes import LOOK_ALIKES, read_look_alikes
     from zoo_core.near_duplicates import REDUCED_SIDE, near_duplicates
     from zoo_core.seeding import seeded_generator
 
 __all__ = [
     "IMAGE_FORMATS",
     "IMAGE_SUFFIXES",
+    "LOOK_ALIKES",
     "REDUCED_SIDE",
     "AffineMap",
     "Augmentation",
@@ -74,6 +77,7 @@ __all__ = [
     "FollowsProgress",
     "FoundImages",
     "HasClassTable",
+    "HasLookAlikes",
     "HasMargin",
     "HasParts",
     "HasPlainSamples",
@@ -106,6 +110,7 @@ __all__ = [
     "hookimpl",
     "near_duplicates",
     "read_image",
+    "read_look_alikes",
     "resize",
     "seeded_generator",
     "skipped_file",
@@ -118,6 +123,7 @@ _HOMES = {
     "DeviceAugmentation": "zoo_core.capabilities",
     "FollowsProgress": "zoo_core.capabilities",
     "HasClassTable": "zoo_core.capabilities",
+    "HasLookAlikes": "zoo_core.capabilities",
     "HasMargin": "zoo_core.capabilities",
     "HasParts": "zoo_core.capabilities",
     "HasProvenance": "zoo_core.capabilities",
@@ -132,11 +138,13 @@ _HOMES = {
     "FoundImages": "zoo_core.image_files",
     "IMAGE_FORMATS": "zoo_core.image_files",
     "IMAGE_SUFFIXES": "zoo_core.image_files",
+    "LOOK_ALIKES": "zoo_core.look_alikes",
     "LazyNames": "zoo_core.lazy_names",
     "Skipped": "zoo_core.image_files",
     "decode_image": "zoo_core.images",
     "find_images": "zoo_core.image_files",
     "read_image": "zoo_core.images",
+    "read_look_alikes": "zoo_core.look_alikes",
     "resize": "zoo_core.images",
     "skipped_file": "zoo_core.image_files",
     "tally": "zoo_core.image_files",

@@ -133,6 +133,19 @@ class HasSkipped(Protocol):
 
 
 @runtime_checkable
+class HasLookAlikes(Protocol):
+    """A dataset that says which of its classes are nearly the same picture: validation reports these pairs apart.
+
+    No threshold is chosen by look-alikes, and no false positive rate counts them.
+    """
+
+    @property
+    def look_alikes(self) -> Sequence[int]:
+        """A group number per class, in the order of ``classes``: classes of one group are look-alikes of each other."""
+        ...
+
+
+@runtime_checkable
 class BlockedDataset(Dataset, Protocol):
     """A dataset whose samples are cheap to read by blocks: training shuffles a few blocks at a time.
 

@@ -61,6 +61,12 @@ class SyntheticDocuments:
         # Half of them: the next block begins while the current one ends.
         self.blocks = (samples_per_template, max(1, cached // 2)) if templates > cached else None
 
+    @property
+    def look_alikes(self) -> Sequence[int]:
+        """The group of each template; a hard negative is in that of the template it differs from in one element."""
+        numbers = range(len(self.classes))
+        return [number if (base := original_of(number)) is None else base for number in numbers]
+
     def __len__(self) -> int:
         return len(self.classes) * self._samples
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.api import ComponentError, Skipped, tally
+from zoo_core.api import LOOK_ALIKES, ComponentError, Skipped, read_look_alikes, tally
 from zoo_images.datasets.decoded_images import DecodedImages
 from zoo_images.datasets.image_files import EXPECTED_FILES, existing_folder, find_classes
 from zoo_images.datasets.labelled_images import LabelledImages
@@ -13,7 +14,6 @@ from zoo_images.datasets.split import Split, belongs, require_nonempty_split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from zoo_core.api import FoundImages
 
@@ -28,9 +28,12 @@ class FolderDataset(LabelledImages):
         max_side: longest side of a decoded image, in pixels; larger images are reduced.
         cache: where decoded images are cached: ``auto`` (the user's cache folder), a folder, or ``none``.
         cache_mb: size limit of the cache, in MB.
+        look_alikes: file with groups of classes that are nearly the same picture: one class a line, an empty line
+            between groups; default: ``root/look_alikes.txt``, if there is one.
 
     Raises:
         ComponentError: the root is missing, or it or the split has no images.
+        UsageError: the file of look-alikes cannot be read, or names a class that is not there.
     """
 
     def __init__(
@@ -41,9 +44,11 @@ class FolderDataset(LabelledImages):
         max_side: PositiveInt = 192,
         cache: str = "auto",
         cache_mb: PositiveInt = 1024,
+        look_alikes: str | None = None,
     ) -> None:
         folder = existing_folder(root)
         found, beside = find_classes(folder)
+        every = set(found)
         if not any(images.paths for images in found.values()):
             msg = f"{folder}: no class folder with images"
             raise ComponentError(msg, hint=f"expected {folder}/<class>/<image>, {EXPECTED_FILES}")
@@ -54,6 +59,11 @@ class FolderDataset(LabelledImages):
         paths = [path for paths in paths_of.values() for path in paths]
         images = DecodedImages(paths, folder, max_side=max_side, cache=cache, cache_mb=cache_mb)
         super().__init__(images, labels, list(paths_of))
+        file = Path(look_alikes).expanduser() if look_alikes else folder / LOOK_ALIKES
+        named = look_alikes or file.is_file()
+        self.look_alikes: Sequence[int] = (
+            read_look_alikes(file, self.classes, every) if named else range(len(self.classes))
+        )
         self.skipped: Sequence[Skipped] = [*beside, *_skipped(folder, found)]
 
 

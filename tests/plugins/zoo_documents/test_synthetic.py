@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from zoo_core.api import Dataset
+from zoo_core.api import Dataset, HasLookAlikes
 from zoo_documents.synthetic import SyntheticDocuments
 
 
@@ -96,3 +96,9 @@ def test_a_million_templates_cost_nothing_until_they_are_read():
     assert dataset[len(dataset) - 1].label == 999_999
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
+
+
+def test_hard_negatives_are_look_alikes_of_the_template_they_vary():
+    dataset = SyntheticDocuments(templates=9)
+    assert isinstance(dataset, HasLookAlikes)
+    assert list(dataset.look_alikes) == [0, 1, 2, 0, 4, 5, 6, 4, 8]

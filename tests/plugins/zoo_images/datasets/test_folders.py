@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo_core.api import Dataset, HasSkipped
-from zoo_core.errors import ComponentError, UnreadableSample
+from zoo_core.api import Dataset, HasLookAlikes, HasSkipped
+from zoo_core.errors import ComponentError, UnreadableSample, UsageError
 from zoo_core.images import read_image
 from zoo_images.datasets.folders import FolderDataset
 from zoo_images.datasets.instances import InstancesDataset
@@ -131,3 +131,38 @@ def test_data_sets_read_what_predict_reads(tmp_path, suffix):
     Image.new("RGB", (8, 8), "red").save(path, format=Image.registered_extensions().get(suffix, "JPEG"))
     sample = FolderDataset(str(tmp_path), cache="none")[0]
     np.testing.assert_allclose(sample.image.astype(int), read_image(path), atol=3)
+
+
+def test_a_folder_says_which_classes_are_look_alikes(class_folders, tmp_path):
+    assert isinstance(FolderDataset(str(class_folders)), HasLookAlikes)
+    assert list(FolderDataset(str(class_folders)).look_alikes) == [0, 1, 2]
+    (class_folders / "look_alikes.txt").write_text("gamma\nbeta\n\nalpha\n", encoding="utf-8")
+    assert list(FolderDataset(str(class_folders)).look_alikes) == [0, 2, 2]
+    other = tmp_path / "other.txt"
+    other.write_text("alpha\nbeta\n", encoding="utf-8")
+    assert list(FolderDataset(str(class_folders), look_alikes=str(other)).look_alikes) == [0, 0, 2]
+
+
+def test_look_alikes_of_another_split_are_no_fault(tmp_path):
+    names = [f"class {number}" for number in range(20)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "0.png")
+    (tmp_path / "look_alikes.txt").write_text("\n".join(names), encoding="utf-8")
+    dataset = FolderDataset(str(tmp_path), split="unseen")
+    assert 0 < len(dataset.classes) < 20
+    assert len(set(dataset.look_alikes)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("alpha\nbetta\n", r"look_alikes\.txt:2: there is no class 'betta'"),
+        ("alpha\nbeta\n\nbeta\ngamma", r"look_alikes\.txt:4: 'beta' stands in line 2 already"),
+        (b"\xff", "look_alikes.txt: cannot be read"),
+    ],
+)
+def test_a_wrong_file_of_look_alikes_is_refused_with_its_line(class_folders, text, message):
+    (class_folders / "look_alikes.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=message):
+        FolderDataset(str(class_folders))
