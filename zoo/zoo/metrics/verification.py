@@ -9,23 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.metrics.embeddings import checked_groups, checked_labels, unit_vectors
+from zoo.metrics.pairs import CELLS, TIE, SortedImages, count_pairs
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
-    from zoo.metrics.embeddings import Booleans, Floats, Integers, Labels
+    from zoo.metrics.embeddings import Floats, Integers, Labels
+    from zoo.metrics.worst_pairs import WorstPairs
 
 FPR_TARGETS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-
-# Scores are counted in cells, few enough that any number of pairs fits in memory. Over the whole range of a cosine a
-# cell is 2.4e-7 wide, about what a float32 embedding is rounded to; a collapsed model, whose scores lie close together,
-# gets narrower ones. Scores that differ by less than _TIE are equal but for rounding.
-_CELLS = 2**23
-_TIE = 2.0**-48
-_BLOCK_SCORES = 2**22
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class Verification:
 
     ``cells``: ``int64 [M]``, ascending: cell ``k`` holds the scores in ``1 - (k +- 1/2) * width``, so the first are the
     highest; only cells that hold a pair are kept. ``genuine``, ``impostor`` (strangers) and ``look_alike``:
-    ``int64 [M]``, the pairs in each cell.
+    ``int64 [M]``, the pairs in each cell. ``worst``: the pairs that are most wrong.
     """
 
     images: int
@@ -56,6 +49,7 @@ class Verification:
     genuine: Integers
     impostor: Integers
     look_alike: Integers
+    worst: WorstPairs
 
     @property
     def scores(self) -> Floats:
@@ -139,8 +133,8 @@ class Verification:
 def verify(embeddings: npt.NDArray[np.floating], labels: Labels, groups: Labels | None = None) -> Verification:
     """Score all pairs of images by the cosine of their embeddings.
 
-    Every pair is counted once, an image is never paired with itself. Work is done in blocks: memory stays some
-    hundred MB however many images there are.
+    Every pair is counted once, an image is never paired with itself, and the counts at each threshold that lies
+    between two cells are exact. Work is done in blocks: memory stays some hundred MB however many images there are.
 
     Args:
         embeddings: ``float [N, D]``, normalised or not.
@@ -171,23 +165,18 @@ def verify(embeddings: npt.NDArray[np.floating], labels: Labels, groups: Labels 
             hint="validate on a data set with other classes too",
         )
     span = _span(unit)
-    width = max(2.0 ** np.ceil(np.log2(span / _CELLS)), _TIE)
-    everything = np.zeros(int(span / width) + 2, np.int64)
-    genuine, look_alike = np.zeros_like(everything), np.zeros_like(everything)
-    for scores, same, alike in _pairs(unit, labels, groups):
-        cells = _cells(scores, width)
-        _count(everything, cells)
-        _count(genuine, cells[same])
-        _count(look_alike, cells[alike])
-    used = np.flatnonzero(everything)
+    width = max(2.0 ** np.ceil(np.log2(span / CELLS)), TIE)
+    counts = count_pairs(SortedImages.of(unit, labels, groups), float(width), int(span / width) + 2)
+    used = np.flatnonzero(counts.genuine + counts.impostor + counts.look_alike)
     return Verification(
         images=len(labels),
         classes=classes,
         width=float(width),
         cells=used,
-        genuine=genuine[used],
-        impostor=everything[used] - genuine[used] - look_alike[used],
-        look_alike=look_alike[used],
+        genuine=counts.genuine[used],
+        impostor=counts.impostor[used],
+        look_alike=counts.look_alike[used],
+        worst=counts.worst,
     )
 
 
@@ -199,33 +188,4 @@ def _span(unit: Floats) -> float:
     # Two embeddings at an angle a from the mean are at most 2a apart, and 1 - cos(2a) is 2 - 2 cos(a)^2.
     span = 2.0 - 2.0 * lowest**2 if lowest > 0 else 2.0
     # A hundredth more, for rounding, and enough to take the logarithm of.
-    return min(2.0, span * 1.01 + _TIE)
-
-
-def _pairs(unit: Floats, labels: Integers, groups: Integers) -> Iterator[tuple[Floats, Booleans, Booleans]]:
-    """Yield the scores of all pairs ``i < j`` block by block, which are genuine and which of look-alikes, all flat."""
-    rows = max(1, _BLOCK_SCORES // len(unit))
-    for start in range(0, len(unit), rows):
-        block = slice(start, start + rows)
-        scores = unit[block] @ unit[start:].T
-        later = np.arange(scores.shape[1]) > np.arange(len(scores))[:, None]
-        same = labels[block, None] == labels[start:]
-        alike = (groups[block, None] == groups[start:]) & ~same
-        yield scores[later], same[later], alike[later]
-
-
-def _cells(scores: Floats, width: float) -> Integers:
-    """Number the cells of ``scores``: ``round((1 - score) / width)``; overwrites the scores."""
-    np.subtract(1.0, scores, out=scores)
-    scores *= 1 / width
-    scores += 0.5
-    # Rounding can lift a cosine above 1, or below the span by less than a cell.
-    np.maximum(scores, 0.0, out=scores)
-    return scores.astype(np.int64)
-
-
-def _count(counts: Integers, cells: Integers) -> None:
-    if cells.size:
-        lowest = int(cells.min())
-        found = np.bincount(cells - lowest)
-        counts[lowest : lowest + len(found)] += found
+    return min(2.0, span * 1.01 + TIE)
