@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from zoo.metrics import pairs as pairs_module
-from zoo.metrics.verification import verify
+from zoo.metrics.verification import ReportedPoint, verify
 from zoo_core.errors import RunError
 
 
@@ -159,6 +159,31 @@ def test_too_few_impostors_for_a_target_put_the_threshold_above_them_all():
 def test_a_genuine_pair_above_all_impostors_is_accepted_at_rate_zero():
     found = verify(np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.array([0, 0, 1]))
     assert [(point.fpr, point.tpr) for point in found.operating_points] == [(0, 1)] * 5
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 4.0])
+def test_the_equal_error_rate_lies_where_the_curve_of_sklearn_crosses(noise):
+    embeddings, labels = clusters(40, 6, noise)
+    scores, genuine = pairs(embeddings, labels)
+    fpr, tpr, _ = roc_curve(genuine, scores, drop_intermediate=False)
+    crossing = np.interp(0, fpr - (1 - tpr), fpr)
+    assert verify(embeddings, labels).eer == pytest.approx(crossing, abs=1e-4)
+
+
+def test_the_equal_error_rate_of_ties_lies_between_them():
+    # One tie of everything: accepting it or not gives (1, 1) or (0, 0), halfway an error of a half.
+    assert verify(np.ones((4, 2), np.float32), [0, 0, 1, 1]).eer == pytest.approx(0.5)
+    assert verify(np.array([[1, 0], [1, 0], [0, 1]], np.float32), [0, 0, 1]).eer == 0
+
+
+def test_a_rate_is_reported_from_ten_false_positives_on():
+    embeddings, labels = clusters(20, 5, 1.0)
+    found = verify(embeddings, labels)
+    assert found.impostor_pairs == 4750
+    assert found.report(1e-3) == ReportedPoint(1e-3, 4750)
+    point = found.report(10 / 4750, (0.1, 0.9))
+    assert (point.fpr, point.interval) == (10 / 4750, (0.1, 0.9))
+    assert (point.tpr, point.threshold) == (found.at_fpr(10 / 4750).tpr, found.at_fpr(10 / 4750).threshold)
 
 
 def test_embeddings_may_cancel_out():

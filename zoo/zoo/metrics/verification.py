@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.metrics.worst_pairs import WorstPairs
 
 FPR_TARGETS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+# A rate is not known from fewer false positives than this.
+LEAST_FALSE = 10
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,27 @@ class OperatingPoint:
     fpr: float
     tpr: float
     threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPoint:
+    """An operating point as it may be printed: without figures where there are too few pairs for its target.
+
+    Attributes:
+        fpr_target: the false positive rate that was asked for.
+        pairs: the pairs of strangers there are; from ``10 / fpr_target`` on there are figures.
+        fpr: the rate at the threshold, at most the target; None with too few pairs, as the others.
+        tpr: the true positive rate.
+        threshold: the lowest score, -1..1, that is accepted.
+        interval: within which the true positive rate lies at 95 % confidence; None where that was not asked for.
+    """
+
+    fpr_target: float
+    pairs: int
+    fpr: float | None = None
+    tpr: float | None = None
+    threshold: float | None = None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +115,37 @@ class Verification:
         """One point for each of ``FPR_TARGETS``."""
         return tuple(self.at_fpr(target) for target in FPR_TARGETS)
 
+    @cached_property
+    def eer(self) -> float:
+        """The equal error rate, at which as many impostors are accepted as genuine pairs are refused.
+
+        Between two thresholds it is interpolated along the ROC curve.
+        """
+        false = np.append(0.0, np.cumsum(self.impostor) / self.impostor_pairs)
+        missed = np.append(1.0, 1 - np.cumsum(self.genuine) / self.genuine_pairs)
+        after = int(np.searchsorted(false - missed, 0))
+        before = after - 1
+        gap, rest = missed[before] - false[before], false[after] - missed[after]
+        return float(false[before] + (false[after] - false[before]) * gap / (gap + rest))
+
+    def has_enough(self, fpr_target: float) -> bool:
+        """Return whether there are the ``10 / fpr_target`` pairs of strangers from which on a rate is known."""
+        return self.impostor_pairs * fpr_target >= LEAST_FALSE * (1 - 1e-9)
+
+    def report(self, fpr_target: float, interval: tuple[float, float] | None = None) -> ReportedPoint:
+        """Return the point at ``fpr_target`` as it may be printed, with the ``interval`` of its true positive rate."""
+        if not self.has_enough(fpr_target):
+            return ReportedPoint(fpr_target, self.impostor_pairs)
+        point = self.at_fpr(fpr_target)
+        return ReportedPoint(fpr_target, self.impostor_pairs, point.fpr, point.tpr, point.threshold, interval)
+
     def at_fpr(self, target: float) -> OperatingPoint:
         """Return the lowest threshold whose false positive rate is not above ``target``, and its rates.
 
-        With fewer than ``1 / target`` impostor pairs that is the threshold just above all of them, at rate 0.
+        With fewer than ``1 / target`` impostor pairs that is the threshold just above all of them, at rate 0: see
+        ``has_enough`` before it is printed.
         """
-        fpr, tpr, thresholds = self.roc()
+        fpr, tpr, thresholds = self._curve
         last = int(np.searchsorted(fpr, target, side="right")) - 1
         return OperatingPoint(target, float(fpr[last]), float(tpr[last]), float(thresholds[last]))
 
@@ -107,6 +155,10 @@ class Verification:
         Each ``float64 [K]``, one point for each false positive rate there is, with the lowest threshold that gives it:
         from 0, just above all impostors, to 1. The counts at each threshold are exact.
         """
+        return self._curve
+
+    @cached_property
+    def _curve(self) -> tuple[Floats, Floats, Floats]:
         steps = np.flatnonzero(self.impostor)
         before = steps - 1
         false = np.append(np.cumsum(self.impostor)[steps] - self.impostor[steps], self.impostor_pairs)
