@@ -20,7 +20,7 @@ from gpu_stages.recipes import UNVALIDATED, overrides_for, planned, trained
 from gpu_stages.session import is_measured
 from zoo.metrics.summary import summary
 from zoo.models.torch_model import to_pixels
-from zoo.validation.dataset import collate
+from zoo.validation.batch import collate
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.building import build
 from zoo_core.discovery import discover
@@ -165,11 +165,11 @@ def _sampling(session: Session) -> dict[str, Any]:
 
 
 def _validation_images(plan: TrainingPlan, most: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return images of the validation set, plain and augmented ones, with labels, whether plain, and positions."""
+    """Return images of the validation set, plain and augmented ones, with the columns of `EmbeddedImages`."""
     items = plan.data.validation
     places = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).astype(int)).tolist()
     batch = collate([items[place] for place in places])
-    return batch["images"], (batch["labels"], batch["plain"], batch["positions"])
+    return batch["images"], (batch["labels"], batch["plain"], batch["positions"], batch["digests"])
 
 
 @torch.no_grad()
@@ -196,7 +196,7 @@ def _validation(
     cosine = float(functional.cosine_similarity(here, there).min())
     worth = []
     for embeddings in (here, there):
-        found = EmbeddedImages.of(embeddings, *columns)
+        found = EmbeddedImages.of(embeddings.float().cpu().numpy(), *(column.numpy() for column in columns))
         worth.append(summary(found.embeddings, found.labels, found.is_reference))
     apart = max(abs(worth[0][name] - worth[1][name]) for name in JUDGED)
     figures = {"least_cosine": cosine, "largest_metric_difference": apart}

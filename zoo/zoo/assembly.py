@@ -117,9 +117,9 @@ class RecipeBuilder:
         first = Source(self.dataset("train"), 1 - sum(one.share for one in also))
         return [first, *(Source(self.dataset("train_also", index), one.share) for index, one in enumerate(also))]
 
-    def augmentation(self) -> Augmentation:
-        """Build the augmentation."""
-        size = self.recipe.data.image_size
+    def augmentation(self, image_size: tuple[int, int] | None = None) -> Augmentation:
+        """Build the augmentation, for images of ``image_size`` (height, width), by default the recipe's."""
+        size = image_size or self.recipe.data.image_size
         return cast("Augmentation", self.component("augmentation", ("data", "augmentation"), image_size=size))
 
     def device_augmentation(self) -> DeviceAugmentation:
@@ -135,14 +135,14 @@ class RecipeBuilder:
             raise RecipeError([Problem(message, location, "augment_on: loader works with every augmentation")])
         return augmentation
 
-    def validation_items(self) -> ValidationItems:
-        """Build the validation set: every sample plain, then its captures."""
+    def validation_items(self, image_size: tuple[int, int] | None = None) -> ValidationItems:
+        """Build the validation set, at ``image_size`` or the recipe's: every sample plain, then its captures."""
         data = self.recipe.data
         return ValidationItems(
             dataset=self.dataset("valid"),
-            augmentation=self.augmentation() if data.valid_captures else None,
+            augmentation=self.augmentation(image_size) if data.valid_captures else None,
             captures=data.valid_captures,
-            image_size=data.image_size,
+            image_size=image_size or data.image_size,
             seed=self.recipe.seed,
         )
 

@@ -11,12 +11,18 @@ from PIL import Image
 
 from zoo import assembly
 from zoo.evaluation import run as evaluation
+from zoo.evaluation.measurement import measure
+from zoo.evaluation.writing import write
+from zoo.metrics.identification import rank1
 from zoo.metrics.summary import summary
+from zoo.metrics.verification import verify
 from zoo.models import torch_model
 from zoo.recipes.loading import load_run_recipe
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.discovery import discover
 from zoo_core.errors import RunError, UsageError
+
+UNKNOWN = {"tpr_at_fpr_1e-5", "tpr_at_fpr_1e-4"}
 
 
 @pytest.fixture
@@ -29,25 +35,41 @@ def embedded():
 
 
 def written(embedded, folder):
-    return evaluation.write(evaluation.measure(embedded), folder, title="a title", context={"data": {"name": "x"}})
+    return write(measure(embedded), folder, title="a title", context={"data": {"name": "x"}})
 
 
 def test_all_files_tell_the_same(embedded, tmp_path):
     document, paths = written(embedded, tmp_path)
     assert {path.name for path in paths} == {path.name for path in tmp_path.iterdir()}
     assert json.loads((tmp_path / "metrics.json").read_text()) == document
-    assert document["metrics"] == summary(embedded.embeddings, embedded.labels, embedded.is_reference)
-    assert document["counts"] == {"images": 200, "classes": 40, "genuine_pairs": 400, "impostor_pairs": 19500}
+    expected = summary(embedded.embeddings, embedded.labels, embedded.is_reference)
+    # 19,500 pairs: a rate of 1e-4 would be known from two of them.
+    assert document["metrics"] == {name: expected[name] for name in expected if name not in UNKNOWN}
+    assert [point["too_few_pairs"] for point in document["thresholds"]] == [True, True, False, False, False]
+    pairs = {"genuine_pairs": 400, "impostor_pairs": 19500, "look_alike_pairs": 0}
+    assert document["counts"] == {"images": 200, "classes": 40, **pairs}
     rows = list(csv.DictReader((tmp_path / "thresholds.csv").open()))
-    assert [{key: float(value) for key, value in row.items()} for row in rows] == document["thresholds"]
-    assert document["untrained"] is None
+    assert [float(row["threshold"]) for row in rows] == [point["threshold"] for point in document["thresholds"]]
+    assert document["look_alikes"] is None
 
 
-def test_what_the_untrained_model_could_do_is_kept(embedded, tmp_path):
-    (tmp_path / "untrained.json").write_text('{"auc": 0.5}')
-    assert written(embedded, tmp_path)[0]["untrained"] == {"auc": 0.5}
-    (tmp_path / "untrained.json").unlink()
-    assert written(embedded, tmp_path)[0]["untrained"] == {"auc": 0.5}
+def test_look_alikes_are_reported_apart_and_move_no_threshold(embedded, tmp_path):
+    # The second class is the first one again.
+    twins = embedded.embeddings.copy()
+    twins[5:10] = twins[0:5]
+    plain, _ = written(replace(embedded, embeddings=twins), tmp_path)
+    groups = np.where(embedded.labels == 1, 0, embedded.labels)
+    document, _ = written(replace(embedded, embeddings=twins, groups=groups), tmp_path)
+    assert document["counts"]["look_alike_pairs"] == 25
+    assert document["counts"]["impostor_pairs"] == plain["counts"]["impostor_pairs"] - 25
+    assert document["metrics"]["look_alike_auc"] < document["metrics"]["auc"]
+    assert document["metrics"]["auc"] > plain["metrics"]["auc"]
+    at = {point["fpr_target"]: point for point in document["thresholds"]}
+    assert at[1e-3]["threshold"] < {point["fpr_target"]: point for point in plain["thresholds"]}[1e-3]["threshold"]
+    unit = twins / np.linalg.norm(twins, axis=1, keepdims=True)
+    accepted = (unit[0:5] @ unit[5:10].T >= at[1e-3]["threshold"]).mean()
+    assert at[1e-3]["look_alike_fpr"] == pytest.approx(accepted)
+    assert accepted >= 0.2
 
 
 def test_pictures_are_drawn_without_global_state_and_are_the_same_each_time(embedded, tmp_path):
@@ -64,10 +86,11 @@ def test_pictures_are_drawn_without_global_state_and_are_the_same_each_time(embe
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "untrained.json"])
-def test_an_earlier_file_that_is_no_mapping_is_refused(embedded, tmp_path, name):
-    (tmp_path / name).write_text("[]")
+def test_an_earlier_file_that_is_no_mapping_is_refused(trained_run, name):
+    trained_run.evaluation.mkdir()
+    (trained_run.evaluation / name).write_text("[]")
     with pytest.raises(UsageError, match=rf"{name}: holds a JSON list instead of a mapping"):
-        written(embedded, tmp_path)
+        evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
 
 
 @pytest.mark.parametrize(
@@ -95,13 +118,36 @@ def test_a_run_is_measured_by_its_best_checkpoint(trained_run):
     model = builder.model(initial_weights=False)
     torch_model.load_weights(model, trained_run.best)
     expected = torch_model.embed(model, builder.validation_items(), batch_size=5)
-    figures = summary(expected.embeddings, expected.labels, expected.is_reference)
-    assert document["metrics"] == pytest.approx(figures, abs=1e-3)
+    strangers = verify(expected.embeddings, expected.labels, expected.groups)
+    assert strangers.look_alike_pairs == document["counts"]["look_alike_pairs"] == 9
+    figures = document["metrics"]
+    assert figures["auc"] == pytest.approx(strangers.auc, abs=1e-3)
+    assert figures["rank1"] == pytest.approx(rank1(expected.embeddings, expected.labels, expected.is_reference))
+    assert set(figures) == {"auc", "look_alike_auc", "rank1", "tpr_at_fpr_1e-1"}
     assert document["counts"]["classes"] == 6
     assert (
         document["data"].items() >= {"name": "documents/synthetic", "options": loaded.recipe.data.valid.options}.items()
     )
     assert len(document["weights_sha256"]) == 64
+
+
+def evaluated(run):
+    return evaluation.evaluate_run(run, load_run_recipe(run), discover())[0]
+
+
+def test_what_the_untrained_model_could_do_is_kept_where_it_was_measured_in_the_same_way(trained_run):
+    first = evaluated(trained_run)
+    assert first["untrained"] is None
+    file = trained_run.evaluation / "untrained.json"
+    file.write_text(json.dumps({"auc": 0.5, "protocol": first["protocol"]}))
+    assert evaluated(trained_run)["untrained"] == {"auc": 0.5}
+    file.unlink()
+    assert evaluated(trained_run)["untrained"] == {"auc": 0.5}
+    file.write_text(json.dumps({"auc": 0.5, "protocol": {**first["protocol"], "digest": "0" * 12}}))
+    assert evaluated(trained_run)["untrained"] is None
+    # Before look-alikes were counted apart.
+    file.write_text('{"auc": 0.5}')
+    assert evaluated(trained_run)["untrained"] is None
 
 
 def test_a_run_without_a_checkpoint_says_so(trained_run):

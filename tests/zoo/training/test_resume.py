@@ -43,7 +43,9 @@ def test_the_start_of_a_run_stays_and_the_resume_is_added(train, resume):
     again = resume(folder, "trainer.max_epochs=2", "optimizer.options.lr=0.002")
 
     assert (folder.evaluation / "untrained.json").read_bytes() == baseline
-    assert again.untrained == outcome.untrained == read(folder.evaluation / "untrained.json")
+    kept = {**read(folder.evaluation / "untrained.json")}
+    assert kept.pop("protocol")["images"] > 0
+    assert again.untrained == outcome.untrained == kept
     assert again.metrics != again.untrained
     now = read(folder.record)
     (added,) = now.pop("resumes")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.api.loading import locate
 from zoo.api.surroundings import (
     left_as_found,
     open_registry,
@@ -13,10 +16,13 @@ from zoo.api.surroundings import (
     warn,
     where_started,
 )
+from zoo.artifacts.layout import ArtifactFolder
+from zoo_core.errors import UsageError
 from zoo_core.extras import naming_missing_extras
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
     from zoo.evaluation.result import Evaluation
     from zoo_core.config import Overrides
@@ -24,37 +30,118 @@ if TYPE_CHECKING:
 
 @naming_missing_extras("zoo.evaluate")
 def evaluate(
-    run: str | os.PathLike[str] | None = None, *, overrides: Overrides = (), quiet: bool = False
+    model: str | os.PathLike[str] | None = None,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    overrides: Overrides = (),
+    revision: str | None = None,
+    quiet: bool = False,
 ) -> Evaluation:
-    """Measure a trained model: all pairs of its validation images, and rank-1 against one reference a class.
+    """Measure a model: all pairs of images, and identification by references.
 
-    Writes figures and pictures into the run's evaluation folder; `export` takes the threshold from there.
+    Figures and pictures of a run on its own validation data go into its evaluation folder, where `export` finds the
+    threshold. Other data get a folder of their own in it; what is measured of any other model is in ``evaluations/``.
 
     Args:
-        run: what `train` returned, or a run by folder or tag; by default the latest.
+        model: what `train` returned, or a run by folder or tag: its best checkpoint, in torch. What `export` returned,
+            an artifact folder, an ``.onnx`` file or ``ORG/NAME`` on the Hub: its graph, in onnxruntime alone. By
+            default the latest run.
+        data: a folder of class folders, or one with ``references/CLASS`` and ``queries/CLASS``; by default the
+            validation data of the recipe.
+        output: where to write instead.
         overrides: what to change in the recipe, as in `train`: ``{"data.valid.options.seed": 7}``.
+        revision: branch, tag or commit of a model on the Hub.
         quiet: show no progress; without a terminal there is none.
 
     Returns:
-        The figures by name, and the thresholds.
+        The figures by name, the thresholds, and the protocol that they are of.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such model or folder, or ``output`` holds figures of another protocol.
         RecipeError: the recipe or an override is wrong; all problems at once, each with its key.
         ComponentError: a component, or the extra ``plugzoo[train]``, is not installed.
-        RunError: the checkpoint does not load, images cannot be read, or the embeddings cannot be measured.
+        RunError: the model does not load, images cannot be read, or the embeddings cannot be measured.
     """
-    from zoo.evaluation import run as stage
     from zoo.evaluation.progress import shown
-    from zoo.recipes.loading import load_run_recipe
 
     require_several(overrides)
-    folder = open_run(run)
+    advance = shown if shows(quiet=quiet) else iter
+    # Before the folder changes to that in which a run was started.
+    folder, place = (None if path is None else Path(path).absolute() for path in (data, output))
+    graph = find_graph(model, revision)
+    if graph is not None:
+        evaluation = _evaluate_graph(graph, os.fspath(model or graph), folder, place, overrides, advance)
+    else:
+        evaluation = _evaluate_run(model, folder, place, overrides, advance)
+    warn(evaluation.warnings)
+    return evaluation
+
+
+def find_graph(model: str | os.PathLike[str] | None, revision: str | None = None) -> Path | None:
+    """Return the artifact folder or ``.onnx`` file of a model, downloaded if need be; None where it is a run.
+
+    Raises:
+        UsageError: it is neither.
+        RemoteError: the Hub refuses, cannot be reached, or holds something else.
+    """
+    if model is None:
+        return None
+    path, name = Path(model), os.fspath(model)
+    if path.exists():
+        return path if path.is_file() or ArtifactFolder(path).onnx.is_file() else None
+    try:
+        open_run(name)
+    except UsageError:
+        if name.count("/") == 1 or path.suffix == ".onnx":
+            return locate(name, revision)
+        raise
+    return None
+
+
+def _evaluate_run(
+    model: str | os.PathLike[str] | None,
+    data: Path | None,
+    output: Path | None,
+    overrides: Overrides,
+    advance: Callable[[Iterable[Any]], Iterable[Any]],
+) -> Evaluation:
+    from zoo.evaluation import run as stage
+    from zoo.evaluation.files import LabelledFiles
+    from zoo.recipes.loading import load_run_recipe
+
+    folder = open_run(model)
     registry, failures = open_registry()
     with where_started(folder), left_as_found():
         # What was trained has been checked; its training data need not be there any more.
         loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
         warn((*failures, *loaded.notes, *loaded.warnings))
-        evaluation = stage.evaluate(folder, loaded, registry, advance=shown if shows(quiet=quiet) else iter)
-    warn(evaluation.warnings)
-    return evaluation
+        files = LabelledFiles.find(data) if data else None
+        return stage.evaluate(folder, loaded, registry, files=files, output=output, advance=advance)
+
+
+def _evaluate_graph(
+    graph: Path,
+    name: str,
+    data: Path | None,
+    output: Path | None,
+    overrides: Overrides,
+    advance: Callable[[Iterable[Any]], Iterable[Any]],
+) -> Evaluation:
+    from zoo.evaluation.files import LabelledFiles
+    from zoo.evaluation.model import evaluate_model
+    from zoo.evaluation.subjects import GraphSubject
+    from zoo.models.model import Model
+
+    subject = GraphSubject.named(name, Model.open(graph))
+    if data is not None:
+        if overrides:
+            raise UsageError("overrides change a recipe, which a folder of pictures does not need")
+        return evaluate_model(subject, LabelledFiles.find(data), output=output, advance=advance)
+    from zoo.evaluation.checkpoint import recipe_data
+
+    registry, failures = open_registry()
+    recipe = recipe_data(graph, overrides, registry)
+    warn((*failures, *recipe.loaded.notes, *recipe.loaded.warnings))
+    with left_as_found():
+        return evaluate_model(subject, recipe, output=output, advance=advance)

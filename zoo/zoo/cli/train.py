@@ -202,7 +202,7 @@ def _conclude(
     as_json: bool,
 ) -> None:
     """Evaluate the best checkpoint, and say what there is now and what to type next."""
-    from zoo.cli.eval import print_evaluation
+    from zoo.cli.evaluation_table import print_evaluation
     from zoo.cli.output import print_json, say, warn
     from zoo.evaluation.run import evaluate_run
     from zoo.evaluation.verdict import worse_than_untrained

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Mapping[str, float]):
-    """The figures of a trained model on its validation data, by name: ``evaluation["rank1"]``.
+    """The figures of a model on some data, by name: ``evaluation["rank1"]``.
 
-    Names are ``auc``, ``rank1`` and one ``tpr_at_fpr_1e-N`` a threshold; all are 0..1. ``os.fspath`` returns the path.
+    Names are ``auc``, ``rank1`` and ``tpr_at_fpr_1e-N`` wherever there are pairs enough to know it; with look-alikes
+    ``look_alike_auc``, too. All are 0..1. Pairs of look-alikes count in that one alone. ``os.fspath`` returns the path.
 
     Attributes:
         path: of ``metrics.json``, which holds all of it.
@@ -37,6 +38,11 @@ class Evaluation(Mapping[str, float]):
         return dict(self.document["metrics"])
 
     @property
+    def protocol(self) -> dict[str, Any]:
+        """What decides the figures but the model; they compare with those whose ``protocol["digest"]`` is the same."""
+        return dict(self.document["protocol"])
+
+    @property
     def untrained(self) -> dict[str, float]:
         """The figures of the model before its first step; empty where they are not known."""
         return dict(self.document["untrained"] or {})
@@ -49,7 +55,7 @@ class Evaluation(Mapping[str, float]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many ``images``, ``classes``, ``genuine_pairs`` and ``impostor_pairs`` were measured."""
+        """How many ``images``, ``classes``, ``genuine_pairs``, ``impostor_pairs``, ``look_alike_pairs`` there are."""
         return dict(self.document["counts"])
 
     @property

@@ -24,7 +24,7 @@ def worse_than_untrained(document: Mapping[str, Any], run: RunFolder, monitor: s
         monitor: the metric that decides what the best checkpoint is.
     """
     metrics, untrained = document["metrics"], document["untrained"] or {}
-    compared = [name for name in dict.fromkeys((monitor, "rank1", "auc")) if name in untrained]
+    compared = [name for name in dict.fromkeys((monitor, "rank1", "auc")) if name in untrained and name in metrics]
     lower = [name for name in compared if metrics[name] < untrained[name]]
     if not compared or 2 * len(lower) <= len(compared):
         return None

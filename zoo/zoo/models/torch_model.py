@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from zoo.runs.checksum import verify, warn_unchecked
-from zoo.validation.dataset import collate
+from zoo.validation.batch import collate, gathered
 from zoo.validation.embedded_images import EmbeddedImages
+from zoo.validation.look_alikes import look_alikes_of
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+    from torch.utils.data import Dataset
 
     from zoo.assembly import EmbeddingModel, RecipeBuilder
-    from zoo.validation.dataset import ValidationBatch, ValidationItems
+    from zoo.validation.batch import ValidationBatch
+    from zoo.validation.dataset import ValidationItems
 
 
 def open_checkpoint(builder: RecipeBuilder, checkpoint: Path) -> EmbeddingModel:
@@ -80,11 +83,13 @@ def embed(
     """Embed a whole validation set on the best device there is; ``advance`` may wrap the batches to show progress."""
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     model = model.to(device).eval()
-    loader: DataLoader[Any] = DataLoader(items, batch_size=batch_size, num_workers=num_workers, collate_fn=collate)
+    loader: DataLoader[Any] = DataLoader(
+        cast("Dataset[Any]", items), batch_size=batch_size, num_workers=num_workers, collate_fn=collate
+    )
     columns: list[tuple[Tensor, ...]] = []
     with torch.inference_mode():
         for one in advance(loader):
             batch = cast("ValidationBatch", one)
-            embeddings = model(to_pixels(batch["images"].to(device))).cpu()
-            columns.append((embeddings, batch["labels"], batch["plain"], batch["positions"]))
-    return EmbeddedImages.of(*(torch.cat(column) for column in zip(*columns, strict=True)))
+            columns.append(gathered(batch, model(to_pixels(batch["images"].to(device))).float().cpu()))
+    rows = [torch.cat(column).numpy() for column in zip(*columns, strict=True)]
+    return EmbeddedImages.of(*rows, look_alikes=look_alikes_of(items.dataset))

@@ -8,9 +8,12 @@ import lightning
 import torch
 from torch import nn
 
-from zoo.metrics.summary import summary
+from zoo.metrics.identification import rank1
+from zoo.metrics.summary import figures
+from zoo.metrics.verification import verify
 from zoo.models.torch_model import to_pixels
 from zoo.training.data.device_parts import augment
+from zoo.validation.batch import gathered
 from zoo.validation.embedded_images import EmbeddedImages
 from zoo_core.capabilities import FollowsProgress, HasParts
 from zoo_core.errors import RunError
@@ -18,12 +21,14 @@ from zoo_core.errors import RunError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
     from zoo.assembly import EmbeddingModel
     from zoo.training.data.batch import TrainingBatch
     from zoo.training.distillation.loss import SimilarityDistillation
-    from zoo.validation.dataset import ValidationBatch
+    from zoo.validation.batch import ValidationBatch
 
 
 class EmbeddingTraining(lightning.LightningModule):
@@ -38,12 +43,14 @@ class EmbeddingTraining(lightning.LightningModule):
         distillation: a second loss, against a teacher's features.
         executor: augments the training's images, where the recipe wants that on the device.
         classes: a digest of the names of the classes, whose order the loss's parameters have.
+        look_alikes: ``int64 [C]``, the group of each validation class, where these data know look-alikes.
 
     Attributes:
         progress: how far the training is, 0..1.
         embedded: the last batch's embeddings and labels.
         loss_parts: what the last batch's loss is the sum of, by name, where the loss tells.
         untrained: metrics of the model before its first step.
+        compared: the images that it was validated on before its first step.
         validated: metrics after the last validation.
     """
 
@@ -58,6 +65,7 @@ class EmbeddingTraining(lightning.LightningModule):
         distillation: SimilarityDistillation | None = None,
         executor: nn.Module | None = None,
         classes: str = "",
+        look_alikes: npt.NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -67,6 +75,7 @@ class EmbeddingTraining(lightning.LightningModule):
         self.distillation = distillation
         self.executor = executor
         self.classes = classes
+        self.look_alikes = look_alikes
         # The highest of each optimizer group: those in a checkpoint may be from another batch size.
         self.rates: list[float] = []
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -74,6 +83,7 @@ class EmbeddingTraining(lightning.LightningModule):
         self.embedded: tuple[Tensor, Tensor] | None = None
         self.loss_parts: dict[str, Tensor] = {}
         self.untrained: dict[str, float] = {}
+        self.compared: EmbeddedImages | None = None
         self.validated: dict[str, float] = {}
         self._embedded: list[tuple[Tensor, ...]] = []
 
@@ -124,7 +134,7 @@ class EmbeddingTraining(lightning.LightningModule):
 
     def validation_step(self, batch: ValidationBatch, _batch_index: int) -> None:
         """Embed one batch and keep it for the end of the epoch."""
-        self._embedded.append((self.embed(batch["images"]), batch["labels"], batch["plain"], batch["positions"]))
+        self._embedded.append(gathered(batch, self.embed(batch["images"])))
 
     def on_validation_epoch_end(self) -> None:
         """Compare all pairs of all ranks."""
@@ -132,12 +142,14 @@ class EmbeddingTraining(lightning.LightningModule):
         self._embedded.clear()
         if self.trainer.world_size > 1:
             columns = [cast("Tensor", self.all_gather(column)).flatten(0, 1) for column in columns]
-        embedded = EmbeddedImages.of(*columns)
-        values = summary(embedded.embeddings, embedded.labels, embedded.is_reference)
+        rows = [column.float() if column.is_floating_point() else column for column in columns]
+        embedded = EmbeddedImages.of(*(row.cpu().numpy() for row in rows), look_alikes=self.look_alikes)
+        verification = verify(embedded.embeddings, embedded.labels, embedded.groups)
+        values = figures(verification, rank1(embedded.embeddings, embedded.labels, embedded.is_reference))
         if self.trainer.sanity_checking:
             # That of a resumed training sees a trained model.
             if self.global_step == 0:
-                self.untrained = values
+                self.untrained, self.compared = values, embedded
             return
         self.validated = values
         # Not for the logger, which would be told a step too few: the curves log it.

@@ -10,6 +10,7 @@ from zoo.runs.started import place_of
 from zoo.training.data.resident import ResidentExecutor
 from zoo.training.fingerprint import class_names, fingerprint
 from zoo.training.trainer import device_names
+from zoo.validation.protocol import Protocol
 from zoo_core.capabilities import HasProvenance
 from zoo_core.config import dump
 from zoo_core.provenance import BuildRecord, timestamp
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
     import lightning
 
     from zoo.runs.layout import RunFolder
+    from zoo.training.module import EmbeddingTraining
     from zoo.training.plan import TrainingPlan
 
 
-def write_record(
-    plan: TrainingPlan, folder: RunFolder, trainer: lightning.Trainer, untrained: dict[str, float]
-) -> None:
-    """Write recipe, record and the ``untrained`` model's metrics into ``folder``.
+def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Trainer, module: EmbeddingTraining) -> None:
+    """Write recipe, record and the untrained model's metrics into ``folder``.
 
     What the start of a run has written stays: a resumed training adds itself to the record, and no more.
     """
@@ -53,8 +53,9 @@ def write_record(
     plan.report.write_left_out(folder.left_out)
     if plan.teacher is not None:
         more["teacher"] = _provenance(plan.teacher)
-    if untrained:
-        write_json(folder.evaluation / "untrained.json", untrained)
+    if module.untrained and module.compared is not None:
+        protocol = Protocol.of_recipe(plan.recipe, module.compared).to_json()
+        write_json(folder.evaluation / "untrained.json", {**module.untrained, "protocol": protocol})
     write_json(folder.classes, class_names(plan.data))
     write_json(folder.record, {"name": plan.loaded.name, **record.to_json(), **more})
 

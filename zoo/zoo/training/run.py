@@ -35,6 +35,7 @@ from zoo.training.record import write_record
 from zoo.training.schedules import schedule
 from zoo.training.signals import StopSignals
 from zoo.training.trainer import is_first_rank, make_trainer
+from zoo.validation.look_alikes import look_alikes_of
 from zoo.workers import loader_processes
 from zoo_core.capabilities import OwnsClassTable
 from zoo_core.config import dotted, leaves
@@ -134,6 +135,7 @@ def _module(plan: TrainingPlan) -> EmbeddingTraining:
         else None,
         executor=plan.executor,
         classes=classes,
+        look_alikes=look_alikes_of(plan.data.validation.dataset),
     )
 
 
@@ -149,7 +151,7 @@ def _callbacks(
     def on_train_start(trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         # Not before: all that could be refused has been accepted.
         if trainer.is_global_zero:
-            write_record(plan, folder, trainer, cast("EmbeddingTraining", module).untrained)
+            write_record(plan, folder, trainer, cast("EmbeddingTraining", module))
 
     ema = plan.recipe.ema
     values = {dotted(path): value for path, value in leaves(plan.recipe.model_dump(mode="json"))}

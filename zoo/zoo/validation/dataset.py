@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.utils.data import Dataset
 
 from zoo.runs.unreadable import UnreadableSamples
 from zoo_core.capabilities import HasPlainSamples
@@ -16,10 +15,6 @@ from zoo_core.errors import UnreadableSample
 from zoo_core.images import resize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
     from zoo_core.contracts import AffineMap, Augmentation, UInt8Image
     from zoo_core.contracts import Dataset as ZooDataset
 
@@ -32,33 +27,14 @@ UNREADABLE_LABEL = -1
 class ValidationItem(NamedTuple):
     """One view of a validation sample: ``image uint8 [H, W, 3]``, its ``label``, whether it is the plain view.
 
-    ``position`` is where it stands in the validation set.
+    ``position`` is where it stands in the validation set; ``digest``, an ``int64``, is that of its pixels.
     """
 
     image: UInt8Image
     label: int
     plain: bool
     position: int
-
-
-class ValidationBatch(TypedDict):
-    """Items as tensors: ``images uint8 [N, H, W, 3]``, ``labels`` and ``positions int64 [N]``, ``plain bool [N]``."""
-
-    images: Tensor
-    labels: Tensor
-    plain: Tensor
-    positions: Tensor
-
-
-def collate(items: Sequence[ValidationItem]) -> ValidationBatch:
-    """Stack ``items``."""
-    images, labels, plain, positions = zip(*items, strict=True)
-    return {
-        "images": torch.from_numpy(np.stack(images)),
-        "labels": torch.tensor(labels),
-        "plain": torch.tensor(plain),
-        "positions": torch.tensor(positions),
-    }
+    digest: int
 
 
 def plain_sample(dataset: ZooDataset, index: int, image_size: tuple[int, int]) -> Sample:
@@ -96,7 +72,7 @@ def _apply_view(image: UInt8Image, view: AffineMap) -> UInt8Image:
     return np.asarray(picture)
 
 
-class ValidationItems(Dataset[ValidationItem]):
+class ValidationItems:
     """All samples plain, then ``captures`` augmented views of each.
 
     The augmented views depend on the seed and the index alone. A sample that cannot be read is recorded in
@@ -135,10 +111,16 @@ class ValidationItems(Dataset[ValidationItem]):
             sample = plain_sample(self.dataset, number, self.image_size) if plain else self.dataset[number]
         except UnreadableSample as error:
             self.unreadable.record("valid", error, len(self.dataset))
-            return ValidationItem(
-                np.zeros((*self.image_size, 3), np.uint8), UNREADABLE_LABEL, plain=False, position=index
-            )
+            image = np.zeros((*self.image_size, 3), np.uint8)
+            return ValidationItem(image, UNREADABLE_LABEL, plain=False, position=index, digest=0)
         if plain or self.augmentation is None:
-            return ValidationItem(sample.image, sample.label, plain=True, position=index)
-        generator = np.random.default_rng([self.seed, VALIDATION_STREAM, capture, number])
-        return ValidationItem(self.augmentation(sample, generator), sample.label, plain=False, position=index)
+            image = sample.image
+        else:
+            generator = np.random.default_rng([self.seed, VALIDATION_STREAM, capture, number])
+            image = self.augmentation(sample, generator)
+        return ValidationItem(image, sample.label, plain=plain, position=index, digest=_digest(image))
+
+
+def _digest(image: UInt8Image) -> int:
+    digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning
 import torch
@@ -14,7 +14,7 @@ from zoo.training.data.device_parts import BatchPlanner
 from zoo.training.data.resident import ResidentItems
 from zoo.training.data.sampler import EpochSampler
 from zoo.training.data.streaming import StreamReader
-from zoo.validation.dataset import collate
+from zoo.validation.batch import collate
 from zoo.workers import start_worker
 from zoo_core.capabilities import BlockedDataset, PlannedAugmentation
 
@@ -138,7 +138,7 @@ class TrainingLoaders(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Build the loader of the validation set."""
         return DataLoader(
-            self._validation,
+            cast("Dataset[Any]", self._validation),
             batch_size=self.data.batch_size,
             num_workers=self.workers,
             collate_fn=collate,

@@ -1,0 +1,86 @@
+"""An evaluation to files: figures, thresholds and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from zoo.atomic import read_mapping, write_json, write_text
+from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from zoo.evaluation.measurement import Measurement
+    from zoo.validation.embedded_images import EmbeddedImages
+    from zoo_core.contracts import UInt8Image
+
+METRICS = "metrics.json"
+
+
+def write(
+    measurement: Measurement, folder: Path, *, title: str, context: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Path]]:
+    """Write ``metrics.json``, ``thresholds.csv``, and with matplotlib the curves.
+
+    Returns:
+        What is in ``metrics.json``, and the files written.
+    """
+    document = {**measurement.to_json(), **context}
+    points = document["thresholds"]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fieldnames=list(points[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(points)
+    paths = [folder / name for name in (METRICS, "thresholds.csv")]
+    if can_draw():
+        from zoo.evaluation.plots import draw_roc, draw_scores  # noqa: PLC0415 - an extra
+
+        paths += [folder / name for name in ("roc.png", "scores.png")]
+        draw_roc(measurement.verification, paths[2], title=title)
+        draw_scores(measurement.verification, paths[3], title=title)
+    write_text(paths[1], table.getvalue())
+    write_json(paths[0], document)
+    return document, paths
+
+
+def draw_images(
+    embedded: EmbeddedImages, folder: Path, image_of: Callable[[int], UInt8Image], classes: Sequence[str], *, title: str
+) -> list[Path]:
+    """Draw the embeddings of some classes, and the most wrong pairs; return the files, none without matplotlib.
+
+    ``image_of`` gives the image ``uint8 [H, W, 3]`` of an item.
+    """
+    if not can_draw():
+        return []
+    from zoo.evaluation.plots import draw_embedding  # noqa: PLC0415 - an extra
+    from zoo.evaluation.worst_pairs import draw_worst  # noqa: PLC0415 - as above
+
+    written = [folder / "embedding.png", folder / "worst_pairs.jpg"]
+    draw_embedding(embedded, written[0], title=title)
+    draw_worst(embedded, lambda index: image_of(int(embedded.items[index])), lambda label: classes[label], written[1])
+    return written
+
+
+def can_draw() -> bool:
+    """Return whether matplotlib is installed, which is not part of the plain install."""
+    return find_spec("matplotlib") is not None
+
+
+def require_same_protocol(folder: Path, digest: str) -> None:
+    """Refuse a folder that holds figures of another protocol.
+
+    Raises:
+        UsageError: it does, or its figures cannot be read.
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        return
+    found = read_mapping(path).get("protocol")
+    before = found.get("digest") if isinstance(found, dict) else "an older zoo's"
+    if before != digest:
+        message = f"{path}: holds figures of another protocol ({before}, not {digest})"
+        raise UsageError(message, hint="name another folder with --output")
