@@ -80,6 +80,13 @@ def test_caller_decoded_compares_with_pillow(cards):
     assert enlarged["cosine"]["median"] > 0.999
 
 
+def test_calibration_prints_a_row_a_setting():
+    options = ("--trials", 2, "--gallery", 5, "--strangers", 40, "--themselves", 80, "--fpir", 0.1)
+    found = json.loads(run("calibration", *options, "--pool", 200))
+    assert [row["mode"] for row in found["rows"]] == ["strangers", "strangers", "themselves"]
+    assert all(0 <= row["kept"] <= 1 and row["trials"] == 2 for row in found["rows"])
+
+
 @pytest.mark.slow
 def test_checkpoint_prints_a_line_a_recipe(tiny_recipe, tmp_path):
     (line,) = run("checkpoint", tiny_recipe, "--folder", tmp_path).splitlines()

@@ -1,8 +1,8 @@
 """zoo: a plugin-based model zoo for image-embedding models.
 
-`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push` and `pull` are the commands; they print
-nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to do about it. Importing zoo imports
-nothing else.
+`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push`, `pull` and `calibrate` are the
+commands; they print nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to do about it.
+Importing zoo imports nothing else.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ __version__ = "0.1.0"
 # The name alone tells type checkers; importing it from typing takes as long as starting Python does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zoo.api.calibration import calibrate
     from zoo.api.evaluation import evaluate
     from zoo.api.exporting import export
     from zoo.api.loading import load
     from zoo.api.publishing import pull, push
     from zoo.api.results import Artifact, Run
     from zoo.api.training import train
+    from zoo.calibration.result import Calibration
     from zoo.evaluation.result import Evaluation
     from zoo.models.model import Model
     from zoo.publish.push import Pushed
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Artifact",
+    "Calibration",
     "Evaluation",
     "Model",
     "Pushed",
     "Run",
     "ZooError",
+    "calibrate",
     "evaluate",
     "export",
     "load",
@@ -41,11 +45,13 @@ __all__ = [
 # Where each name is found when it is first asked for.
 _HOMES = {
     "Artifact": "zoo.api.results",
+    "Calibration": "zoo.calibration.result",
     "Evaluation": "zoo.evaluation.result",
     "Model": "zoo.models.model",
     "Pushed": "zoo.publish.push",
     "Run": "zoo.api.results",
     "ZooError": "zoo_core.errors",
+    "calibrate": "zoo.api.calibration",
     "evaluate": "zoo.api.evaluation",
     "export": "zoo.api.exporting",
     "load": "zoo.api.loading",

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 
-FUNCTIONS = ("evaluate", "export", "pull", "push", "train")
+FUNCTIONS = ("calibrate", "evaluate", "export", "pull", "push", "train")
 USER = """\
 import zoo
 
@@ -83,7 +83,12 @@ def test_every_option_has_a_keyword_and_is_told(name):
     function = getattr(zoo, name)
     parameters = inspect.signature(function).parameters.values()
     positional = [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
-    expected = {"push": ["artifact", "repo_id"], "pull": ["repo_id"], "train": ["recipe"]}.get(name, ["run"])
+    expected = {
+        "push": ["artifact", "repo_id"],
+        "calibrate": ["model", "data"],
+        "pull": ["repo_id"],
+        "train": ["recipe"],
+    }.get(name, ["run"])
     assert positional == expected
     for one in parameters:
         assert f"\n    {one.name}: " in inspect.getdoc(function)

@@ -27,6 +27,7 @@ COMMANDS = {
     "push": ("zoo.cli.push", "Publish an exported model on the Hugging Face Hub."),
     "pull": ("zoo.cli.pull", "Download a published model."),
     "predict": ("zoo.cli.predict", "Name images by comparing them with a gallery."),
+    "calibrate": ("zoo.cli.calibrate", "Find a threshold on pictures of your own."),
     "embed": ("zoo.cli.embed", "Turn images into embeddings, for programs."),
     "list": ("zoo.cli.list", "List the components that plugins provide."),
     "show": ("zoo.cli.show", "Show a component, its options and where it comes from."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,12 +21,26 @@ if TYPE_CHECKING:
     from zoo_core.image_files import Skipped
 
 
-def finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+def finite(_context: click.Context, _parameter: click.Parameter, value: float | Path | None) -> float | Path | None:
     """Refuse ``nan`` and ``inf``, which click takes for numbers in any range."""
-    if value is not None and not isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         message = f"{value} is not a finite number"
         raise click.BadParameter(message)
     return value
+
+
+class ScoreOrFile(click.FloatRange):
+    """A threshold: a score, or the file of 'zoo calibrate' that holds one."""
+
+    name = "score or file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        """Return a number as it is written, and any other text as a path."""
+        try:
+            float(value)
+        except ValueError:
+            return Path(value)
+        return super().convert(value, param, ctx)
 
 
 @click.command("predict")
@@ -41,9 +55,10 @@ def finite(_context: click.Context, _parameter: click.Parameter, value: float | 
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(-1),
+    type=ScoreOrFile(-1),
     callback=finite,
-    help="Score from which on it is a match [default: the model's].",
+    metavar="X|FILE.json",
+    help="Score from which on it is a match, or a file of 'zoo calibrate' [default: the model's].",
 )
 @click.option(
     "--fpr",
@@ -68,7 +83,7 @@ def finite(_context: click.Context, _parameter: click.Parameter, value: float | 
 def command(
     model: str,
     folder: Path,
-    threshold: float | None,
+    threshold: float | Path | None,
     fpr: float | None,
     top_k: int,
     orientations: str,
@@ -90,11 +105,10 @@ def command(
     """
     from zoo.api.loading import load
     from zoo.cli.image_options import find_images, tracked, warn_of
-    from zoo.cli.output import report_problems
+    from zoo.cli.output import report_problems, warn
     from zoo.cli.prediction_rows import print_results
     from zoo.inference.gallery import find_references
     from zoo.inference.prediction import predict
-    from zoo.inference.threshold import known_threshold
     from zoo.models.model import Speed
     from zoo_core.errors import RunError
 
@@ -106,10 +120,13 @@ def command(
         raise click.UsageError(msg)
     references = find_references(folder)
     opened = load(model, providers=providers or None, threads=threads, revision=revision)
-    limit = known_threshold(opened.path, fpr) if threshold is None else threshold
+    limit, calibrated = _limit(opened, threshold, fpr)
     turned, speed = orientations == "4", Speed(batch_size, workers)
     lost: list[ZooError] = []
     gallery = build_gallery(references, opened, speed, lost, quiet=as_json)
+    if calibrated is not None and len(set(gallery.labels)) > calibrated and not as_json:
+        here = len(set(gallery.labels))
+        warn(f"{threshold} is for {calibrated:,} classes, and the gallery has {here:,}: it accepts more strangers")
     left_out: list[Skipped] = []
     paths = find_images(images, null=null, left_out=left_out)
     results = predict(paths, opened, gallery, limit, top_k=top_k, orientations=4 if turned else 1, speed=speed)
@@ -121,6 +138,17 @@ def command(
         if as_json:
             report_problems(RunError.code, [problem for error in lost for problem in error.problems], as_json=True)
         raise click.exceptions.Exit(1)
+
+
+def _limit(model: Model, threshold: float | Path | None, fpr: float | None) -> tuple[float, int | None]:
+    """Return the threshold, and for how many classes of a gallery it was calibrated, if it was."""
+    from zoo.artifacts.thresholds import read_calibration
+    from zoo.inference.threshold import known_threshold
+
+    if isinstance(threshold, Path):
+        found = read_calibration(threshold, model.graph.path)
+        return found.value, found.classes
+    return (known_threshold(model.path, fpr) if threshold is None else threshold), None
 
 
 def build_gallery(
