@@ -58,6 +58,10 @@ def outside(add_distribution):
     add_distribution("zoo-outside", modules={"mixing": MIXING}, outside=HEARING)
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.usefixtures("outside")
 def test_the_latest_run_is_exported_and_plugins_hear_of_it(zoo, here, trained_run, tmp_path):
     done = zoo("export", "--simplify", check=0)
@@ -72,12 +76,15 @@ def test_the_latest_run_is_exported_and_plugins_hear_of_it(zoo, here, trained_ru
     for elsewhere in ("--dry-run", "--output=other.onnx"):
         here("export", "onnx.name=Mixing", elsewhere, check=1)
         assert artifact.onnx.is_file()
-    # A later check that fails leaves no file that could be pushed, and says one line.
+    # A later check that fails leaves the older artifact whole, and says so in its line.
+    before = contents(artifact.path)
     failed = here("export", "onnx.name=Mixing", check=1)
     assert failed.stdout == ""
     assert "error: parity failed alone and as row 1 of a batch" in failed.stderr
+    assert failed.stderr.endswith("runs/small/1/artifact still holds the export from before\n")
     assert "Traceback" not in failed.stderr
-    assert list(artifact.onnx.parent.iterdir()) == []
+    assert contents(artifact.path) == before
+    assert [path.name for path in trained_run.path.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.usefixtures("outside")

@@ -1,11 +1,12 @@
-"""The image input of a graph: what its shape says, and pictures in its form."""
+"""The image input of a graph: what its shape says, and images in its form."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from zoo.onnx_export.pixels import PixelInput, patterns
+from zoo.onnx_export.pixels import PixelInput
+from zoo.onnx_export.witnesses import Witnesses, patterns
 from zoo_core import images as preprocessing
 from zoo_core.api import Preprocessing
 
@@ -57,24 +58,16 @@ def test_images_of_any_size_become_one_array(dtype):
     assert np.array_equal(planes, flat.transpose(0, 3, 1, 2))
 
 
-def test_batches_are_of_1_3_and_16_images_each_of_another_size_where_any_will_do():
-    few = patterns(2)
-    assert [batch.shape for batch in pixels(axes=ANY).batches(few)] == [
+def test_batches_are_of_the_models_size_and_where_any_will_do_of_others_too():
+    witnesses = Witnesses(tuple(patterns(2)), "patterns")
+    assert [batch.shape for batch in pixels().arrays(witnesses, (1, 3), (24, 32))] == [(1, 3, 24, 32), (3, 3, 24, 32)]
+    assert [batch.shape for batch in pixels(axes=ANY).arrays(witnesses, (1, 3), (24, 32))] == [
+        (1, 3, 24, 32),
+        (3, 3, 24, 32),
+        (1, 3, 131, 97),
         (1, 3, 480, 640),
-        (3, 3, 131, 97),
-        (16, 3, 224, 224),
     ]
-    assert [batch.shape for batch in pixels(axes={0: "batch", 3: "width"}).batches(few)] == [
-        (1, 3, 24, 640),
-        (3, 3, 24, 97),
-        (16, 3, 24, 224),
-    ]
-    *_, last = pixels().batches(few)
-    assert last.shape == (16, 3, 24, 32)
-    # In turn.
-    assert np.array_equal(last[0], last[2])
-    assert not np.array_equal(last[0], last[1])
-    (only,) = pixels((5, 3, 24, 32), axes={}).batches(few)
+    (only,) = pixels((5, 3, 24, 32), axes={}).arrays(witnesses, (5,), (24, 32))
     assert only.shape == (5, 3, 24, 32)
 
 
@@ -98,19 +91,3 @@ def test_the_graph_is_told_how_to_prepare_an_image(shape, dtype, axes, said):
         "std": [0.4, 0.5, 0.6],
         "normalization": "in graph",
     }
-
-
-def test_patterns_are_distinct_and_drawn_by_the_seed():
-    drawn = patterns(3)
-    assert [(image.shape, image.dtype) for image in drawn] == [((240, 320, 3), np.uint8)] * 3
-    assert len(np.unique(np.stack(drawn), axis=0)) == 3
-    assert np.array_equal(patterns(3), drawn)
-    assert np.array_equal(patterns(3, seed=0), drawn)
-    assert not np.array_equal(patterns(3, seed=1), drawn)
-    # The same on every machine, but for the rounding of a resize.
-    assert [image.mean() for image in drawn] == pytest.approx([129.679, 128.79, 131.744], abs=0.05)
-    # Rectangles and the colours between: of neither alone.
-    for image in drawn:
-        steps = np.abs(np.diff(image.astype(int), axis=1)).sum(axis=2)
-        assert 0.1 < (steps == 0).mean() < 0.9
-        assert steps.max() > 100

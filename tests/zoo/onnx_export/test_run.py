@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ from zoo.onnx_export import torch_export
 from zoo.onnx_export.artifact import write_artifact, write_graph
 from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
+from zoo.runs.layout import RunFolder
 from zoo.training.checkpoints import AtomicCheckpointIO
 from zoo_core.discovery import discover
 from zoo_core.errors import RecipeError, RunError, UsageError
@@ -80,6 +82,12 @@ def test_the_file_computes_what_the_checkpoint_does(exported, torch_model, train
     assert report["simplified"] is simplify
     assert report["opset"] == 16 == torch_export.opset(onnx.load(trained_run.artifact.onnx))
     assert report["images"] == "validation data"
+    *fixed, random = [batch["size"] for batch in report["batches"]]
+    assert fixed == [1, 3, 16, 65]
+    assert 65 < random < 257
+    assert report["files"]["size"] == 59
+    for compared in (report["files"], *report["batches"]):
+        assert compared["max_abs_diff"] <= report["tolerance"] <= 1e-5
 
 
 def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_model, tmp_path):
@@ -94,6 +102,9 @@ def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_mo
         fitted = torch.from_numpy(np.stack([resize(image, (32, 32)) for image in images]))
         np.testing.assert_allclose(session.run(None, {"img": images})[0], embeddings(model, fitted), atol=1e-5)
     assert verified.report["preprocess"]["size"] is None
+    *_, largest, random = [compared["image"] for compared in verified.report["sizes"]]
+    assert largest == (3000, 4000)
+    assert min(random) >= 17
     assert open_graph(tmp_path / "pixels.onnx").pixels.maximum == 255
 
 
@@ -138,7 +149,7 @@ def test_metadata_says_how_to_use_the_graph(exported, trained_run):
     write_artifact(verified, trained_run, discover())
     graph = open_graph(trained_run.artifact.onnx)
     said = graph.metadata
-    keys = "version recipe_sha256 weights_sha256 wrapper preprocess embedding_dim normalized opset created license"
+    keys = "version recipe_sha256 weights_sha256 wrapper preprocess embedding_dim normalized opset license"
     assert {f"zoo.{key}" for key in (*keys.split(), "flops", "macs", "params")} | {"metadata"} == set(said)
     assert (said["zoo.opset"], said["zoo.embedding_dim"], said["zoo.normalized"]) == ("16", "16", "true")
     assert said["zoo.wrapper"] == "onnx/WarpFeatureLearning"
@@ -150,14 +161,25 @@ def test_metadata_says_how_to_use_the_graph(exported, trained_run):
     assert seed["Params"] == sum(parameter.numel() for parameter in verified.model.parameters())
 
 
-def test_the_same_run_gives_the_same_bytes_which_name_no_local_path(exported, trained_run, monkeypatch):
+def test_the_same_run_gives_the_same_bytes_which_name_no_local_path(exported, trained_run):
     first = exported()
     assert exported().graph == first.graph
     assert exported().weights == first.weights
     for trace in (b"/home/", b"site-packages", b"/root/", b"Traceback", str(trained_run.path).encode(), b"onnxsim."):
         assert trace not in first.graph
+
+
+def test_wherever_and_whenever_the_checkpoint_was_copied_the_bytes_are_the_same(exported, trained_run, monkeypatch):
+    assert "created" not in exported().report
+    trained_run.record.write_text(json.dumps({"created": "2026-01-02T03:04:05+00:00"}))
+    first = exported()
+    assert first.report["created"] == "2026-01-02T03:04:05+00:00"
     os.utime(trained_run.best, (0, 0))
-    assert exported().report["created"] == "1970-01-01T00:00:00+00:00"
+    copy = RunFolder(trained_run.path.with_name("a copy"))
+    shutil.copytree(trained_run.path, copy.path)
+    monkeypatch.chdir(copy.path)
+    second = export_run(copy, load_run_recipe(copy), discover(), simplify=True)
+    assert (second.graph, second.report) == (first.graph, first.report)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     assert exported().report["created"] == "1970-01-02T00:00:00+00:00"
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import onnx
 import pytest
 import torch
@@ -70,6 +72,67 @@ def test_an_exporter_that_writes_another_opset_is_found_out(monkeypatch):
     monkeypatch.setattr(torch.onnx, "export", stubborn)
     with pytest.raises(RunError, match="opset 16 was asked for, but the exporter wrote opset 18"):
         exported(opset_version=16)
+
+
+@pytest.fixture
+def without_torchscript(monkeypatch):
+    """A torch whose older exporter is gone, as far as its import tells."""
+    monkeypatch.setitem(sys.modules, "torch.onnx._internal.torchscript_exporter.utils", None)
+
+
+@pytest.mark.usefixtures("without_torchscript")
+def test_without_the_older_exporter_dynamos_takes_its_place_from_opset_18_on():
+    pytest.importorskip("onnxscript")
+    for asked in (18, 20):
+        assert torch_export.opset(exported(opset_version=asked)) == asked
+    assert torch_export.opset(exported()) == 18
+
+
+@pytest.mark.usefixtures("without_torchscript")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"opset_version": 16}, r"opset 16 was asked for, but torch \S+ has no TorchScript exporter.*opset_version=18"),
+        ({"opset_version": 20, "dynamo": False}, r"onnx\.options\.dynamo is false, but torch \S+ has no TorchScript"),
+    ],
+)
+def test_without_the_older_exporter_what_it_alone_can_do_is_refused(options, reason):
+    with pytest.raises(RunError, match=reason):
+        exported(**options)
+
+
+def test_a_torch_that_takes_no_exporter_any_more_exports_by_dynamo(monkeypatch):
+    pytest.importorskip("onnxscript")
+    export = torch.onnx.export
+
+    def newer(model, args, f, *, input_names, output_names, dynamic_axes, opset_version, artifacts_dir):
+        more = {"input_names": input_names, "output_names": output_names, "dynamic_axes": dynamic_axes}
+        export(model, args, f, dynamo=True, opset_version=opset_version, artifacts_dir=artifacts_dir, **more)
+
+    monkeypatch.setattr(torch.onnx, "export", newer)
+    assert torch_export.opset(exported(opset_version=19)) == 19
+    with pytest.raises(RunError, match="opset 16 was asked for, but torch"):
+        exported(opset_version=16)
+
+
+def test_a_report_of_the_exporter_goes_to_stderr_and_leaves_no_file(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(tmp_path)
+    exported(dynamo=True, opset_version=18, report=True)
+    assert list(tmp_path.iterdir()) == []
+    assert "# PyTorch ONNX Conversion Report" in capsys.readouterr().err
+
+
+def test_names_of_nodes_and_tensors_lose_local_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = exported(opset_version=16)
+    nodes = model.graph.node
+    nodes[0].name = f"{tmp_path}/net/Conv"
+    old, nodes[0].output[0] = nodes[0].output[0], f"{tmp_path}/net/out"
+    nodes[1].input[:] = [nodes[0].output[0] if name == old else name for name in nodes[1].input]
+    for one in (torch_export.clean(model), torch_export.simplified(model)):
+        assert str(tmp_path).encode() not in one.SerializeToString()
+        onnx.checker.check_model(one, full_check=True)
 
 
 def test_an_exporter_that_fails_is_one_line():

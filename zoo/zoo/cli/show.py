@@ -64,6 +64,8 @@ def command(name: str, kind: str | None, *, as_json: bool) -> None:
     if rows:
         click.echo()
         print_columns([["OPTION", "DEFAULT", "TYPE"], *rows])
+        if component.kind == "export_wrapper":
+            click.echo("\nset in a recipe under onnx.wrapper_options; onnx.options are those of torch.onnx.export")
     wired = [one["name"] for one in options if one["default"] == WIRED_BY_ZOO]
     if wired:
         click.echo(f"\npassed by zoo, not by a recipe: {', '.join(wired)}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
+from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.swap import replacing_folder
 from zoo.artifacts.thresholds import read_thresholds
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
 from zoo.onnx_export.run import export_run
@@ -18,7 +20,6 @@ from zoo_core.events import notify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo.artifacts.layout import ArtifactFolder
     from zoo.onnx_export.run import VerifiedExport
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
@@ -38,57 +39,60 @@ class Exported:
 
 
 def export_artifact(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify: bool) -> Exported:
-    """Export the best checkpoint of ``run`` into its artifact folder; where it fails, an older graph there is removed.
+    """Export the best checkpoint of ``run`` into its artifact folder; where it fails, an older artifact stays whole.
 
     Raises:
         RecipeError: the ``onnx`` section does not describe one image input.
+        ComponentError: the wrapper is not available, or cannot be built.
         UsageError: ``SOURCE_DATE_EPOCH`` is no time, or the evaluation is malformed.
         RunError: the checkpoint does not load, the exporter fails, or the graph differs from the checkpoint.
     """
     try:
         verified = export_run(run, loaded, registry, simplify=simplify)
-    except RunError:
-        withdraw(run.artifact)
+    except RunError as error:
+        if run.artifact.onnx.is_file():
+            *others, last = error.problems
+            stays = f"{run.artifact.path} still holds the export from before"
+            error.with_problems([*others, replace(last, hint=f"{last.hint}; {stays}" if last.hint else stays)])
         raise
     written, warnings = write_artifact(verified, run, registry)
     return Exported(verified, tuple(written), (*verified.warnings, *warnings))
 
 
 def write_graph(export: VerifiedExport, path: Path) -> list[Path]:
-    """Write the graph alone."""
-    write_bytes(path, export.graph)
+    """Write the graph alone, whole or not at all; what a killed write has left is written over by the next."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.mkdir(parents=True, exist_ok=True)
+    try:
+        written = beside / path.name
+        written.write_bytes(export.graph)
+        written.replace(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return [path]
 
 
 def write_artifact(export: VerifiedExport, run: RunFolder, registry: Registry) -> tuple[list[Path], list[str]]:
     """Write all files of the run's artifact but its card, and tell plugins; return them, and what deserves a warning.
 
-    The report goes first and comes back last: while it is missing, the folder counts as not verified.
+    The folder is replaced whole, so that a process that is killed leaves the older artifact or the new one.
     """
-    artifact = run.artifact
     # Read before anything is written: what is wrong with it leaves the older artifact as it is.
     metrics, warnings = _evaluation(run, export)
     threshold = _threshold(run.evaluation / "metrics.json") if metrics is not None else None
-    artifact.export_report.unlink(missing_ok=True)
-    write_bytes(artifact.weights, export.weights)
-    write_graph(export, artifact.onnx)
-    write_text(artifact.recipe, dump(export.loaded.recipe.model_dump(mode="json")))
-    write_json(artifact.preprocessor, _preprocessor_config(export))
-    copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
-    write_json(artifact.config, _config(export, threshold))
-    write_json(artifact.export_report, export.report)
-    notify(registry, "zoo_exported", artifact=artifact.path)
+    with replacing_folder(run.artifact.path) as staged:
+        artifact = ArtifactFolder(staged)
+        write_bytes(artifact.weights, export.weights)
+        write_bytes(artifact.onnx, export.graph)
+        write_text(artifact.recipe, dump(export.loaded.recipe.model_dump(mode="json")))
+        write_json(artifact.preprocessor, _preprocessor_config(export))
+        copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
+        write_json(artifact.config, _config(export, threshold))
+        write_json(artifact.export_report, export.report)
+    notify(registry, "zoo_exported", artifact=run.artifact.path)
     written = [artifact.onnx, artifact.export_report, artifact.weights, artifact.config]
-    return [*written, artifact.preprocessor, artifact.recipe, *copied], warnings
-
-
-def withdraw(artifact: ArtifactFolder) -> None:
-    """Remove an older graph and its report: nothing proves that they are of today's checkpoint, so none may push them.
-
-    The report goes first: without it, the folder counts as not verified.
-    """
-    for path in (artifact.export_report, artifact.onnx):
-        path.unlink(missing_ok=True)
+    written += [artifact.preprocessor, artifact.recipe, *copied]
+    return [run.artifact.path / path.relative_to(staged) for path in written], warnings
 
 
 def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] | None, list[str]]:

@@ -1,4 +1,4 @@
-"""Proof that a graph computes what the torch module does: batches, images, two runtimes, and spread."""
+"""Proof that a graph computes what the torch module does: all outputs, several batches, two runtimes."""
 
 from __future__ import annotations
 
@@ -12,45 +12,44 @@ import onnx
 import onnxruntime
 import torch
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 
+from zoo.onnx_export.comparison import LOWEST_COSINE, TOLERANCE, distance
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TOLERANCE = 1e-5
-LOWEST_COSINE = 1 - 1e-6
-# Embeddings must lie this many tolerances apart; those of a collapsed model agree with anything.
-SPREAD_FACTOR = 1000
 _ERRORS_ONLY = 3
+# Images of the largest batch that are run alone, too.
+_ALONE = 16
+# Below this opset, a BatchNormalization with one output normalises by its running statistics.
+_TRAINING_MODE_OPSET = 14
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class BatchParity:
-    """The largest difference from torch, and the lowest cosine between an embedding and torch's."""
+class OutputParity:
+    """The largest difference of one output from torch's, over all batches; integers and booleans are equal."""
 
-    size: int
+    name: str
+    dtype: str
     max_abs_diff: float
-    min_cosine: float
 
 
 @dataclass(frozen=True)
 class Parity:
-    """A proof that succeeded.
+    """A comparison that succeeded.
 
-    ``batches``: against torch. ``alone``: the largest difference between an image in the largest batch and the same
-    image alone. ``second``: the largest difference of onnx's reference evaluator, None when it lacks an operator.
-    ``spread``: the mean distance between the embeddings of different images. ``normalized``: whether they have
-    length one.
+    ``outputs``: each against torch. ``alone``: the largest difference between an image in the largest batch and the
+    same image alone. ``second``: the largest difference of onnx's reference evaluator, None when it lacks an operator.
+    ``normalized``: whether embeddings have length one.
     """
 
-    tolerance: float
-    batches: tuple[BatchParity, ...]
+    outputs: tuple[OutputParity, ...]
     alone: float
     second: float | None
-    spread: float
     embedding_dim: int
     normalized: bool
 
@@ -59,6 +58,7 @@ def check_parity(
     model: onnx.ModelProto,
     module: torch.nn.Module,
     batches: Sequence[Array],
+    references: Sequence[Sequence[torch.Tensor]],
     *,
     axes: Mapping[str, Mapping[int, str]],
     output_names: Sequence[str],
@@ -71,42 +71,54 @@ def check_parity(
 
     Args:
         model: the graph, with one input.
-        module: the torch module; put into evaluation mode.
-        batches: inputs of different batch sizes, the images of each distinct; the last is the largest.
+        module: the torch module.
+        batches: inputs, the images of each distinct.
+        references: what the module makes of each batch.
         axes: the dimensions that the graph must leave open, by input or output name.
         output_names: names of the outputs; the first is the embedding.
         tolerance: the largest difference allowed.
 
     Raises:
-        RunError: the graph does not run, differs, mixes up rows, or the model tells no images apart.
+        RunError: the graph does not run, differs, or mixes up rows.
     """
     session = _open(model)
     _check_axes(session, axes, output_names)
-    references = [_torch_outputs(module, batch) for batch in batches]
-    spread = _spread(references[-1][0], tolerance)
-    found = [_infer(session, batch) for batch in batches]
-    compared = []
-    for got, wanted, batch in zip(found, references, batches, strict=True):
+    largest = max(range(len(batches)), key=lambda index: len(batches[index]))
+    worst = [0.0] * len(output_names)
+    second, alone = None, 0.0
+    for index, (batch, outputs) in enumerate(zip(batches, references, strict=True)):
+        wanted, found = [_numpy(output) for output in outputs], _infer(session, batch)
         try:
-            compared.append(_compare(got, wanted, tolerance, f"at batch {len(batch)}"))
+            apart = _compare(found, wanted, output_names, tolerance, f"at batch {len(batch)}")
         except RunError as error:
             raise RunError(str(error), hint=_reason(module, batch, wanted, tolerance)) from error
-    alone = 0.0
-    if 0 in axes.get(session.get_inputs()[0].name, {}):
-        for row, image in enumerate(batches[-1]):
-            rows = [output[row : row + 1] for output in found[-1]]
-            parity = _compare(_infer(session, image[None]), rows, tolerance, f"alone and as row {row} of a batch")
-            alone = max(alone, parity.max_abs_diff)
-    embeddings = references[-1][0]
+        worst = [max(pair) for pair in zip(worst, apart, strict=True)]
+        if index == 0:
+            second = _second_opinion(model, batch, wanted, output_names, tolerance)
+        if index == largest:
+            embeddings, dtypes = wanted[0], [str(output.dtype) for output in found]
+            if 0 in axes.get(session.get_inputs()[0].name, {}):
+                alone = _alone(session, batch, found, output_names, tolerance)
     return Parity(
-        tolerance=tolerance,
-        batches=tuple(compared),
+        outputs=tuple(map(OutputParity, output_names, dtypes, worst)),
         alone=alone,
-        second=_second_opinion(model, batches[0], references[0], tolerance),
-        spread=spread,
+        second=second,
         embedding_dim=embeddings.shape[1],
         normalized=bool(np.allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=0, atol=1e-4)),
     )
+
+
+def _alone(
+    session: onnxruntime.InferenceSession, batch: Array, found: Sequence[Array], names: Sequence[str], tolerance: float
+) -> float:
+    worst = 0.0
+    for row, image in enumerate(batch[:_ALONE]):
+        rows = [output[row : row + 1] for output in found]
+        apart = _compare(
+            _infer(session, image[None]), rows, names, tolerance, f"alone and as row {row} of a batch of {len(batch)}"
+        )
+        worst = max(worst, *apart)
+    return worst
 
 
 def _open(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -134,11 +146,9 @@ def _check_axes(
             )
 
 
-def _torch_outputs(module: torch.nn.Module, batch: Array) -> list[Array]:
-    with torch.inference_mode():
-        outputs = module.eval()(torch.from_numpy(batch))
-    listed = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
-    return [output.numpy() for output in listed]
+def _numpy(output: torch.Tensor) -> Array:
+    # numpy has no bfloat16.
+    return (output.float() if output.dtype == torch.bfloat16 else output).numpy()
 
 
 def _infer(session: onnxruntime.InferenceSession, batch: Array) -> list[Array]:
@@ -148,31 +158,40 @@ def _infer(session: onnxruntime.InferenceSession, batch: Array) -> list[Array]:
         raise RunError(f"the exported graph fails at batch {len(batch)}: {_line(error)}") from error
 
 
-def _compare(found: Sequence[Array], wanted: Sequence[Array], tolerance: float, where: str) -> BatchParity:
-    worst, lowest = 0.0, 1.0
-    for got, reference in zip(found, wanted, strict=True):
+def _compare(
+    found: Sequence[Array], wanted: Sequence[Array], names: Sequence[str], tolerance: float, where: str
+) -> list[float]:
+    """Return the largest difference of each output: the embeddings in direction, too, whole numbers without any."""
+    worst = []
+    for position, (name, got, reference) in enumerate(zip(names, found, wanted, strict=True)):
         if got.shape != reference.shape:
             raise RunError(f"the graph gives shape {list(got.shape)} {where}, torch gives {list(reference.shape)}")
-        got_rows, rows = (array.reshape(len(array), -1).astype(np.float64) for array in (got, reference))
-        difference = float(np.abs(got_rows - rows).max() / max(1.0, np.abs(rows).max()))
-        cosine = float((_unit(got_rows) * _unit(rows)).sum(axis=1).min())
+        if position and np.array_equal(got, reference, equal_nan=reference.dtype.kind == "f"):
+            worst.append(0.0)
+            continue
+        if reference.dtype.kind != "f":
+            differing = int((got != reference).sum())
+            kind = "booleans" if reference.dtype.kind == "b" else "whole numbers"
+            raise RunError(f"parity failed {where}: {differing} of {reference.size} {kind} in output {name!r} differ")
+        apart = distance(got, reference)
         # Written so that NaN fails, too.
-        if not (difference <= tolerance and cosine >= LOWEST_COSINE):
-            raise RunError(
-                f"parity failed {where}: largest difference {difference:.1e} (allowed {tolerance:.0e}), "
-                f"lowest cosine {cosine:.7f}"
-            )
-        worst, lowest = max(worst, difference), min(lowest, cosine)
-    return BatchParity(len(found[0]), worst, lowest)
+        if not (apart.max_abs_diff <= tolerance and (position or apart.min_cosine >= LOWEST_COSINE)):
+            figures = apart.describe(tolerance)
+            figures = f"{figures.partition(', lowest')[0]} in output {name!r}" if position else figures
+            raise RunError(f"parity failed {where}: {figures}")
+        worst.append(apart.max_abs_diff)
+    return worst
 
 
 def _reason(module: torch.nn.Module, batch: Array, wanted: Sequence[Array], tolerance: float) -> str:
     """Tell a graph that is wrong from weights that magnify rounding, by the same model in float64."""
-    double = copy.deepcopy(module).double()
     wide = batch.astype(np.float64) if batch.dtype == np.float32 else batch
     try:
-        exact = _torch_outputs(double, wide)[0]
-    except RuntimeError:  # a module that fixes its dtype cannot be asked
+        double = copy.deepcopy(module).double().eval()
+        with torch.inference_mode():
+            outputs = double(torch.from_numpy(wide))
+        exact = _numpy(outputs if isinstance(outputs, torch.Tensor) else outputs[0])
+    except Exception:  # noqa: BLE001 - a wrapper that fixes its dtype cannot be asked, and may raise anything
         return "the graph does not compute what the torch model does"
     rounding = float(np.abs(exact - wanted[0]).max() / max(1.0, np.abs(exact).max()))
     if rounding > tolerance / 4:
@@ -183,35 +202,35 @@ def _reason(module: torch.nn.Module, batch: Array, wanted: Sequence[Array], tole
     return "the graph does not compute what the torch model does"
 
 
-def _spread(embeddings: Array, tolerance: float) -> float:
-    """Return the mean distance between the embeddings, as unit vectors."""
-    if len(embeddings) == 1:
-        raise RunError("parity needs several images", hint="leave axis 0 open in onnx.dynamic_axes")
-    unit = _unit(embeddings.reshape(len(embeddings), -1).astype(np.float64))
-    rows, others = np.triu_indices(len(unit), 1)
-    spread = float(np.linalg.norm(unit[rows] - unit[others], axis=1).mean())
-    if not spread >= SPREAD_FACTOR * tolerance:
-        raise RunError(
-            f"the model tells no images apart: embeddings of different images lie {spread:.1e} apart on average, "
-            f"at least {SPREAD_FACTOR * tolerance:.0e} is needed to prove anything",
-            hint="it had too few steps, or has collapsed: train it longer; 'zoo runs show' has its steps and figures",
-        )
-    return spread
+class BatchNormalization(OpRun):
+    """The operator of opsets 9 to 13 in onnx's reference evaluator, which mixes the batch's statistics into it.
+
+    A node with one output normalises by the running statistics alone. The evaluator takes the default momentum for a
+    sign of training instead (https://github.com/onnx/onnx/pull/8442, in onnx 1.23).
+    """
+
+    op_domain = ""
+
+    def _run(self, x: Array, *weights: Array, epsilon: float, momentum: float) -> tuple[Array, ...]:
+        del momentum
+        if len(self.output) > 1:
+            raise NotImplementedError("training mode")
+        shape = (-1, *[1] * (x.ndim - 2))
+        scale, bias, mean, variance = (one.reshape(shape) for one in weights)
+        return ((scale * (x - mean) / np.sqrt(variance + epsilon) + bias).astype(x.dtype),)
 
 
-def _second_opinion(model: onnx.ModelProto, batch: Array, wanted: Sequence[Array], tolerance: float) -> float | None:
-    name = model.graph.input[0].name
+def _second_opinion(
+    model: onnx.ModelProto, batch: Array, wanted: Sequence[Array], names: Sequence[str], tolerance: float
+) -> float | None:
+    opset = next(entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"})
+    own: list[type[OpRun]] = [BatchNormalization] if opset < _TRAINING_MODE_OPSET else []
     try:
-        found = [np.asarray(output) for output in ReferenceEvaluator(model).run(None, {name: batch})]
+        evaluator = ReferenceEvaluator(model, new_ops=own)
+        found = [np.asarray(output) for output in evaluator.run(None, {model.graph.input[0].name: batch})]
     except Exception:  # noqa: BLE001 - it raises anything for an operator it lacks, which says nothing about the graph
         return None
-    return _compare(found, wanted, tolerance, "by onnx's reference evaluator").max_abs_diff
-
-
-def _unit(rows: Array) -> Array:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Array = rows / np.where(lengths > 0, lengths, 1)
-    return unit
+    return max(_compare(found, wanted, names, tolerance, "by onnx's reference evaluator"))
 
 
 def _line(error: Exception) -> str:

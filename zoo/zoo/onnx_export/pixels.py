@@ -1,4 +1,4 @@
-"""The one image input of an exported graph: its layout, its dtype, and pictures in that form."""
+"""The one image input of an exported graph: its layout, its dtype, and images in that form."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zoo_core.images import resize
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zoo.onnx_export.witnesses import Witnesses
     from zoo_core.contracts import Preprocessing, UInt8Image
 
-BATCHES = (1, 3, 16)
-# An input of any size is tried wide, tall and square; larger and smaller than models see.
-_ANY_SIZES = ((480, 640), (131, 97), (224, 224))
+# Sizes at which a graph that takes any is compared with its module; wide and tall, larger and smaller than models see.
+_ANY_SIZES = ((480, 640), (131, 97))
 _CHANNELS = 3
 _SPATIAL_AXES = {"NCHW": (2, 3), "NHWC": (1, 2)}
 
@@ -64,15 +64,15 @@ class PixelInput:
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         return pixels if self.dtype == "uint8" else pixels.astype(np.float32) / np.float32(255)
 
-    def batches(self, images: Sequence[UInt8Image]) -> list[npt.NDArray[Any]]:
-        """Return batches of 1, 3 and 16 images, each of another size where any will do; of the fixed size otherwise."""
-        counts = BATCHES if self.batch is None else (self.batch,)
+    def arrays(self, witnesses: Witnesses, counts: Sequence[int], size: tuple[int, int]) -> list[npt.NDArray[Any]]:
+        """Return batches of so many images at the model's ``size``; where any will do, an image of others, too."""
         height, width = self.size
-        sizes = [(height or any_height, width or any_width) for any_height, any_width in _ANY_SIZES]
-        return [
-            self.array([images[index % len(images)] for index in range(count)], size)
-            for count, size in zip(counts, sizes, strict=False)
-        ]
+        fixed = (height or size[0], width or size[1])
+        batches = [self.array(list(witnesses.batch(count, fixed)), fixed) for count in counts]
+        if self.batch is None:
+            others = {(height or any_height, width or any_width) for any_height, any_width in _ANY_SIZES} - {fixed}
+            batches += [self.array(list(witnesses.batch(1, other)), other) for other in sorted(others)]
+        return batches
 
     def describe(self, preprocessing: Preprocessing) -> dict[str, Any]:
         """Say how to prepare an image; written into the graph as ``zoo.preprocess``."""
@@ -89,18 +89,3 @@ class PixelInput:
             "std": list(preprocessing.std),
             "normalization": "in graph",
         }
-
-
-def patterns(count: int, seed: int = 0) -> list[UInt8Image]:
-    """Draw ``count`` distinct pictures: smooth colours with sharp rectangles, ``uint8 [240, 320, 3]``."""
-    generator = np.random.default_rng(seed)
-    images = []
-    for _ in range(count):
-        grid = generator.integers(256, size=(4, 5, 3), dtype=np.uint8)
-        image = resize(grid, (240, 320))
-        for _ in range(6):
-            top, left = generator.integers(200), generator.integers(280)
-            height, width = generator.integers(8, 120, 2)
-            image[top : top + height, left : left + width] = generator.integers(256, size=3)
-        images.append(image)
-    return images

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 import torch
 
@@ -16,12 +15,14 @@ from zoo.artifacts.weights import to_safetensors
 from zoo.assembly import RecipeBuilder
 from zoo.models.torch_model import open_checkpoint
 from zoo.onnx_export.cost import Cost, cost
+from zoo.onnx_export.evaluated import EvaluatedModel
 from zoo.onnx_export.parity import Parity, check_parity
-from zoo.onnx_export.pixels import BATCHES, PixelInput, patterns
-from zoo.onnx_export.torch_export import opset, simplified, to_onnx
-from zoo.validation.dataset import plain_sample, plain_view
-from zoo_core.building import build
-from zoo_core.errors import Problem, RecipeError, RunError, ZooError
+from zoo.onnx_export.pixels import PixelInput
+from zoo.onnx_export.proof import batch_sizes, check_spread, prove
+from zoo.onnx_export.torch_export import local_folders, opset, simplified, to_onnx
+from zoo.onnx_export.witnesses import find_witnesses
+from zoo.onnx_export.wrapping import check_outputs, wrap
+from zoo_core.errors import Problem, RecipeError, RunError, UsageError
 from zoo_core.provenance import installed_versions, recipe_sha256, timestamp
 
 if TYPE_CHECKING:
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
     from zoo.assembly import EmbeddingModel
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
-    from zoo_core.contracts import Dataset, Preprocessing, UInt8Image
     from zoo_core.registry import Registry
 
-_IMAGES = BATCHES[-1]
 _TOOLS = ("plugzoo", "torch", "timm", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 
@@ -57,62 +56,111 @@ class VerifiedExport:
 def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify: bool) -> VerifiedExport:
     """Export the best checkpoint of ``run`` and compare the graph with it; write nothing.
 
-    With ``simplify`` both graphs are compared with torch, the plain one first.
+    With ``simplify`` both graphs are compared with the wrapper, the plain one first; the one that is kept is proven.
 
     Raises:
         RecipeError: the ``onnx`` section does not describe one image input.
+        ComponentError: the wrapper is not available, or cannot be built.
         UsageError: ``SOURCE_DATE_EPOCH`` is no time.
-        RunError: the checkpoint does not load, the exporter fails, or the graph differs from the checkpoint.
+        RunError: the checkpoint does not load, the wrapper or the exporter fails, or the graph differs from the
+            checkpoint.
     """
     section = loaded.recipe.onnx
     pixels = image_input(loaded)
-    # When the weights were made, so that the same checkpoint gives the same bytes. Without weights, loading them fails.
-    created = timestamp(run.best.stat().st_mtime if run.best.exists() else None)
+    created = _created(run)
     builder = RecipeBuilder(loaded, registry)
-    model = open_checkpoint(builder, run.best)
-    module = _wrap(loaded, registry, model)
-    images, source, warnings = _witnesses(builder, pixels)
+    size = loaded.recipe.data.image_size
+    reference = EvaluatedModel(open_checkpoint(builder, run.best).requires_grad_(requires_grad=False), size)
+    tensors = to_safetensors(reference.model)
+    digest = hashlib.sha256(tensors).hexdigest()
+    witnesses = find_witnesses(builder)
+    # Of the weights, so that they always give the same report.
+    seed = int(digest[:8], 16)
+    counts = batch_sizes(pixels, seed)
+    arrays = pixels.arrays(witnesses, counts, size)
+    wrapper = wrap(loaded, registry, reference)
+    check_outputs(wrapper, arrays[0], section.output_names, reference.model.embedding_dim)
+    references = [wrapper.outputs(torch.from_numpy(array)) for array in arrays]
+    spread = check_spread(reference.embed(witnesses.batch(pixels.batch or len(witnesses.images), size)))
     axes = {name: {int(axis): label for axis, label in labels.items()} for name, labels in section.dynamic_axes.items()}
-    batches = pixels.batches(images)
 
-    def proven(candidate: onnx.ModelProto) -> Parity:
-        return check_parity(candidate, module, batches, axes=axes, output_names=section.output_names)
+    def compared(candidate: onnx.ModelProto) -> Parity:
+        return check_parity(candidate, wrapper.module, arrays, references, axes=axes, output_names=section.output_names)
 
-    graph = to_onnx(module, pixels, output_names=section.output_names, axes=axes, options=section.options)
-    parity = proven(graph)
+    with wrapper.blamed("its export"):
+        graph = to_onnx(wrapper.module, pixels, output_names=section.output_names, axes=axes, options=section.options)
+    parity = compared(graph)
     nodes = {"exported": len(graph.graph.node), "simplified": None}
     if simplify:
         graph = simplified(graph)
         nodes["simplified"] = len(graph.graph.node)
-        parity = proven(graph)
-    counted = cost(module, pixels.shape, getattr(torch, pixels.dtype))
-    tensors = to_safetensors(model)
+        parity = compared(graph)
+    with wrapper.blamed("its forward"):
+        counted = cost(wrapper.module, pixels.shape, getattr(torch, pixels.dtype))
     facts = {
         "recipe_sha256": recipe_sha256(loaded.recipe.model_dump(mode="json")),
-        "weights_sha256": hashlib.sha256(tensors).hexdigest(),
-        "wrapper": registry.find("export_wrapper", section.name).qualified_name,
-        "preprocess": pixels.describe(cast("Preprocessing", model.backbone.preprocessing)),
+        "weights_sha256": digest,
+        "wrapper": wrapper.component.qualified_name,
+        "preprocess": pixels.describe(reference.preprocessing),
         "embedding_dim": parity.embedding_dim,
         "normalized": parity.normalized,
         "opset": opset(graph),
         **asdict(counted),
-        "created": created,
+        **({"created": created} if created else {}),
     }
     _write_metadata(graph, loaded, pixels, facts, counted)
     data = graph.SerializeToString(deterministic=True)
+    _check_local(graph, run)
+    changed = wrapper.changed_weights(reference)
+    proof = prove(data, reference, pixels, witnesses, spread=spread, seed=seed, suspects=changed)
     report = {
         "schema": 1,
         "verified": True,
         "simplified": simplify,
         **asdict(parity),
-        "images": source,
+        **asdict(proof),
+        "images": witnesses.source,
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
         "nodes": nodes,
         **facts,
         "versions": installed_versions(_TOOLS),
     }
-    return VerifiedExport(loaded, model, pixels, data, tensors, report, warnings)
+    return VerifiedExport(loaded, reference.model, pixels, data, tensors, report, witnesses.warnings)
+
+
+def _created(run: RunFolder) -> str | None:
+    """Return when the training started, as its record says, so that the same weights always give the same bytes.
+
+    Without a record nothing says so: the file's own time is that of the last copy.
+
+    Raises:
+        UsageError: ``SOURCE_DATE_EPOCH``, which is stronger, is no time.
+    """
+    fixed = timestamp(0.0)
+    if fixed != timestamp(1.0):
+        try:
+            found = run.read_record().get("created")
+        except (OSError, UsageError):
+            return None
+        return found if isinstance(found, str) else None
+    return fixed
+
+
+def _check_local(graph: onnx.ModelProto, run: RunFolder) -> None:
+    """Refuse a graph that still names a folder of this machine: in a constant, or where the recipe says so."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(graph)
+    for tensor in bare.graph.initializer:
+        # Numbers may look like anything.
+        tensor.ClearField("raw_data")
+    data = bare.SerializeToString()
+    for folder in {str(run.path.absolute()), *local_folders()}:
+        if folder.encode() in data:
+            raise RunError(
+                f"the exported graph names a folder of this machine, {folder}",
+                hint="take it out of the wrapper, or out of the recipe's onnx section",
+            )
 
 
 def image_input(loaded: LoadedRecipe) -> PixelInput:
@@ -136,47 +184,6 @@ def image_input(loaded: LoadedRecipe) -> PixelInput:
     return pixels
 
 
-def _wrap(loaded: LoadedRecipe, registry: Registry, model: EmbeddingModel) -> torch.nn.Module:
-    module = build(
-        registry,
-        "export_wrapper",
-        loaded.recipe.onnx.name,
-        {},
-        wired={"model": model, "image_size": loaded.recipe.data.image_size},
-        locate=lambda below: loaded.document.locate(("onnx", *below)),
-    )
-    if not isinstance(module, torch.nn.Module):
-        raise RunError(f"the export wrapper {loaded.recipe.onnx.name} made a {type(module).__name__}, no torch module")
-    return module.eval()
-
-
-def _witnesses(builder: RecipeBuilder, pixels: PixelInput) -> tuple[list[UInt8Image], str, tuple[str, ...]]:
-    """Return distinct images to compare with, what they are, and a warning if they are not all the recipe's own."""
-    wanted = max(_IMAGES, pixels.batch or 0)
-    try:
-        dataset = builder.dataset("valid")
-        indices = np.unique(np.linspace(0, len(dataset) - 1, wanted).round().astype(int))
-        views = [_view(dataset, int(index), pixels) for index in indices]
-    except ZooError as error:
-        reason = f"the validation data cannot be read, so the graph is compared on drawn patterns: {error}"
-        return patterns(wanted), "patterns", (reason.replace("\n", "; "),)
-    images = list({(view.shape, view.tobytes()): view for view in views}.values())
-    if len(images) == wanted:
-        return images, "validation data", ()
-    # Equal images would hide a mix-up between the rows of a batch.
-    reason = f"the validation data gave {len(images)} distinct images, so the graph is compared on drawn patterns, too"
-    return images + patterns(wanted - len(images)), "validation data and patterns", (reason,)
-
-
-def _view(dataset: Dataset, index: int, pixels: PixelInput) -> UInt8Image:
-    """Show what the sample shows of its image, which it may share with others; where any size will do, in its own."""
-    height, width = pixels.size
-    if height and width:
-        return plain_sample(dataset, index, (height, width)).image
-    sample = dataset[index]
-    return plain_view(sample, (height or sample.image.shape[0], width or sample.image.shape[1]))
-
-
 def _write_metadata(
     graph: onnx.ModelProto, loaded: LoadedRecipe, pixels: PixelInput, facts: Mapping[str, Any], counted: Cost
 ) -> None:
@@ -194,7 +201,7 @@ def _write_metadata(
             "FLOPs": counted.flops,
             "MACs": counted.macs,
             "Params": counted.params,
-            "Date": facts["created"],
+            **({"Date": facts["created"]} if "created" in facts else {}),
         }
     )
     onnx.helper.set_model_props(graph, properties)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoo_core.registry import Component, Registry
 
 HEAD = ("model", "head")
+WRAPPER = ("onnx",)
 
 
 def check_recipe(document: Document, registry: Registry) -> list[Problem]:
@@ -74,8 +75,11 @@ class _ComponentCheck:
     def _at(self, path: KeyPath) -> Location | None:
         return self._document.locate(path)
 
+    def _below(self, path: KeyPath, below: KeyPath) -> Location | None:
+        return self._at((*_options_at(path), *below[1:]) if below[:1] == ("options",) else (*path, *below))
+
     def _options(self, path: KeyPath) -> dict[str, Any]:
-        options = self._document.get((*path, "options"), {})
+        options = self._document.get(_options_at(path), {})
         return options if isinstance(options, dict) else {}
 
     def _component(self, kind: Kind, path: KeyPath) -> list[Problem]:
@@ -96,14 +100,13 @@ class _ComponentCheck:
             self._miss(self._located(error, (*path, "name")))
             return []
         self._factories[path] = factory
-        # The options of `onnx` are those of torch.onnx.export: a wrapper has none.
-        return [] if kind == "export_wrapper" else self._fitting_options(component, factory, path)
+        return self._fitting_options(component, factory, path)
 
     def _fitting_options(self, component: Component, factory: Callable[..., Any], path: KeyPath) -> list[Problem]:
         options = self._options(path)
         try:
             problems = check_options(
-                component, factory, options, WIRED[component.kind], lambda below: self._at((*path, *below))
+                component, factory, options, WIRED[component.kind], lambda below: self._below(path, below)
             )
             return problems or self._found_by(component, options, path)
         except ComponentError as error:
@@ -118,7 +121,7 @@ class _ComponentCheck:
         with blaming(component, component.spec.check):
             found: list[OptionProblem] = list(find(component.name, options))
         located = [
-            (one.is_local, Problem(one.message, self._at((*path, "options", one.option)), one.hint)) for one in found
+            (one.is_local, Problem(one.message, self._at((*_options_at(path), one.option)), one.hint)) for one in found
         ]
         self.local += [problem for is_local, problem in located if is_local]
         return [problem for is_local, problem in located if not is_local]
@@ -146,12 +149,12 @@ class _ComponentCheck:
             wired.append(("embedding_dim", *dimension))
         problems = []
         for path, kind in self._paths.items():
-            options = self._options(path) if kind != "export_wrapper" else {}
+            options = self._options(path)
             for name, value, source in wired:
                 if name in WIRED[kind] and name in options and options[name] != value:
                     message = f"{options[name]} disagrees with {value}, which is {source}"
                     hint = "leave it out: zoo passes it"
-                    problems.append(Problem(message, self._at((*path, "options", name)), hint))
+                    problems.append(Problem(message, self._at((*_options_at(path), name)), hint))
         return problems
 
     def _written(self, *path: str) -> str:
@@ -171,6 +174,11 @@ class _ComponentCheck:
             if parameter is not None and isinstance(parameter.default, int):
                 return parameter.default, "the head's default"
         return None
+
+
+def _options_at(path: KeyPath) -> KeyPath:
+    """Return where a component's options stand: those beside a wrapper's name are of ``torch.onnx.export``."""
+    return (*path, "wrapper_options" if path == WRAPPER else "options")
 
 
 def _check_shares(document: Document) -> list[Problem]:

@@ -208,7 +208,8 @@ class OnnxSection(Section):
     input_names: Annotated[list[str], Field(min_length=1)]
     output_names: Annotated[list[str], Field(min_length=1)]
     dynamic_axes: dict[str, dict[str, str]] = {}
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={}, description="of torch.onnx.export")
+    wrapper_options: dict[str, Any] = Field(default={}, description="of the wrapper; 'zoo show NAME' lists them")
 
     def misnamed_axes(self) -> tuple[str, str] | None:
         """Return the one unknown name in ``dynamic_axes`` and the one output without axes, which it must mean."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.swap import recover_folder
 from zoo.atomic import read_json
 from zoo_core.errors import UsageError
 
@@ -48,6 +49,7 @@ class RunFolder:
         if not run.recipe.is_file():
             msg = f"{path}: not a run folder (it holds no recipe.yaml)"
             raise UsageError(msg, hint="give a folder made by 'zoo train', such as runs/RECIPE/TIME")
+        recover_folder(run.artifact.path)
         return run
 
     @property
