@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
+from contextlib import suppress
+from functools import cache
 from typing import IO, TYPE_CHECKING
 
 # Importing a module of Pillow is what makes its format known.
@@ -19,6 +22,7 @@ from PIL import (  # noqa: F401
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
+    _imaging,
 )
 
 from zoo_core.extras import pip_line
@@ -67,11 +71,24 @@ def _opened(stream: IO[bytes]) -> ImageFile:
             if accept is not None and accept(head) is not True:
                 continue
             stream.seek(0)
+            if name == "TIFF":
+                _silence_libtiff()
             # Of several pictures in a JPEG, Pillow's factory reads the table, with a warning if that is damaged.
             return JpegImagePlugin.JpegImageFile(stream, "") if name == "JPEG" else factory(stream, "")
         except _OTHER_FORMAT:
             continue
     raise UnidentifiedImageError
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from printing on stderr what is wrong with a file, which Pillow then raises.
+
+    For the whole process: to put its handler back after each file is not safe with threads. Where Pillow holds libtiff
+    in itself, as on Windows, it cannot be reached, and prints.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def _is_heif(head: bytes) -> bool:

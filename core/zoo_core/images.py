@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -67,12 +69,11 @@ def read_image(file: Path | IO[bytes], size: Size | None = None, *, source: str 
         source: name of an open file in errors.
 
     Raises:
-        UsageError: there is no file at the path.
+        UsageError: there is no regular file at the path, or what is there cannot be known.
         UnreadableSample: the file is not an image, is broken, or would fill the memory.
     """
-    if isinstance(file, Path) and not file.is_file():
-        msg = f"{file}: {'a folder, not an image file' if file.is_dir() else 'no such file'}"
-        raise UsageError(msg)
+    if isinstance(file, Path) and (reason := _why_no_file(file)):
+        raise UsageError(f"{file}: {reason}")
     with _reading(file, source) as stream:
         if size is None:
             return np.array(_decode(stream, None).image, dtype=np.uint8)
@@ -215,6 +216,19 @@ def _by_strips(
     for start in range(0, len(grey), rows):
         result[start : start + rows] = scaled(grey[start : start + rows])
     return result
+
+
+def _why_no_file(path: Path) -> str:
+    """Return why ``path`` is no file that can be read from its beginning to its end; nothing if it is one."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a name with a NUL is a ValueError
+        return "a link to nothing" if os.path.islink(path) else "no such file"  # noqa: PTH114 - raises nothing
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    if stat.S_ISREG(mode):
+        return ""
+    return "a folder, not an image file" if stat.S_ISDIR(mode) else "a pipe or a device, not an image file"
 
 
 def _reason(file: Path | IO[bytes], error: Exception) -> str:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-# What libtiff prints of a damaged file by itself: there is no way to silence it that is safe with threads.
-LIBTIFF = re.compile(r"(TIFF\w+|MissingRequired): ")
 FUZZER = Path(__file__).with_name("fuzzer.py")
 
 
@@ -33,8 +30,7 @@ def seeds(tmp_path, modes, drawing):
 def test_mutated_files_are_read_or_unreadable_in_bounded_memory_and_silence(seeds, count):
     arguments = [sys.executable, "-W", "ignore", FUZZER, seeds, str(count), "1"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    printed = [line for line in done.stderr.splitlines() if not LIBTIFF.match(line)]
-    assert (done.returncode, printed) == (0, []), f"see {seeds.with_name('mutated')}"
+    assert (done.returncode, done.stderr) == (0, ""), f"see {seeds.with_name('mutated')}"
     counts = json.loads(done.stdout)
     assert sum(counts.values()) == count
     # Both happen, else nothing was tested.

@@ -51,7 +51,7 @@ def read_plain(path: Path, size: tuple[int, int]) -> UInt8Image:
         return read_image(path, size)
     except UsageError as error:
         # The user did not name this file: it was there when the dataset was built.
-        raise UnreadableSample(str(path), "No such file or directory") from error
+        raise UnreadableSample(str(path), error.problems[0].message.removeprefix(f"{path}: ")) from error
 
 
 def _reduced(shape: tuple[int, ...], max_side: int) -> tuple[int, int]:

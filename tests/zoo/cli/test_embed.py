@@ -64,6 +64,7 @@ def test_a_file_that_was_there_stays_whole_when_it_fails(embed, tmp_path):
     embed("in", "--npz", "out.npz", "--csv", check=2)
     (tmp_path / "file").write_bytes(b"")
     assert "file" in embed("in", "--npz", "file/out.npz", check=1).stderr
+    assert embed("in", "--npz", "in", check=2).stderr == "error: in: a folder, not a file; name a file in it\n"
     assert (tmp_path / "out.npz").read_bytes() == b"before"
 
 

@@ -69,6 +69,42 @@ def test_unreadable_images_are_named_and_the_others_go_on(zoo, exported, cards, 
     assert error["message"].splitlines() == [f"bad.png: {NOT_AN_IMAGE}", "none.png: no such file"]
 
 
+def test_a_damaged_tiff_is_a_line_of_ours_and_none_of_libtiff(predict, tmp_path):
+    Image.effect_noise((90, 60), 50).save(tmp_path / "bad.tif", compression="tiff_lzw")
+    content = bytearray((tmp_path / "bad.tif").read_bytes())
+    content[100:300] = b"\xff" * 200
+    (tmp_path / "bad.tif").write_bytes(content)
+    said = predict("bad.tif", check=1).stderr.splitlines()
+    assert said[0].startswith("gallery: ")
+    assert [line.partition(" (")[0] for line in said[1:]] == ["error: bad.tif: cannot be read as an image"]
+
+
+def test_what_is_there_and_no_file_is_not_called_missing(predict, picture, tmp_path):
+    picture(tmp_path / "good.png", 1)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "lost.jpg").symlink_to("nowhere")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    long = "a" * 300 + ".jpg"
+    result = predict("pipe.jpg", "/dev/zero", "lost.jpg", "loop.jpg", long, "none.jpg", "good.png", check=1)
+    assert "good.png  bill" in result.stdout
+    assert [line for line in result.stderr.splitlines() if line.startswith("error:")] == [
+        "error: pipe.jpg: a pipe or a device, not an image file",
+        "error: /dev/zero: a pipe or a device, not an image file",
+        "error: lost.jpg: a link to nothing",
+        "error: loop.jpg: Too many levels of symbolic links",
+        f"error: {long}: File name too long",
+        "error: none.jpg: no such file",
+    ]
+
+
+def test_a_link_to_itself_does_not_hide_the_folder_that_it_lies_in(predict, picture, tmp_path):
+    picture(tmp_path / "in/good.png", 1)
+    (tmp_path / "in/loop.png").symlink_to("loop.png")
+    result = predict("in", check=0)
+    assert "in/good.png  bill" in result.stdout
+    assert "warning: left out below the folders: a link to nothing: 1" in result.stderr
+
+
 def test_names_of_any_kind_are_printed_wherever_it_runs(zoo, exported, cards, picture):
     for seed, name in enumerate((b"broken\xff", b"a\nb", "\u5317\u4eac".encode())):
         picture(cards / os.fsdecode(name) / "1.png", seed + 10)
@@ -84,6 +120,8 @@ def test_names_of_any_kind_are_printed_wherever_it_runs(zoo, exported, cards, pi
     assert {"a\nb", r"broken\xff", "\u5317\u4eac"} < {one["label"] for one in found}
     wrong = zoo(*command[:-1], os.fsdecode(b"no\nsuch\xff"), check=1)
     assert wrong.stderr.splitlines()[-1] == r"error: no\nsuch\xff: no such file"
+    (row,) = csv.DictReader(zoo(*command[:-1], "--csv", os.fsdecode(b"such\xff"), check=1).stdout.splitlines())
+    assert (row["path"], row["error"]) == (r"such\xff", r"such\xff: no such file")
 
 
 def test_another_operating_point_is_read_from_the_evaluation(zoo, exported, cards, picture, tmp_path):

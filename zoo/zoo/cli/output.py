@@ -59,7 +59,7 @@ def print_csv_line(cells: Sequence[object]) -> None:
     """Print a line of CSV on stdout, in UTF-8 whatever the terminal speaks."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
-    click.echo(line.getvalue().encode(errors="backslashreplace"), nl=False)
+    click.echo(_HALVES.sub(lambda match: escape(match[0]), line.getvalue()).encode(), nl=False)
 
 
 class StreamedColumns:

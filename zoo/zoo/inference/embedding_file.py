@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.atomic import replacing
 from zoo.inference.prediction import Unreadable
+from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +24,12 @@ def write_embeddings(
     """Write ``paths`` (text ``[N]``) and ``embeddings`` (``float32 [N, dim]``) as ``.npz``, and return their number.
 
     The file is written all or nothing. What could not be read is left out, and told to ``unreadable``.
+
+    Raises:
+        UsageError: a folder is there.
     """
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder, not a file", hint="name a file in it")
     with replacing(path) as beside:
         # Before the work: a folder that cannot be written to is known at once.
         paths, numbers = [], bytearray()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def embed_files(
             path = Path(item)  # type: ignore[arg-type]
             if not isinstance(found, ZooError):
                 yield Embedded(path, found)
-            elif path.is_dir():
+            elif os.path.isdir(path):  # noqa: PTH112 - of a name that is too long, Path's own raises
                 yield Unreadable(path, UsageError(f"{path}: holds no pictures"))
             else:
                 yield Unreadable(path, found)

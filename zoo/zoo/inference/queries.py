@@ -45,7 +45,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _expand(path: Path, skipped: Callable[[Skipped], object]) -> Iterator[Path]:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - of a name that is too long, Path's own raises
         yield path
         return
     found = False
@@ -61,7 +61,7 @@ def _walk(folder: Path, skipped: Callable[[Skipped], object]) -> Iterator[Path]:
     try:
         with os.scandir(folder) as entries:
             # In the order of whole paths, in which a folder's name ends with a slash.
-            names = sorted(entry.name + "/" * entry.is_dir() for entry in entries if not entry.name.startswith("."))
+            names = sorted(entry.name + "/" * _is_dir(entry) for entry in entries if not entry.name.startswith("."))
     except OSError as error:
         skipped(Skipped(str(folder), error.strerror or "cannot be read", "class"))
         return
@@ -76,3 +76,10 @@ def _walk(folder: Path, skipped: Callable[[Skipped], object]) -> Iterator[Path]:
             skipped(Skipped(str(path), "a link to a folder"))
         else:
             yield from _walk(path, skipped)
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as of a link to itself
+        return False

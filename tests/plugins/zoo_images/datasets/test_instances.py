@@ -66,6 +66,6 @@ def test_a_file_that_is_gone_is_unreadable_in_all_its_views(tmp_path):
     dataset = InstancesDataset(str(tmp_path), views=True)
     (tmp_path / "a.png").unlink()
     for read in (dataset.__getitem__, lambda index: dataset.plain_sample(index, (8, 8))):
-        with pytest.raises(UnreadableSample, match=r"a\.png.*\(No such file or directory\)") as caught:
+        with pytest.raises(UnreadableSample, match=r"(?i)a\.png.*\(no such file") as caught:
             read(3)
         assert caught.value.samples == 24
