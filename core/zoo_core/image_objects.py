@@ -69,7 +69,7 @@ def from_array(array: npt.NDArray[Any], size: tuple[int, int] | None = None) -> 
     if array.dtype != np.uint8:
         raise UsageError(f"{_describe(array)} is not an image: uint8 0..255 is taken", hint=_dtype_hint(array.dtype))
     grey = array.ndim == _RANK - 1
-    channels = _GREY if grey else array.shape[-1]
+    channels = array.shape[-1] if array.ndim == _RANK else _GREY
     if array.ndim not in {_RANK - 1, _RANK} or channels not in {_GREY, _RGB, _RGBA} or not array.size:
         hint = "RGB is [H, W, 3], grey [H, W] or [H, W, 1], RGBA [H, W, 4]"
         if array.ndim == _RANK and array.shape[0] in {_GREY, _RGB, _RGBA}:

@@ -32,7 +32,7 @@ def test_a_name_on_the_hub_is_downloaded(hub, hub_double, hub_environment, expor
     assert found.stdout.strip() == zoo.load(exported.path).embed(tmp_path / "x.png").tobytes().hex()
 
 
-@pytest.mark.parametrize("name", ["nowhere", "./no/where", "no/such/folder", "gone.onnx"])
+@pytest.mark.parametrize("name", ["nowhere", "./no/where", "no/such/folder", "gone.onnx", "a" * 300])
 def test_what_is_neither_here_nor_a_name_on_the_hub_is_a_usage_error(name):
     with pytest.raises(UsageError, match=r"no such folder or file; give a folder, an \.onnx file, or .* ORG/NAME"):
         zoo.load(name)

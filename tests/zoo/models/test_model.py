@@ -5,6 +5,7 @@ import json
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
 import onnx
@@ -242,6 +243,30 @@ def test_providers_have_short_names_and_a_missing_one_says_what_to_install(graph
             Model.open(path, providers=name)
     with pytest.raises(UsageError, match=r"there is no provider 'gpu'; onnxruntime knows .*cuda"):
         Model.open(path, providers="gpu")
+    with pytest.raises(UsageError, match=r"a provider is named by text, not by \('cuda', {}\)"):
+        Model.open(path, providers=[("cuda", {})])
+
+
+def test_a_provider_that_does_not_start_is_an_error_and_not_the_cpu_in_silence(
+    graph_file, monkeypatch, capfd, tmp_path
+):
+    class Deviceless(onnxruntime.InferenceSession):
+        def _create_inference_session(self, providers, *rest):
+            if providers != ["CPUExecutionProvider"]:
+                raise RuntimeError("CUDA failure 100:\n no CUDA-capable device")
+            super()._create_inference_session(providers, *rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Deviceless)
+    failure = (
+        r"^provider azure is installed but does not start: CUDA failure 100: no CUDA-capable device; install .* CPU$"
+    )
+    with pytest.raises(ComponentError, match=failure):
+        Model.open(graph_file(), providers="azure")
+    # Of a file that no provider opens, the file is named.
+    (tmp_path / "none.onnx").write_bytes(b"none")
+    with pytest.raises(RunError, match=r"none\.onnx: onnxruntime cannot open it"):
+        Model.open(tmp_path / "none.onnx", providers="azure")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_threads_are_those_of_onnxruntime(graph_file, images):
@@ -331,6 +356,9 @@ def test_an_error_is_one_item_of_a_stream_and_the_end_of_a_call(model, tmp_path,
     [
         (7, "int is not an image"),
         (None, "NoneType is not an image"),
+        ([None], r"^inputs\[0\]: None is not an image"),
+        (np.uint8(7), r"an array of uint8 \[\] is not an image"),
+        (BytesIO(b"data"), r"an open file is not an image; make PIL\.Image\.open\(file\)"),
         (b"data", r"PIL\.Image\.open\(io\.BytesIO\(data\)\)"),
         (np.zeros((4, 4, 3), np.float32), "float32"),
     ],
@@ -351,8 +379,11 @@ def test_arrays_of_other_libraries_are_arrays(model, images):
 
 def test_workers_and_batches_are_at_least_one(model, images):
     for wrong in ({"workers": 0}, {"batch_size": 0}):
-        with pytest.raises(UsageError, match="at least 1"):
-            model.embed(images, **wrong)
+        for inputs in (images, images[0]):
+            with pytest.raises(UsageError, match="at least 1"):
+                model.embed(inputs, **wrong)
+    with pytest.raises(UsageError, match="threads is at least 1, not 0"):
+        Model.open(model.path, threads=0)
 
 
 def test_any_number_of_threads_may_use_a_model_at_once(model, tmp_path, picture):

@@ -34,7 +34,7 @@ def load(
         revision: branch, tag or commit of a model on the Hub; default: the main branch.
 
     Raises:
-        UsageError: there is no such model or provider.
+        UsageError: there is no such model or provider, or ``threads`` is out of range.
         ComponentError: a provider is not installed; the message names the package to install.
         RemoteError: the Hub refuses, cannot be reached, or holds something else.
         RunError: the file is no ONNX file, or does not say which pixels it takes.
@@ -50,7 +50,7 @@ def locate(name: str, revision: str | None = None) -> Path:
         RemoteError: the Hub refuses, cannot be reached, or holds something else.
     """
     path = Path(name)
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - of a name that is too long, Path's own raises
         run = RunFolder(path)
         return run.artifact.path if run.artifact.onnx.is_file() else path
     if name.count("/") != 1 or name.startswith((".", "~", "/")) or path.suffix == ".onnx":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
-from zoo.artifacts.providers import CPU, missing, resolve
+from zoo.artifacts.providers import CPU, not_starting, resolve
 from zoo_core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -91,14 +91,7 @@ def open_graph(path: Path, *, providers: str | Sequence[str] | None = None, thre
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    except Exception as error:  # onnxruntime's exceptions share no base
-        msg = f"{path}: onnxruntime cannot open it: {' '.join(str(error).split())}"
-        raise RunError(msg) from error
-    # Where a provider's libraries are missing, onnxruntime takes the CPU and says so in a log alone.
-    for provider in set(wanted) - set(session.get_providers()):
-        raise missing(provider, "it is installed, but its own libraries are not, or do not fit")
+    session = _open_session(path, wanted, options)
     metadata = session.get_modelmeta().custom_metadata_map
     if "zoo.preprocess" not in metadata:
         msg = f"{path}: does not say how to prepare images (no zoo.preprocess in its metadata)"
@@ -107,6 +100,29 @@ def open_graph(path: Path, *, providers: str | Sequence[str] | None = None, thre
         msg = f"{path}: takes {len(session.get_inputs())} inputs instead of one image"
         raise RunError(msg)
     return Graph(path, session, metadata, _pixel_format(path, metadata["zoo.preprocess"]))
+
+
+def _open_session(path: Path, wanted: list[str], options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """Open the file on all of the providers, or on none: never in silence on the CPU instead."""
+
+    def opened(providers: list[str]) -> onnxruntime.InferenceSession:
+        # Else onnxruntime prints on stdout that a provider fails, now or in a later run, and goes on on the CPU.
+        return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=False)
+
+    try:
+        session = opened(wanted)
+    except Exception as error:  # onnxruntime's exceptions share no base
+        reason = " ".join(str(error).split())
+        try:
+            # Is it the file, or what shall run it?
+            opened([CPU])
+        except Exception:  # noqa: BLE001 - as above
+            raise RunError(f"{path}: onnxruntime cannot open it: {reason}") from error
+        raise not_starting(wanted, reason) from error
+    # Where a provider's libraries are missing, onnxruntime takes the CPU and says so in a log alone.
+    if lost := [provider for provider in wanted if provider not in session.get_providers()]:
+        raise not_starting(lost, "its own libraries are missing or do not fit")
+    return session
 
 
 def _pixel_format(path: Path, text: str) -> PixelFormat:

@@ -38,20 +38,29 @@ def resolve(names: str | Sequence[str] | None) -> list[str]:
     installed = onnxruntime.get_available_providers()
     providers = []
     for name in [names] if isinstance(names, str) else names or []:
+        if not isinstance(name, str):
+            raise UsageError(f"a provider is named by text, not by {name!r}", hint='such as providers="cuda"')
         provider = known.get(_short(name))
         if provider is None:
             raise UsageError(f"there is no provider {name!r}", hint=f"onnxruntime knows {', '.join(sorted(known))}")
         if provider not in installed:
-            raise missing(provider, f"this onnxruntime has {', '.join(_short(one) for one in installed)}")
+            raise _missing(provider, installed)
         providers.append(provider)
     return [*dict.fromkeys([*providers, CPU])]
 
 
-def missing(provider: str, reason: str) -> ComponentError:
-    """Return the error for a provider that is not installed or does not start."""
+def not_starting(providers: Sequence[str], reason: str) -> ComponentError:
+    """Return the error for providers that are installed but do not start."""
+    names = ", ".join(_short(provider) for provider in providers if provider != CPU)
+    hint = "install what it needs (https://onnxruntime.ai/docs/execution-providers), or take the CPU"
+    return ComponentError(f"provider {names} is installed but does not start: {reason}", hint=hint)
+
+
+def _missing(provider: str, installed: Sequence[str]) -> ComponentError:
     package = _PACKAGES.get(_short(provider))
     hint = f"pip uninstall onnxruntime && pip install {package}" if package else "it needs another build of onnxruntime"
-    return ComponentError(f"provider {_short(provider)} is not available: {reason}", hint=hint)
+    has = ", ".join(map(_short, installed))
+    return ComponentError(f"provider {_short(provider)} is not available: this onnxruntime has {has}", hint=hint)
 
 
 def _short(name: str) -> str:

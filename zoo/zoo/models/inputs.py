@@ -14,6 +14,8 @@ from zoo_core.errors import UsageError
 from zoo_core.image_objects import detach
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
 ImageInput: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]"
@@ -32,11 +34,25 @@ def is_one(inputs: object) -> bool:
         return True
     if isinstance(inputs, (bytes, bytearray, memoryview)):
         raise UsageError("bytes are not an image", hint="of a file's bytes make PIL.Image.open(io.BytesIO(data))")
+    if hasattr(inputs, "read"):  # its lines would be the images
+        raise UsageError("an open file is not an image", hint="make PIL.Image.open(file) of it")
     if hasattr(inputs, "__array__"):
         return np.ndim(_array(inputs)) <= _IMAGE_RANK
     if not isinstance(inputs, Iterable):
         raise UsageError(f"{type(inputs).__name__} is not an image", hint=f"give {_TAKEN}, or an iterable of these")
     return False
+
+
+def images_of(inputs: Any) -> Iterator[ImageInput]:  # noqa: ANN401 - what `is_one` has let pass
+    """Yield the images of an iterable.
+
+    Raises:
+        UsageError: one is None, which is no image to a caller, though a pause to ``embed_each``.
+    """
+    for number, item in enumerate(inputs):
+        if item is None:
+            raise UsageError(f"inputs[{number}]: None is not an image", hint=f"give {_TAKEN}")
+        yield item
 
 
 def readable(item: object) -> Readable:

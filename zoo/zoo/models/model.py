@@ -14,7 +14,7 @@ import numpy as np
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo.models.graph_runs import graph_pixels, images_per_run, infer
-from zoo.models.inputs import is_one, readable
+from zoo.models.inputs import images_of, is_one, readable
 from zoo.models.ordered_map import batched, ordered_map
 from zoo.workers import cores
 from zoo_core.errors import RunError, UsageError, ZooError
@@ -76,7 +76,7 @@ class Model:
         """Open an artifact folder or an ``.onnx`` file; ``providers`` and ``threads`` are those of ``zoo.load``.
 
         Raises:
-            UsageError: there is no model at ``path``, or no such provider.
+            UsageError: there is no model at ``path``, no such provider, or ``threads`` is out of range.
             ComponentError: a provider is not installed.
             RunError: the file is no ONNX file, or does not say which pixels it takes.
         """
@@ -84,6 +84,8 @@ class Model:
         if path.is_dir() and not onnx.is_file():
             msg = f"{path}: holds no onnx/model.onnx"
             raise UsageError(msg, hint="give the folder that 'zoo export' or 'zoo pull' has printed, or an .onnx file")
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads is at least 1, not {threads}")
         # One thread an image and an image on each core is the fastest way through many (see `embed`).
         return cls(path, open_graph(onnx, providers=providers, threads=1 if threads is None else threads))
 
@@ -115,13 +117,13 @@ class Model:
             UsageError: there is no file at a path, or an input is no image.
             RunError: the model cannot run, or an embedding is not finite or zero.
         """
+        speed = Speed(batch_size, workers)
         if is_one(inputs):
-            ((_, found),) = self.embed_each([inputs], speed=Speed(batch_size, workers=1))  # type: ignore[list-item]
+            ((_, found),) = self.embed_each([inputs], speed=replace(speed, workers=1))  # type: ignore[list-item]
             if isinstance(found, ZooError):
                 raise found
             return found
-        several: Iterable[ImageInput] = inputs  # type: ignore[assignment]
-        with closing(self.embed_each(several, speed=Speed(batch_size, workers))) as each:
+        with closing(self.embed_each(images_of(inputs), speed=speed)) as each:
             rows = (_embedding_or_raise(number, *one) for number, one in enumerate(each))
             return np.fromiter(rows, np.dtype((np.float32, self.embedding_dim)))
 
