@@ -42,6 +42,28 @@ def test_features_are_those_of_the_plain_views_at_the_teachers_size(compute):
     torch.testing.assert_close(rows.float(), torch.nn.functional.normalize(expected), atol=2e-3, rtol=0)
 
 
+def test_a_teacher_sees_files_as_prediction_does_not_as_the_training_cache_has_reduced_them(compute, tmp_path):
+    from PIL import Image
+
+    from zoo.training.data.mixed_dataset import MixedDataset
+    from zoo_core.images import read_image
+    from zoo_images.datasets.folders import FolderDataset
+
+    (tmp_path / "root" / "a").mkdir(parents=True)
+    path = tmp_path / "root" / "a" / "1.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 240, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    drawn = compute.training.data.items.dataset
+    files = FolderDataset(str(tmp_path / "root"), max_side=24, cache="none")
+    teacher = compute.training.teacher
+
+    (row,) = compute(dataset=MixedDataset([drawn, files]))[[len(drawn)]]
+
+    with torch.no_grad():
+        expected = teacher(torch.from_numpy(read_image(path, teacher.image_size)).permute(2, 0, 1)[None].float() / 255)
+    torch.testing.assert_close(row.float(), torch.nn.functional.normalize(expected)[0], atol=2e-3, rtol=0)
+
+
 def test_other_weights_data_or_pixels_are_other_features(compute):
     same = compute().path
     assert compute().path == same

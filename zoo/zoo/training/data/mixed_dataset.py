@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from zoo.training.data.streaming import StreamReader
+from zoo.validation.dataset import plain_sample
 from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import RunError, UnreadableSample
 from zoo_core.lazy_names import LazyNames
@@ -53,6 +54,14 @@ class MixedDataset:
         if isinstance(dataset, StreamReader):
             raise TypeError("a stream has no samples by number")
         return self._labelled(source, dataset[position])
+
+    def plain_sample(self, index: int, size: tuple[int, int]) -> Sample:
+        """Return a sample as every model sees its file; see ``HasPlainSamples``."""
+        source, position = self._locate(index)
+        dataset = self.datasets[source]
+        if isinstance(dataset, StreamReader):
+            raise TypeError("a stream has no samples by number")
+        return self._labelled(source, plain_sample(dataset, position, size))
 
     def read(self, passed: int, index: int, unreadable: UnreadableSamples) -> tuple[int, Sample]:
         """Return a sample and its index in the mixture.

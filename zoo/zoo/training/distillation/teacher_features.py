@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zoo.atomic import replacing
 from zoo.models.torch_model import to_pixels
-from zoo.validation.dataset import plain_view
+from zoo.validation.dataset import plain_sample
 from zoo.workers import start_worker
 from zoo_core.errors import RunError, UnreadableSample
 
@@ -62,7 +62,9 @@ def teacher_features(
     num_workers: int,
     show: bool = True,
 ) -> TeacherFeatures:
-    """Return the teacher's features of all samples' plain views, from the cache or computed now and kept there.
+    """Return the teacher's features of all plain samples, from the cache or computed now and kept there.
+
+    It sees each as ``zoo predict`` would see its file at the teacher's size, whatever the data set has reduced it to.
 
     The cache identifies them by the teacher's weights, by ``identity`` (what the recipe says of the data) and by the
     pixels of 256 samples. Of several processes that need the same features, one computes and the others wait.
@@ -98,7 +100,7 @@ def _writing(path: Path) -> Iterator[None]:
         raise RunError(msg, hint="make room there, or name another folder by XDG_CACHE_HOME") from error
 
 
-class _PlainViews(Dataset[tuple["UInt8Image", bool]]):
+class _PlainSamples(Dataset[tuple["UInt8Image", bool]]):
     def __init__(self, dataset: ZooDataset, image_size: tuple[int, int]) -> None:
         self.dataset = dataset
         self.image_size = image_size
@@ -108,7 +110,7 @@ class _PlainViews(Dataset[tuple["UInt8Image", bool]]):
 
     def __getitem__(self, index: int) -> tuple[UInt8Image, bool]:
         try:
-            return plain_view(self.dataset[index], self.image_size), True
+            return plain_sample(self.dataset, index, self.image_size).image, True
         except UnreadableSample:
             # Training counts and reports it; the sample that replaces it has no teacher's features.
             return np.zeros((*self.image_size, 3), np.uint8), False
@@ -128,8 +130,7 @@ def _key(teacher: Any, dataset: ZooDataset, identity: object) -> str:  # noqa: A
     digest.update(json.dumps(said, sort_keys=True).encode())
     for index in np.linspace(0, len(dataset) - 1, min(PROBES, len(dataset)), dtype=np.int64):
         with suppress(UnreadableSample):
-            sample = dataset[int(index)]
-            digest.update(sample.image.tobytes() + sample.view.tobytes())
+            digest.update(plain_sample(dataset, int(index), teacher.image_size).image.tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -143,7 +144,7 @@ def _compute(
     show: bool,
 ) -> None:
     loader = DataLoader(
-        _PlainViews(dataset, teacher.image_size),
+        _PlainSamples(dataset, teacher.image_size),
         batch_size=64,
         num_workers=num_workers,
         collate_fn=_collate,
