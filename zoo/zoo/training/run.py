@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,7 @@ from zoo_core.errors import RunError
 from zoo_core.events import notify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import lightning
@@ -100,7 +102,7 @@ def _train(plan: TrainingPlan, folder: RunFolder, *, show: bool) -> TrainingOutc
         logger=TensorBoardLogger(
             folder.tensorboard.parent, name=folder.tensorboard.name, version="", default_hp_metric=False
         ),
-        callbacks=[watch, *_callbacks(plan, folder, display, signals, epoch_length)],
+        callbacks=[watch, *_callbacks(plan, folder, display, signals, epoch_length, display.say if show else _warn)],
         # A model that has been trained is not the untrained one.
         **({"num_sanity_val_steps": 0} if plan.resumption else {}),
     )
@@ -145,6 +147,7 @@ def _callbacks(
     display: TrainingDisplay,
     signals: StopSignals,
     epoch_length: EpochLength,
+    warn: Callable[[str], None],
 ) -> list[Callback]:
     """Return the callbacks in the order in which Lightning calls them."""
 
@@ -157,10 +160,10 @@ def _callbacks(
     values = {dotted(path): value for path, value in leaves(plan.recipe.model_dump(mode="json"))}
     curves = TrainingCurves(folder.metrics_csv, display, values)
     return [
-        RandomState(display.say),
+        RandomState(),
         # The average follows a step, and the display counts it, before a stop saves it.
         *([ExponentialMovingAverage(ema.decay)] if ema else []),
-        *([ClassTableSteps(folder, display.say)] if isinstance(plan.loss, OwnsClassTable) else []),
+        *([ClassTableSteps(folder, display.say, warn)] if isinstance(plan.loss, OwnsClassTable) else []),
         LambdaCallback(on_train_start=on_train_start),
         epoch_length,
         *(FollowProgress(), StopAtStepLimit(), StopOnNonFiniteLoss(), display, curves),
@@ -169,6 +172,11 @@ def _callbacks(
         # After the best of a validation is kept.
         SaveBetweenValidations(folder.last, plan.recipe.checkpoint, signals),
     ]
+
+
+def _warn(text: str) -> None:
+    if is_first_rank():
+        warnings.warn(text, stacklevel=3)
 
 
 def _teacher_features(

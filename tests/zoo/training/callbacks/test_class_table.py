@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import zoo
 from zoo_core.errors import RunError
 
 SPARSE = "model.loss.options.class_table.negatives=4"
@@ -90,6 +91,14 @@ def test_a_step_that_is_no_number_is_left_out_and_named(train, spoil, capsys):
     assert "is left out: the embeddings at 3 (label" in capsys.readouterr().err
     assert outcome.images == 192
     assert all_finite(run)
+
+
+def test_a_step_that_is_left_out_is_a_warning_where_nothing_is_shown(tiny_recipe, spoil, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    spoil(lambda step: step == 2)
+    with pytest.warns(UserWarning, match=r"step 2 is left out: the embeddings at 3 \(label"):
+        zoo.train(tiny_recipe, overrides=[SPARSE, "trainer.max_epochs=1"], quiet=True)
+    assert "left out" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("call", [1, 3, 4])

@@ -49,7 +49,7 @@ def steps(tmp_path):
     """Let the callback see a step whose gradients are as given, and return what is said."""
     said, module = [], Module()
     optimizer = torch.optim.SGD([{"params": [module.model.weight], "lr": 0.25}, {"params": [module.model.bias]}], lr=1)
-    callback = ClassTableSteps(RunFolder(tmp_path / "run"), said.append)
+    callback = ClassTableSteps(RunFolder(tmp_path / "run"), said.append, said.append)
 
     def step(trainer, *, weight=1.0, bias=1.0, embeddings=(None,)):
         trainer.precision_plugin = getattr(trainer, "precision_plugin", None)

@@ -33,11 +33,16 @@ class ClassTableSteps(Callback):
 
     A checkpoint's class table is stored beside it in a folder ``rows-<step>``, which is complete before the
     checkpoint names it.
+
+    Args:
+        folder: of the run.
+        say: shows a line where progress is shown.
+        warn: shows a line in any case.
     """
 
-    def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: RunFolder, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self.checkpoints = folder.checkpoints
-        self.say = say
+        self.say, self.warn = say, warn
         # Consecutive steps that were skipped.
         self._skipped = 0
         # Embeddings and labels of the batches of this step so far, and the buffers from before it.
@@ -99,7 +104,7 @@ class ClassTableSteps(Callback):
             for buffer, before in zip(module.buffers(), self._buffers, strict=True):
                 buffer.copy_(before)
         if not scaled:
-            self.say(f"step {trainer.global_step} is left out: {reason}")
+            self.warn(f"step {trainer.global_step} is left out: {reason}")
         if self._skipped == MOST_SKIPPED:
             message = f"{MOST_SKIPPED} steps in a row were left out by step {trainer.global_step}: {reason}"
             hint = "lower optimizer.options.lr or set trainer.gradient_clip_val; the last checkpoint is from before"

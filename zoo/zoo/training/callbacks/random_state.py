@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,6 @@ from lightning.pytorch.callbacks import Callback
 from torch import distributed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lightning import LightningModule, Trainer
 
 _KEY = "random_states"
@@ -24,8 +23,7 @@ class RandomState(Callback):
     Batches do not need it: each sample's generator is seeded by its place in the training.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self) -> None:
         self._saved: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -46,7 +44,10 @@ class RandomState(Callback):
         else:
             self._saved = saved[trainer.global_rank]
             return
-        self.say(f"warning: {reason}: dropout and its like draw other numbers than without the interruption")
+        if trainer.is_global_zero:
+            # Not by the display, which may be off.
+            message = f"{reason}: dropout and its like draw other numbers than without the interruption"
+            warnings.warn(message, stacklevel=2)
 
     def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
         """Restore the state before the first step: what is set up until then may draw numbers."""
