@@ -105,11 +105,11 @@ def test_a_run_is_resumed_by_folder_and_by_being_the_latest(tiny_recipe, tmp_pat
     run = zoo.train(tiny_recipe, overrides=SHORT, run="runs/mine")
     steps = torch.load(run.last_checkpoint, weights_only=True)["global_step"]
     longer = {"trainer.max_epochs": 2}
-    with pytest.raises(UsageError, match="seed cannot change"):
+    with pytest.raises(UsageError, match="seed cannot change when a run is resumed"):
         zoo.train(resume=True, overrides={**longer, "seed": 1})
     with pytest.raises(UsageError, match="leave the recipe out"):
         zoo.train(tiny_recipe, resume=True)
-    with pytest.raises(UsageError, match="not empty"):
+    with pytest.raises(UsageError, match="not empty; name a new folder, or resume that run"):
         zoo.train(tiny_recipe, overrides=SHORT, run=run)
     with pytest.warns(UserWarning, match=r"nothing is left to train after epoch 1, .*max_epochs=N \(above 1\)"):
         assert zoo.train(resume=True) == run

@@ -198,7 +198,7 @@ def test_what_an_earlier_push_left_in_zoos_own_folders_is_removed(hub, hub_doubl
 
 def test_without_evaluation_nothing_tells_of_one(hub, publish, exported):
     exported.artifact.metrics.unlink()
-    with pytest.raises(UsageError, match=r"metrics.json: missing.*zoo eval.*--no-eval"):
+    with pytest.raises(UsageError, match=r"metrics.json: missing.*zoo eval.*without the evaluation"):
         publish(exported)
     assert not hub.writes
     publish(exported, evaluated=False)
@@ -350,7 +350,7 @@ def test_without_a_token_nothing_is_sent_and_the_line_says_how_to_log_in(hub, pu
     login = "; set HF_TOKEN, or run 'hf auth login'"
     with pytest.raises(RemoteError) as caught:
         publish(exported, None, token=False)
-    assert str(caught.value) == f"{hub.url}: not logged in, and no --repo ORG/NAME is given{login}"
+    assert str(caught.value) == f"{hub.url}: not logged in, and no ORG/NAME is given{login}"
     hub.repos.clear()
     publish(exported)
     anonymous = HfApi(endpoint=hub.url, token=False)

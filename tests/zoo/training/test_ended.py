@@ -46,7 +46,7 @@ def test_each_limit_that_is_reached_is_named(train, resume):
     assert {name: one.limits for name, one in found.items()} == {
         "epochs": ("trainer.max_epochs=N (above 1)",),
         "steps": ("trainer.max_steps=N (above 6)",),
-        "time": ("--max-time TIME (above 00:00:00:00)",),
+        "time": ("trainer.max_time=DD:HH:MM:SS (above 00:00:00:00)",),
     }
     resume(folder, "trainer.max_epochs=2")
     assert ended_training(folder, {"max_epochs": 3}) is None

@@ -144,7 +144,7 @@ def test_other_overrides_are_refused(train, key):
     folder, _ = train("run", ONE)
     result = CliRunner().invoke(command, ["--resume", "--run", str(folder.path), key])
     assert isinstance(result.exception, UsageError)
-    assert "cannot change on --resume" in str(result.exception)
+    assert "cannot change when a run is resumed" in str(result.exception)
 
 
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])

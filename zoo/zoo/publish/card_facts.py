@@ -94,7 +94,10 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
             hint="add card.license=apache-2.0 (or yours) to the command, and to the recipe",
         )
     if evaluated and not artifact.metrics.is_file():
-        hint = f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', or publish with --no-eval"
+        hint = (
+            f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', "
+            "or publish without the evaluation (--no-eval, in Python evaluated=False)"
+        )
         raise UsageError(f"{artifact.metrics}: missing: the model was exported without an evaluation", hint=hint)
     export, report = read_document(artifact.export_report, ExportReport, hint=_AGAIN)
     _check_export(artifact, report)

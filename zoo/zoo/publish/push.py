@@ -186,7 +186,7 @@ def _opened(file: PublishedFile, stack: ExitStack) -> BinaryIO:
 
 def _own_repo(api: HfApi, name: str) -> str:
     if not token_of(api):
-        raise RemoteError(f"{api.endpoint}: not logged in, and no --repo ORG/NAME is given", hint=LOGIN)
+        raise RemoteError(f"{api.endpoint}: not logged in, and no ORG/NAME is given", hint=LOGIN)
     with hub_errors(api, name):
         return f"{api.whoami()['name']}/{name}"
 

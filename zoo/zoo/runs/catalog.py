@@ -41,7 +41,7 @@ def latest(root: Path = RUNS) -> RunFolder:
     runs = all_runs(root)
     if not runs:
         msg = f"there is no run below {root.absolute()}"
-        raise UsageError(msg, hint="train one with 'zoo train RECIPE', or name one with --run DIR")
+        raise UsageError(msg, hint="train one with 'zoo train RECIPE', or name one by its folder")
     return runs[0]
 
 

@@ -50,15 +50,15 @@ def locked(folder: RunFolder, *, new: bool) -> Iterator[None]:
         lock = FileLock(path, timeout=0)
         lock.acquire()
     except Timeout:
-        hint = "give each its own --output" if new else "wait for it, or stop it"
+        hint = "give each a folder of its own" if new else "wait for it, or stop it"
         raise UsageError(f"{folder.path}: another training writes into it", hint=hint) from None
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"{folder.path} is no folder", hint="give --output a new one") from None
+        raise UsageError(f"{folder.path} is no folder", hint="name a new one") from None
     except OSError as error:
         raise UsageError(f"{folder.path}: cannot be written: {error.strerror or error}") from error
     try:
         if new and any(entry.name != LOCK for entry in folder.path.iterdir()):
-            raise UsageError(f"{folder.path} is there and not empty", hint="--resume --run DIR goes on with a run")
+            raise UsageError(f"{folder.path} is there and not empty", hint="name a new folder, or resume that run")
         yield
     finally:
         # Removed while it is held: whoever opened it meanwhile locks a file without a name, and looks again.

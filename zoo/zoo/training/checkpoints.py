@@ -52,7 +52,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:
             message = f"{path}: the checkpoint cannot be written: {_reason(error)}"
             if Path(path).is_file():
-                hint = "make room and resume by --resume; the checkpoint from before is still there"
+                hint = "make room and resume; the checkpoint from before is still there"
             else:
                 hint = "make room and start anew; there was none before"
             raise RunError(message, hint=hint) from error

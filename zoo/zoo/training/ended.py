@@ -49,7 +49,7 @@ def ended_training(run: RunFolder, trainer: Mapping[str, Any]) -> EndedTraining 
         return None
     limits = [f"trainer.{name}=N (above {done})" for name, done in _reached(trainer, epochs, steps)]
     if remaining <= 0:
-        limits.append(f"--max-time TIME (above {trainer['max_time']})")
+        limits.append(f"trainer.max_time=DD:HH:MM:SS (above {trainer['max_time']})")
     return EndedTraining(epochs, steps, tuple(limits), _is_evaluated(run)) if limits else None
 
 

@@ -64,7 +64,7 @@ def require_changeable(keys: Iterable[str]) -> None:
     for key in keys:
         if not is_changeable(key):
             hint = "trainer.*, data.loader.*, checkpoint.every_* and optimizer.options.lr can; for all else train anew"
-            raise UsageError(f"{key} cannot change on --resume", hint=hint)
+            raise UsageError(f"{key} cannot change when a run is resumed", hint=hint)
 
 
 def check_recipe(loaded: LoadedRecipe, run: RunFolder) -> tuple[str, ...]:
