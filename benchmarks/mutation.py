@@ -29,7 +29,7 @@ _DATA = (
     *("batch", "device_parts", "epoch_length", "items", "loaders", "mixed_dataset", "residency", "resident"),
     *("resident_reading", "sampler", "shuffling", "streaming"),
 )
-_METRICS = ("identification", "open_set", "retrieval", "summary", "verification", "within_batches")
+_METRICS = ("bootstrap", "identification", "open_set", "retrieval", "summary", "verification", "within_batches")
 _CALLBACKS = ("curves", "display", "ema", "progress")
 # The class table on several devices.
 RANKS = "plugins/zoo_margin/test_collectives.py"

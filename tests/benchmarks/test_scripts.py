@@ -153,3 +153,12 @@ def test_startup_prints_what_zoo_adds_to_python():
     assert bases["zoo --help"] == "import click"
     assert all(row["ratio_of_least"] == 1 for row in rows if row["command"] == row["base"])
     assert all(row["least_s"] > 0 for row in rows)
+
+
+def test_verification_measures_each_way_and_agrees_with_sklearn():
+    options = ("--images", 600, "--sklearn-images", 300, "--classes", 20, "--dim", 8, "--rounds", 1)
+    found = json.loads(run("verification", *options))
+    assert set(found["600_images"]) == {"verify", "products", "intervals", "open_set", "fpir", "retrieval"}
+    rows = [row for size in ("600_images", "300_images") for row in found[size].values()]
+    assert all(row["seconds"] >= 0 and row["peak_mb"] >= row["before_mb"] > 0 for row in rows)
+    assert found["300_images"]["verify"]["figure"] == pytest.approx(found["300_images"]["sklearn"]["figure"])

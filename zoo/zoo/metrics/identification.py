@@ -22,6 +22,14 @@ _BLOCK_SCORES = 2**22
 def rank1(embeddings: npt.NDArray[np.floating], labels: Labels, is_reference: Booleans) -> float:
     """Return the share of images that are closest, by cosine, to the reference of their own class.
 
+    See ``rank1_queries``.
+    """
+    return float(rank1_queries(embeddings, labels, is_reference).mean())
+
+
+def rank1_queries(embeddings: npt.NDArray[np.floating], labels: Labels, is_reference: Booleans) -> Booleans:
+    """Return which queries are closest, by cosine, to the reference of their own class: ``bool [Q]``, in their order.
+
     Every image that is no reference is a query. It is right only if its own class scores strictly higher than every
     other, so that a model which maps everything to one point gets 0.
 
@@ -47,12 +55,12 @@ def rank1(embeddings: npt.NDArray[np.floating], labels: Labels, is_reference: Bo
         raise RunError(
             f"rank-1 needs a reference of each class, but {orphans.size} have none (the first: class {orphans[0]})"
         )
-    right = 0
+    right = np.empty(len(queries), np.bool_)
     rows = max(1, _BLOCK_SCORES // len(references))
     for start in range(0, len(queries), rows):
         scores = queries[start : start + rows] @ references.T
         own = query_labels[start : start + rows, None] == reference_labels
         best_own = np.where(own, scores, -np.inf).max(axis=1)
         best_other = np.where(own, -np.inf, scores).max(axis=1)
-        right += int(np.count_nonzero(best_own > best_other + _TIE))
-    return right / len(queries)
+        right[start : start + rows] = best_own > best_other + _TIE
+    return right
