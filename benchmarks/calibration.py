@@ -107,8 +107,10 @@ def measure(setting: Setting, draw: Callable[[np.random.Generator], Classes], tr
 def _trial(setting: Setting, classes: Classes, trial: int) -> tuple[float, float, float, float]:
     order = np.random.default_rng([2, trial]).permutation(len(classes))
     known, others = classes[order[: setting.gallery]], classes[order[setting.gallery :]]
-    seen, unseen = others[: setting.strangers, : setting.pictures], others[setting.strangers :]
     gallery = _embedded(known[:, : setting.references], "known")
+    # Of strangers the same pictures in calibration and test: the first one may be of another kind, flat.
+    pictures = slice(setting.references) if setting.mode == "themselves" else slice(1, 1 + setting.pictures)
+    seen, unseen = others[: setting.strangers, pictures], others[setting.strangers :, pictures]
     if setting.mode == "themselves":
         calibrated = compare(gallery, None).strangers
     else:

@@ -33,6 +33,7 @@ def test_images_are_named_in_aligned_columns(zoo, exported, cards, picture, tmp_
     assert rows[1][4] in {"passport", "bill", "ticket"}
     assert rows[1][5] == rows[1][2]
     assert "3 classes, 3 references" in result.stderr
+    assert "threshold 0.8235: false positive rate 0.001 of pairs; with 3 references expect up to 0.003" in result.stderr
 
 
 def test_a_run_folder_and_a_bare_graph_are_models_too(zoo, exported, cards, picture, tmp_path):

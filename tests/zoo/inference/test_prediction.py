@@ -71,10 +71,39 @@ def test_a_turned_picture_is_turned_back(tmp_path, picture, model, gallery, turn
 
 def test_the_threshold_is_the_models_own_or_that_of_another_false_positive_rate(exported):
     folder = exported.artifact.path
-    assert known_threshold(folder) == 0.8234568
-    assert known_threshold(folder, 1e-4) == 0.9123457
+    assert known_threshold(folder).value == 0.8234568
+    assert known_threshold(folder, 1e-4).value == 0.9123457
     with pytest.raises(UsageError, match=r"no threshold at a false positive rate of 1e-05; it knows 0.0001, 0.001"):
         known_threshold(folder, 1e-5)
+
+
+def test_a_threshold_says_what_it_means(exported):
+    config = json.loads(exported.artifact.config.read_text())
+    # What an older zoo wrote.
+    assert known_threshold(exported.artifact.path).describe(95) == (
+        "threshold 0.8235: false positive rate 0.001 of pairs; with 95 references expect up to 0.095 of strangers to "
+        "be accepted: see 'zoo calibrate'"
+    )
+    config["zoo"]["threshold"] |= {
+        "protocol": {"name": "documents/synthetic", "digest": "0123456789ab"},
+        "impostor_pairs": 1988032,
+        "strangers_only": True,
+        "expected_fpir": {"1": 0.001, "100": 0.062, "wrong": 3, "10": None},
+    }
+    exported.artifact.config.write_text(json.dumps(config))
+    assert known_threshold(exported.artifact.path).describe(2000) == (
+        "threshold 0.8235: false positive rate 0.001 of pairs on documents/synthetic (protocol 0123456789ab), "
+        "1,988,032 pairs of strangers; with 2,000 references expect up to 1 of strangers to be accepted (there: 0.001 "
+        "with 1, 0.062 with 100): see 'zoo calibrate'"
+    )
+
+
+def test_a_threshold_from_too_few_pairs_is_none(exported):
+    document = json.loads(exported.artifact.metrics.read_text())
+    document["thresholds"][0]["too_few_pairs"] = True
+    exported.artifact.metrics.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=r"no threshold at a false positive rate of 0.0001; it knows 0.001"):
+        known_threshold(exported.artifact.path, 1e-4)
 
 
 def test_without_an_evaluation_a_threshold_has_to_be_given(exported):

@@ -129,7 +129,10 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     torch_model[0].load_state_dict(state)
     config = json.loads(artifact.config.read_text())
     threshold = next(point["threshold"] for point in document["thresholds"] if point["fpr_target"] == 1e-3)
-    assert config["zoo"]["threshold"] == {"fpr_target": 1e-3, "value": threshold}
+    said = config["zoo"]["threshold"]
+    assert (said["fpr_target"], said["value"]) == (1e-3, threshold)
+    assert said["impostor_pairs"] == document["counts"]["impostor_pairs"]
+    assert said["protocol"]["name"] == "documents/synthetic"
     assert (config["num_features"], config["pretrained_cfg"]["input_size"]) == (16, [3, 32, 32])
     assert yaml.safe_load(artifact.recipe.read_text()) == loaded.recipe.model_dump(mode="json")
     assert json.loads(artifact.metrics.read_text()) == document

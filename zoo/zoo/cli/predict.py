@@ -15,6 +15,7 @@ from zoo.cli.options import json_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zoo.artifacts.thresholds import CalibratedThreshold, ModelThreshold
     from zoo.inference.gallery import Gallery
     from zoo.models.model import Model, Speed
     from zoo_core.errors import ZooError
@@ -105,7 +106,7 @@ def command(
     """
     from zoo.api.loading import load
     from zoo.cli.image_options import find_images, tracked, warn_of
-    from zoo.cli.output import report_problems, warn
+    from zoo.cli.output import report_problems
     from zoo.cli.prediction_rows import print_results
     from zoo.inference.gallery import find_references
     from zoo.inference.prediction import predict
@@ -120,16 +121,15 @@ def command(
         raise click.UsageError(msg)
     references = find_references(folder)
     opened = load(model, providers=providers or None, threads=threads, revision=revision)
-    limit, calibrated = _limit(opened, threshold, fpr)
+    limit = _limit(opened, threshold, fpr)
     turned, speed = orientations == "4", Speed(batch_size, workers)
     lost: list[ZooError] = []
     gallery = build_gallery(references, opened, speed, lost, quiet=as_json)
-    if calibrated is not None and len(set(gallery.labels)) > calibrated and not as_json:
-        here = len(set(gallery.labels))
-        warn(f"{threshold} is for {calibrated:,} classes, and the gallery has {here:,}: it accepts more strangers")
+    if not as_json:
+        _explain(limit, threshold, gallery)
     left_out: list[Skipped] = []
     paths = find_images(images, null=null, left_out=left_out)
-    results = predict(paths, opened, gallery, limit, top_k=top_k, orientations=4 if turned else 1, speed=speed)
+    results = predict(paths, opened, gallery, limit.value, top_k=top_k, orientations=4 if turned else 1, speed=speed)
     with closing(results):
         form = "json" if as_json else kind or "table"
         lost += print_results(tracked(results, "images", shown=not as_json), form, top_k=top_k, turned=turned)
@@ -140,15 +140,29 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _limit(model: Model, threshold: float | Path | None, fpr: float | None) -> tuple[float, int | None]:
-    """Return the threshold, and for how many classes of a gallery it was calibrated, if it was."""
-    from zoo.artifacts.thresholds import read_calibration
+def _limit(model: Model, threshold: float | Path | None, fpr: float | None) -> ModelThreshold | CalibratedThreshold:
+    from zoo.artifacts.thresholds import ModelThreshold, read_calibration
     from zoo.inference.threshold import known_threshold
 
     if isinstance(threshold, Path):
-        found = read_calibration(threshold, model.graph.path)
-        return found.value, found.classes
-    return (known_threshold(model.path, fpr) if threshold is None else threshold), None
+        return read_calibration(threshold, model.graph.path)
+    return known_threshold(model.path, fpr) if threshold is None else ModelThreshold(threshold)
+
+
+def _explain(limit: ModelThreshold | CalibratedThreshold, threshold: float | Path | None, gallery: Gallery) -> None:
+    """Say what the threshold means for the gallery, where that is known."""
+    from zoo.artifacts.thresholds import ModelThreshold
+    from zoo.cli.output import say, warn
+
+    classes = len(set(gallery.labels))
+    if isinstance(limit, ModelThreshold):
+        meaning = limit.describe(len(gallery.labels))
+        if meaning:
+            say(meaning)
+    elif classes > limit.classes:
+        warn(
+            f"{threshold} is for {limit.classes:,} classes, and the gallery has {classes:,}: it accepts more strangers"
+        )
 
 
 def build_gallery(

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from zoo.artifacts.layout import ArtifactFolder
-from zoo.artifacts.thresholds import finite, read_thresholds
+from zoo.artifacts.thresholds import ModelThreshold, finite, read_thresholds
 from zoo.atomic import read_json
 from zoo_core.errors import UsageError
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _HOW = "give --threshold X (a cosine in -1..1), or run 'zoo eval' and export again"
 
 
-def known_threshold(model: Path, fpr: float | None = None) -> float:
-    """Return the threshold that the model was evaluated with: its own, or the one at the false positive rate ``fpr``.
+def known_threshold(model: Path, fpr: float | None = None) -> ModelThreshold:
+    """Return the threshold that the model was evaluated with, its own or that at a false positive rate of ``fpr``.
 
     Raises:
         UsageError: ``model`` (an artifact folder or an ``.onnx`` file) knows none, or none for ``fpr``, or what it
@@ -30,22 +30,23 @@ def known_threshold(model: Path, fpr: float | None = None) -> float:
     return _own(artifact) if fpr is None else _at(artifact, fpr)
 
 
-def _own(artifact: ArtifactFolder) -> float:
+def _own(artifact: ArtifactFolder) -> ModelThreshold:
     try:
-        value = read_json(artifact.config)["zoo"]["threshold"]["value"]
+        said = read_json(artifact.config)["zoo"]["threshold"]
+        value = said["value"]
     except (LookupError, TypeError):
         msg = f"{artifact.config}: knows no threshold, because the model was exported without an evaluation"
         raise UsageError(msg, hint=_HOW) from None
-    return finite(artifact.config, "zoo.threshold.value", value, hint=_HOW)
+    return ModelThreshold.of(said, finite(artifact.config, "zoo.threshold.value", value, hint=_HOW))
 
 
-def _at(artifact: ArtifactFolder, fpr: float) -> float:
+def _at(artifact: ArtifactFolder, fpr: float) -> ModelThreshold:
     if not artifact.metrics.is_file():
         msg = f"{artifact.path}: knows no threshold at a false positive rate of {fpr:g}, because it holds no evaluation"
         raise UsageError(msg, hint=_HOW)
     points = read_thresholds(artifact.metrics, hint=_HOW)
     for target, threshold in points.items():
         if math.isclose(target, fpr, rel_tol=1e-6):
-            return threshold
+            return ModelThreshold(threshold, target)
     msg = f"{artifact.metrics}: knows no threshold at a false positive rate of {fpr:g}"
     raise UsageError(msg, hint="it knows " + ", ".join(f"{target:g}" for target in sorted(points)))

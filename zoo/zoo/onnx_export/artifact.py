@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import __version__
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.swap import replacing_folder
-from zoo.artifacts.thresholds import read_thresholds
+from zoo.artifacts.thresholds import recommended_threshold
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
 from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
 
-FPR_TARGET = 1e-3
 _BILINEAR = 2
 
 
@@ -79,7 +78,11 @@ def write_artifact(export: VerifiedExport, run: RunFolder, registry: Registry) -
     """
     # Read before anything is written: what is wrong with it leaves the older artifact as it is.
     metrics, warnings = _evaluation(run, export)
-    threshold = _threshold(run.evaluation / "metrics.json") if metrics is not None else None
+    threshold = None
+    if metrics is not None:
+        threshold = recommended_threshold(run.evaluation / "metrics.json", hint="run 'zoo eval' again")
+        if threshold is None:
+            warnings.append("the evaluation has too few pairs of strangers for a threshold, so none is recommended")
     with replacing_folder(run.artifact.path) as staged:
         artifact = ArtifactFolder(staged)
         write_bytes(artifact.weights, export.weights)
@@ -125,13 +128,7 @@ def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, *, wanted: bool) 
     return copied
 
 
-def _threshold(metrics: Path) -> dict[str, float] | None:
-    """Return the threshold that is recommended: the one at the target of an evaluation."""
-    thresholds = read_thresholds(metrics, hint="run 'zoo eval' again")
-    return {"fpr_target": FPR_TARGET, "value": thresholds[FPR_TARGET]} if FPR_TARGET in thresholds else None
-
-
-def _config(export: VerifiedExport, threshold: dict[str, float] | None) -> dict[str, Any]:
+def _config(export: VerifiedExport, threshold: dict[str, Any] | None) -> dict[str, Any]:
     """Describe the model as timm does, with what ``zoo predict`` needs under ``zoo``."""
     recipe, report = export.loaded.recipe, export.report
     preprocess = report["preprocess"]
