@@ -10,12 +10,19 @@ from zoo_core.extras import naming_missing_extras
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from zoo_core.config import Overrides
 
 
 @naming_missing_extras("zoo.export")
-def export(run: str | os.PathLike[str] | None = None, *, simplify: bool = False, overrides: Overrides = ()) -> Artifact:
+def export(
+    run: str | os.PathLike[str] | None = None,
+    *,
+    simplify: bool = False,
+    precision: str | Sequence[str] | None = None,
+    overrides: Overrides = (),
+) -> Artifact:
     """Export a trained model to ONNX, and prove that the file computes what the model does.
 
     The best checkpoint is compared with the file at batches of 1, 3 and 16 images. Only a file that passes is written,
@@ -25,27 +32,36 @@ def export(run: str | os.PathLike[str] | None = None, *, simplify: bool = False,
     Args:
         run: what `train` returned, or a run by folder or tag; by default the latest.
         simplify: simplify the graph by onnxsim, and compare it with torch again.
+        precision: in which precisions to write the graph, one or several: ``"fp32"`` (always written), ``"fp16"`` and
+            ``"int8"``; by default the recipe's ``onnx.precision.files``. One that loses more on the validation data
+            than the recipe's budget allows is left out, with a warning.
         overrides: what to change in the recipe, as in `train`: ``{"onnx.options.opset_version": 17}``.
 
     Returns:
         The artifact.
 
     Raises:
-        UsageError: there is no such run, or its evaluation is malformed.
+        UsageError: there is no such run or precision, or its evaluation is malformed.
         RecipeError: the recipe or an override is wrong, or its ``onnx`` section does not describe one image input.
         ComponentError: a component, or the extra ``plugzoo[train]``, is not installed.
         RunError: the checkpoint does not load, the exporter fails, or the graph differs from the checkpoint.
     """
+    from zoo.artifacts.layout import PRECISIONS
     from zoo.onnx_export.artifact import export_artifact
     from zoo.recipes.loading import load_run_recipe
+    from zoo_core.errors import UsageError
 
     require_several(overrides)
+    wanted = [precision] if isinstance(precision, str) else precision
+    wrong = [name for name in wanted or () if name not in PRECISIONS]
+    if wrong:
+        raise UsageError(f"there is no precision {wrong[0]!r}", hint=f"there are {', '.join(PRECISIONS)}")
     folder = open_run(run)
     registry, failures = open_registry()
     with where_started(folder), left_as_found():
         # What was trained has been checked; its data need not be there any more.
         loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
         warn((*failures, *loaded.notes, *loaded.warnings))
-        done = export_artifact(folder, loaded, registry, simplify=simplify)
+        done = export_artifact(folder, loaded, registry, simplify=simplify, precisions=wanted)
     warn(done.warnings)
     return Artifact(folder.artifact.path)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The forms that a model's graph comes in; the first is always there, and the others are judged by it.
+PRECISIONS = ("fp32", "fp16", "int8")
+
 
 @dataclass(frozen=True)
 class ArtifactFolder:
@@ -44,6 +47,10 @@ class ArtifactFolder:
     def onnx(self) -> Path:
         """The verified graph."""
         return self.path / "onnx" / "model.onnx"
+
+    def graph(self, precision: str) -> Path:
+        """The graph in one of ``PRECISIONS``; ``fp32`` is ``onnx``."""
+        return self.onnx if precision == PRECISIONS[0] else self.onnx.with_name(f"model_{precision}.onnx")
 
     @property
     def export_report(self) -> Path:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
-from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
 from zoo.artifacts.swap import replacing_folder
 from zoo.artifacts.thresholds import recommended_threshold
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
+from zoo.onnx_export.precision import NO_OTHERS, Precisions, make_precisions
 from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
 from zoo_core.config import dump
@@ -18,6 +19,7 @@ from zoo_core.errors import RunError
 from zoo_core.events import notify
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zoo.onnx_export.run import VerifiedExport
@@ -30,15 +32,30 @@ _BILINEAR = 2
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: the verified graph, all files, and what deserves a warning."""
+    """What an export wrote: the verified graph, its other precisions, all files, and what deserves a warning."""
 
     verified: VerifiedExport
+    precisions: Precisions
     written: tuple[Path, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def report(self) -> dict[str, Any]:
+        """What ``onnx/export.json`` holds."""
+        return _report(self.verified, self.precisions)
 
-def export_artifact(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simplify: bool) -> Exported:
+
+def export_artifact(
+    run: RunFolder,
+    loaded: LoadedRecipe,
+    registry: Registry,
+    *,
+    simplify: bool,
+    precisions: Sequence[str] | None = None,
+) -> Exported:
     """Export the best checkpoint of ``run`` into its artifact folder; where it fails, an older artifact stays whole.
+
+    Beside the float32 graph those of ``precisions`` are written, by default the recipe's, that lose little enough.
 
     Raises:
         RecipeError: the ``onnx`` section does not describe one image input.
@@ -54,24 +71,27 @@ def export_artifact(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *,
             stays = f"{run.artifact.path} still holds the export from before"
             error.with_problems([*others, replace(last, hint=f"{last.hint}; {stays}" if last.hint else stays)])
         raise
-    written, warnings = write_artifact(verified, run, registry)
-    return Exported(verified, tuple(written), (*verified.warnings, *warnings))
+    smaller = make_precisions(verified, registry, precisions)
+    written, warnings = write_artifact(verified, run, registry, smaller)
+    return Exported(verified, smaller, tuple(written), (*verified.warnings, *smaller.warnings, *warnings))
 
 
-def write_graph(export: VerifiedExport, path: Path) -> list[Path]:
-    """Write the graph alone, whole or not at all; what a killed write has left is written over by the next."""
+def write_graph(graph: bytes, path: Path) -> list[Path]:
+    """Write a graph alone, whole or not at all; what a killed write has left is written over by the next."""
     beside = path.with_name(f".{path.name}.new")
     beside.mkdir(parents=True, exist_ok=True)
     try:
         written = beside / path.name
-        written.write_bytes(export.graph)
+        written.write_bytes(graph)
         written.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return [path]
 
 
-def write_artifact(export: VerifiedExport, run: RunFolder, registry: Registry) -> tuple[list[Path], list[str]]:
+def write_artifact(
+    export: VerifiedExport, run: RunFolder, registry: Registry, precisions: Precisions = NO_OTHERS
+) -> tuple[list[Path], list[str]]:
     """Write all files of the run's artifact but its card, and tell plugins; return them, and what deserves a warning.
 
     The folder is replaced whole, so that a process that is killed leaves the older artifact or the new one.
@@ -86,16 +106,30 @@ def write_artifact(export: VerifiedExport, run: RunFolder, registry: Registry) -
     with replacing_folder(run.artifact.path) as staged:
         artifact = ArtifactFolder(staged)
         write_bytes(artifact.weights, export.weights)
-        write_bytes(artifact.onnx, export.graph)
+        graphs = _write_graphs({PRECISIONS[0]: export.graph, **precisions.graphs}, artifact)
         write_text(artifact.recipe, dump(export.loaded.recipe.model_dump(mode="json")))
         write_json(artifact.preprocessor, _preprocessor_config(export))
         copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
         write_json(artifact.config, _config(export, threshold))
-        write_json(artifact.export_report, export.report)
+        write_json(artifact.export_report, _report(export, precisions))
     notify(registry, "zoo_exported", artifact=run.artifact.path)
-    written = [artifact.onnx, artifact.export_report, artifact.weights, artifact.config]
+    written = [*graphs, artifact.export_report, artifact.weights, artifact.config]
     written += [artifact.preprocessor, artifact.recipe, *copied]
     return [run.artifact.path / path.relative_to(staged) for path in written], warnings
+
+
+def _write_graphs(graphs: Mapping[str, bytes], artifact: ArtifactFolder) -> list[Path]:
+    """Write a graph for each precision, and remove those of an earlier export."""
+    for name in PRECISIONS:
+        if name in graphs:
+            write_bytes(artifact.graph(name), graphs[name])
+        else:
+            artifact.graph(name).unlink(missing_ok=True)
+    return [artifact.graph(name) for name in graphs]
+
+
+def _report(export: VerifiedExport, precisions: Precisions) -> dict[str, Any]:
+    return {**export.report, "precisions": precisions.report}
 
 
 def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] | None, list[str]]:

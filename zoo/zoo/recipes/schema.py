@@ -200,6 +200,35 @@ class TensorSection(Section):
     dtype: Literal["float32", "uint8"] = "float32"
 
 
+class PrecisionBudget(Section):
+    """How much worse than float32, on the recipe's validation data, a smaller file may be and is still kept."""
+
+    mean_cosine: Annotated[float, Field(ge=-1, le=1, description="lowest mean cosine to the float32 embeddings")]
+    tpr_loss: Annotated[Fraction, Field(description="largest loss of TPR@FPR=1e-3, beside that of a single pair")]
+
+
+class Float16Budget(PrecisionBudget):
+    """The budget of float16."""
+
+    mean_cosine: Annotated[float, Field(ge=-1, le=1)] = 0.9999
+    tpr_loss: Fraction = 0.001
+
+
+class Int8Budget(PrecisionBudget):
+    """The budget of int8."""
+
+    mean_cosine: Annotated[float, Field(ge=-1, le=1)] = 0.995
+    tpr_loss: Fraction = 0.005
+
+
+class PrecisionSection(Section):
+    """In which precisions the graph is written: float32 always, others where their loss is within the budget."""
+
+    files: list[Literal["fp32", "fp16", "int8"]] = ["fp32", "fp16"]
+    fp16: Float16Budget = Float16Budget()
+    int8: Int8Budget = Int8Budget()
+
+
 class OnnxSection(Section):
     """What to export: the wrapper, its inputs and outputs, and the options of ``torch.onnx.export``."""
 
@@ -210,6 +239,7 @@ class OnnxSection(Section):
     dynamic_axes: dict[str, dict[str, str]] = {}
     options: dict[str, Any] = Field(default={}, description="of torch.onnx.export")
     wrapper_options: dict[str, Any] = Field(default={}, description="of the wrapper; 'zoo show NAME' lists them")
+    precision: PrecisionSection = PrecisionSection()
 
     def misnamed_axes(self) -> tuple[str, str] | None:
         """Return the one unknown name in ``dynamic_axes`` and the one output without axes, which it must mean."""

@@ -1,0 +1,146 @@
+"""What a smaller file loses: its embeddings of the validation data against those of the float32 file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from zoo.metrics.open_set import open_set
+from zoo.metrics.verification import FPR_TARGETS, verify
+from zoo.validation.batch import collate
+from zoo.validation.dataset import UNREADABLE_LABEL
+from zoo.validation.embedded_images import EmbeddedImages
+from zoo.validation.look_alikes import look_alikes_of
+from zoo.workers import loader_processes, start_worker
+from zoo_core.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    from torch.utils.data import Dataset
+
+    from zoo.assembly import RecipeBuilder
+    from zoo.metrics.verification import Verification
+    from zoo.models.model import Model
+    from zoo.validation.batch import ValidationBatch
+
+# No budget asks for a rate at fewer false positives.
+_STRICTEST_BUDGET = 1e-3
+_FPIR = 0.01
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What embeddings recognise: true positive rates by FPR, as far as there are pairs enough to know them.
+
+    ``tpir``: the true positive identification rate at an FPIR of 1 %, with the most registered classes for which it is
+    known, one reference each; ``registered`` is how many these are.
+    """
+
+    tpr: Mapping[float, float]
+    tpir: float | None
+    registered: int | None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How embeddings differ from others of the same images, ``before``.
+
+    ``mean_cosine``, ``lowest_cosine``: between the two embeddings of an image. ``judged_at``: the FPR that a budget is
+    about, None without pairs enough. ``one_pair``: what one genuine pair is worth.
+    """
+
+    mean_cosine: float
+    lowest_cosine: float
+    rates: Rates
+    before: Rates
+    judged_at: float | None
+    one_pair: float
+
+    @property
+    def tpr_difference(self) -> dict[float, float]:
+        """What the true positive rates have gained or, below zero, lost."""
+        return {target: rate - self.before.tpr[target] for target, rate in self.rates.tpr.items()}
+
+
+def embed_validation(
+    models: Mapping[str, Model], builder: RecipeBuilder
+) -> tuple[dict[str, EmbeddedImages], dict[str, str]]:
+    """Embed the recipe's validation data by each of ``models``, as ``zoo predict`` does.
+
+    Returns:
+        The embeddings by model, and of models that fail on an image, why.
+
+    Raises:
+        ComponentError, RecipeError: the data set cannot be built.
+        RunError: none of its samples can be read.
+    """
+    options, items = builder.recipe.data.loader, builder.validation_items()
+    loader: DataLoader[Any] = DataLoader(
+        cast("Dataset[Any]", items),
+        batch_size=options.batch_size,
+        num_workers=loader_processes(options.num_workers),
+        collate_fn=collate,
+        worker_init_fn=start_worker,
+    )
+    rows: dict[str, list[npt.NDArray[np.float32]]] = defaultdict(list)
+    columns: list[tuple[npt.NDArray[Any], ...]] = []
+    failed: dict[str, str] = {}
+    for one in loader:
+        batch = cast("ValidationBatch", one)
+        readable = batch["labels"].numpy() != UNREADABLE_LABEL
+        found = (batch["labels"], batch["plain"], batch["positions"], batch["digests"])
+        columns.append(tuple(column.numpy()[readable] for column in found))
+        images = list(batch["images"].numpy()[readable])
+        for name, model in models.items():
+            if name in failed:
+                continue
+            try:
+                rows[name].append(model.embed(images))
+            except RunError as error:
+                failed[name] = str(error)
+    whole = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    if not len(whole[0]):
+        raise RunError("no sample of the validation data can be read", hint="'zoo data check' shows why")
+    alike = look_alikes_of(items.dataset)
+    embedded = {
+        name: EmbeddedImages.of(np.concatenate(rows[name]), *whole, look_alikes=alike)
+        for name in models
+        if name not in failed
+    }
+    return embedded, failed
+
+
+def measure_loss(found: EmbeddedImages, reference: EmbeddedImages) -> Loss:
+    """Compare embeddings with ``reference``, those of the same images in float32."""
+    cosines = (found.embeddings.astype(np.float64) * reference.embeddings).sum(axis=1)
+    cosine = {"mean_cosine": float(cosines.mean()), "lowest_cosine": float(cosines.min())}
+    try:
+        before, after = (verify(one.embeddings, one.labels, one.groups) for one in (reference, found))
+    except RunError:  # no two images of one class, or a single class: cosines alone can be judged
+        nothing = Rates({}, None, None)
+        return Loss(**cosine, rates=nothing, before=nothing, judged_at=None, one_pair=0.0)
+    rates = _rates(before, reference)
+    return Loss(
+        **cosine,
+        rates=_rates(after, found),
+        before=rates,
+        judged_at=min((target for target in rates.tpr if target >= _STRICTEST_BUDGET), default=None),
+        one_pair=1 / before.genuine_pairs,
+    )
+
+
+def _rates(verification: Verification, embedded: EmbeddedImages) -> Rates:
+    tpr = {target: verification.at_fpr(target).tpr for target in FPR_TARGETS if verification.has_enough(target)}
+    known = [
+        (one.registered, rate.mean)
+        for one in open_set(embedded.embeddings, embedded.labels, embedded.groups, references=(1,))
+        if (rate := one.tpir[_FPIR]) is not None
+    ]
+    registered, tpir = max(known, default=(None, None))
+    return Rates(tpr, tpir, registered)
