@@ -116,6 +116,7 @@ def tiny_graph(*, layout="NCHW", dtype="float32", size=SIZE, normalized=True, me
 
 def write_run(path, **graph_options):
     """A trained, evaluated and exported run, as the other stages leave it."""
+    from zoo.artifacts.manifest import write_manifest
     from zoo_core.provenance import BuildRecord
 
     artifact = path / "artifact"
@@ -176,6 +177,7 @@ def write_run(path, **graph_options):
     (artifact / "model.safetensors").write_bytes(WEIGHTS)
     for side, name in ((8, "roc.png"), (9, "scores.png")):
         Image.new("RGB", (side, side), "white").save(artifact / "assets" / name)
+    write_manifest(artifact)
     return path
 
 

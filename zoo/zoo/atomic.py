@@ -61,7 +61,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, document: object) -> None:
     """Write ``document`` as indented JSON, all or nothing."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, as_text(document))
+
+
+def as_text(document: object) -> str:
+    """Return ``document`` as the indented JSON that ``write_json`` writes."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever was written

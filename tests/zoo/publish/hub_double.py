@@ -335,9 +335,11 @@ class HubDouble:
         if at is None:
             return NO_REVISION
         facts = {"_id": repo, "id": repo, "modelId": repo, "private": found.private, "sha": at.oid, "tags": []}
-        return Answer(
-            json={**facts, "downloads": 0, "likes": 0, "siblings": [{"rfilename": path} for path in at.files]}
-        )
+        sized = request.query.get("blobs", "").lower() in {"1", "true"}
+        siblings = [
+            {"rfilename": path, **({"size": len(blob.content)} if sized else {})} for path, blob in at.files.items()
+        ]
+        return Answer(json={**facts, "downloads": 0, "likes": 0, "siblings": siblings})
 
     def tree(self, request: Request, repo: str, revision: str) -> Answer:
         found = self.readable(request, repo)

@@ -11,6 +11,7 @@ import yaml
 from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 
+from zoo.artifacts.manifest import write_manifest
 from zoo.publish.card import body, metadata
 from zoo.publish.card_facts import gather
 from zoo.publish.card_merge import merge
@@ -251,6 +252,7 @@ def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path,
 def test_only_an_evaluation_that_says_so_is_of_classes_not_trained_on(exported, unseen):
     metrics = json.loads(exported.artifact.metrics.read_text())
     exported.artifact.metrics.write_text(json.dumps(metrics if unseen is None else {**metrics, "unseen": unseen}))
+    write_manifest(exported.artifact.path)
     facts = gather(exported, load_run_recipe(exported))
     card = merge(metadata(facts, REPO), body(facts, REPO))
     (model,) = front(card)["model-index"]

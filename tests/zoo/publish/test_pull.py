@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.manifest import role_of
 from zoo.publish.pull import FOR_PREDICTION, pull
 from zoo_core.errors import RemoteError, UsageError
 
@@ -55,11 +58,11 @@ def test_a_second_pull_downloads_nothing(hub, published, api):  # noqa: ARG001 -
     first = pull(REPO, api=api)
     before = len(hub.log)
     assert pull(REPO, api=api) == first
-    assert not [request for request in hub.log[before:] if "/resolve/" in request.path]
+    assert not [one for one in hub.log[before:] if one.method == "GET" and "/resolve/" in one.path]
 
 
 def test_prediction_downloads_no_weights_of_torch(hub, published, api):  # noqa: ARG001 - as above
-    folder = pull(REPO, api=api, patterns=FOR_PREDICTION)
+    folder = pull(REPO, api=api, roles=FOR_PREDICTION)
     assert {"config.json", "onnx/model.onnx", "eval/metrics.json"} <= set(contents(folder))
     assert not hub.requests("GET", "safetensors")
 
@@ -73,26 +76,94 @@ def test_a_copy_is_whole_and_never_over_something_else(published, api, tmp_path)
         pull(REPO, api=api, output=output)
 
 
+def _listed(hub_double, files):
+    """Return the files with a manifest of what they are."""
+    entries = {}
+    for name, blob in files.items():
+        if name not in {"manifest.json", "README.md", ".gitattributes"}:
+            digest = hashlib.sha256(blob.content).hexdigest()
+            entries[name] = {"sha256": digest, "size": len(blob.content), "role": role_of(name)}
+    manifest = json.dumps({"schema": 1, "files": entries}).encode()
+    return {**files, "manifest.json": hub_double.Blob(manifest, lfs=False)}
+
+
 def test_another_revision(hub_double, published, api):
     first = published.history[0].oid
-    published.commit("main", {**published.files, "recipe.yaml": hub_double.Blob(b"new", lfs=False)}, "second")
+    files = _listed(hub_double, {**published.files, "recipe.yaml": hub_double.Blob(b"new", lfs=False)})
+    published.commit("main", files, "second")
     assert (pull(REPO, api=api) / "recipe.yaml").read_bytes() == b"new"
     assert (pull(REPO, api=api, revision=first) / "recipe.yaml").read_bytes() != b"new"
     with pytest.raises(RemoteError, match="no such branch, tag or commit"):
         pull(REPO, api=api, revision="nowhere")
 
 
-def test_a_graph_that_is_not_the_verified_one_is_refused(hub_double, published, api):
-    graph = published.files["onnx/model.onnx"].content + b"\0"
-    published.commit("main", {**published.files, "onnx/model.onnx": hub_double.Blob(graph, lfs=True)}, "changed")
-    with pytest.raises(RemoteError, match="not the verified file"):
+def _flipped(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["onnx/model.onnx", "model.safetensors", "config.json", "eval/metrics.json", "assets/roc.png", "recipe.yaml"],
+)
+def test_a_file_that_was_changed_on_the_hub_is_refused_by_name(hub_double, published, api, name):
+    # given
+    changed = hub_double.Blob(_flipped(published.files[name].content), lfs=False)
+    published.commit("main", {**published.files, name: changed}, "changed")
+
+    # then
+    with pytest.raises(RemoteError, match=rf"{name}: is not the file that was exported") as caught:
+        pull(REPO, api=api)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_size_is_refused_before_it_is_downloaded(hub, hub_double, published, api):
+    # given
+    larger = hub_double.Blob(published.files["onnx/model.onnx"].content * 2, lfs=True)
+    published.commit("main", {**published.files, "onnx/model.onnx": larger}, "changed")
+
+    # then
+    with pytest.raises(RemoteError, match=r"onnx/model\.onnx: has [\d,]+ bytes, the manifest says"):
+        pull(REPO, api=api)
+    assert not hub.requests("GET", "model.onnx")
+
+
+def test_what_the_manifest_does_not_name_is_left_behind_and_named(hub, hub_double, published, api, tmp_path):
+    # given
+    more = {
+        name: hub_double.Blob(b"more", lfs=False) for name in ("weights.pkl", "modeling.py", "onnx/model.onnx_data")
+    }
+    published.commit("main", {**published.files, **more}, "more")
+
+    # when
+    with pytest.warns(UserWarning, match=r"left behind.*modeling\.py, onnx/model\.onnx_data, weights\.pkl"):
+        folder = pull(REPO, api=api, output=tmp_path / "copy")
+
+    # then
+    assert not set(more) & set(contents(folder))
+    assert not hub.requests("GET", "weights.pkl")
+
+
+def test_a_manifest_that_names_a_pickle_is_refused(hub_double, published, api):
+    # given
+    document = json.loads(published.files["manifest.json"].content)
+    document["files"]["weights.pkl"] = {"sha256": "0" * 64, "size": 4, "role": "weights"}
+    files = {
+        **published.files,
+        "weights.pkl": hub_double.Blob(b"more", lfs=False),
+        "manifest.json": hub_double.Blob(json.dumps(document).encode(), lfs=False),
+    }
+    published.commit("main", files, "more")
+
+    # then
+    with pytest.raises(RemoteError, match=r"names 'weights\.pkl', which is no file of a model"):
         pull(REPO, api=api)
 
 
-@pytest.mark.parametrize("report", [b"{", b"[]", b"{}", b"null"])
-def test_a_report_that_says_nothing_is_refused(hub_double, published, api, report):
-    published.commit("main", {**published.files, "onnx/export.json": hub_double.Blob(report, lfs=False)}, "changed")
-    with pytest.raises(RemoteError, match="does not say which file was verified") as caught:
+@pytest.mark.parametrize("report", [b"{", b"[]", b"{}", b"null", b'{"verified": false}'])
+def test_a_report_that_proves_nothing_is_refused(hub_double, published, api, report):
+    files = _listed(hub_double, {**published.files, "onnx/export.json": hub_double.Blob(report, lfs=False)})
+    published.commit("main", files, "changed")
+    with pytest.raises(RemoteError, match=r"onnx/export\.json: (not a JSON|holds a JSON|the export was not)") as caught:
         pull(REPO, api=api)
     assert "\n" not in str(caught.value)
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 from huggingface_hub import HfApi
 
+from zoo.artifacts.manifest import write_manifest
 from zoo.publish.push import Target, plan_push, push
 from zoo.recipes.loading import load_run_recipe
 from zoo.runs.layout import RunFolder
@@ -66,6 +68,7 @@ def test_a_push_is_one_commit_on_the_known_parent(hub, publish, exported):
         "assets/scores.png",
         "config.json",
         "eval/metrics.json",
+        "manifest.json",
         "model.safetensors",
         "onnx/export.json",
         "onnx/model.onnx",
@@ -88,15 +91,17 @@ def test_a_changed_file_alone_is_sent(hub, publish, exported):
     publish(exported)
     config = json.loads(exported.artifact.config.read_text())
     exported.artifact.config.write_text(json.dumps({**config, "more": 1}))
+    write_manifest(exported.artifact.path)
     publish(exported)
     names = [line["value"]["path"] for line in hub.requests("POST", "/commit/")[-1].ndjson[1:]]
-    assert names == ["README.md", "config.json"]
+    assert names == ["README.md", "config.json", "manifest.json"]
 
 
 def test_files_of_the_same_content_are_sent_whole(hub, publish, exported):
     picture = exported.artifact.assets / "roc.png"
     for number in range(5):
         (exported.artifact.assets / f"{number}.png").write_bytes(picture.read_bytes())
+    write_manifest(exported.artifact.path)
     publish(exported)
     assert remote_files(hub) == local_files(exported)
 
@@ -104,6 +109,7 @@ def test_files_of_the_same_content_are_sent_whole(hub, publish, exported):
 def test_a_commit_of_somebody_else_in_between_leaves_all_as_it_is(hub, hub_double, publish, exported):
     publish(exported)
     exported.artifact.preprocessor.write_text("{}")
+    write_manifest(exported.artifact.path)
     repo = hub.repos[REPO]
 
     def meanwhile():
@@ -150,6 +156,7 @@ def test_the_visibility_of_an_existing_repository_stays_with_a_warning(hub, publ
 def test_a_branch_and_a_pull_request(hub, publish, exported):
     publish(exported)
     exported.artifact.preprocessor.write_text("{}")
+    write_manifest(exported.artifact.path)
     publish(exported, revision="next/one")
     assert hub.repos[REPO].at("next/one").files["preprocessor_config.json"].content == b"{}"
     done = publish(exported, create_pr=True)
@@ -176,14 +183,34 @@ def test_a_push_to_a_branch_follows_what_the_branch_holds(hub, hub_double, publi
     assert "onnx/main.txt" in repo.files
 
 
-@pytest.mark.parametrize("name", [".DS_Store", "onnx/.secret", ".cache/onnx/model.onnx"])
-def test_hidden_files_stay_here(hub, publish, exported, name):
-    published = set(local_files(exported)) | {"README.md"}
-    hidden = exported.artifact.path / name
-    hidden.parent.mkdir(parents=True, exist_ok=True)
-    hidden.write_bytes(b"private")
-    publish(exported)
-    assert set(remote_files(hub)) == published
+@pytest.mark.parametrize(
+    "name",
+    [".DS_Store", "onnx/.secret", ".cache/onnx/model.onnx", "weights.pkl", "modeling.py", "notes.txt", "onnx/op.so"],
+)
+def test_a_file_that_the_manifest_does_not_name_is_refused_by_name(hub, publish, exported, name):
+    # given
+    added = exported.artifact.path / name
+    added.parent.mkdir(parents=True, exist_ok=True)
+    added.write_bytes(b"private")
+
+    # then
+    with pytest.raises(RunError, match=rf"holds what is not published: {re.escape(name)} \(no file of a model\)"):
+        publish(exported)
+    assert hub.log == []
+
+
+def test_a_link_is_refused_by_name(hub, publish, exported, tmp_path):
+    # given: a link to a file of the system, and one in the place of a published file
+    (exported.artifact.path / "assets/passwd").symlink_to("/etc/passwd")
+    copy = tmp_path / "recipe.yaml"
+    copy.write_bytes(exported.artifact.recipe.read_bytes())
+    exported.artifact.recipe.unlink()
+    exported.artifact.recipe.symlink_to(copy)
+
+    # then
+    with pytest.raises(RunError, match=r"assets/passwd \(a link\), recipe\.yaml \(a link\)"):
+        publish(exported)
+    assert hub.log == []
 
 
 def test_what_an_earlier_push_left_in_zoos_own_folders_is_removed(hub, hub_double, publish, exported):
@@ -198,6 +225,7 @@ def test_what_an_earlier_push_left_in_zoos_own_folders_is_removed(hub, hub_doubl
 
 def test_without_evaluation_nothing_tells_of_one(hub, publish, exported):
     exported.artifact.metrics.unlink()
+    write_manifest(exported.artifact.path)
     with pytest.raises(UsageError, match=r"metrics.json: missing.*zoo eval.*without the evaluation"):
         publish(exported)
     assert not hub.writes
@@ -245,6 +273,7 @@ def test_what_must_not_be_published_is_refused_before_anything_is_sent(hub, publ
     def unverified(run):
         report = json.loads(run.artifact.export_report.read_text())
         run.artifact.export_report.write_text(json.dumps({**report, "verified": False}))
+        write_manifest(run.artifact.path)
 
     def other_file(run):
         run.artifact.onnx.write_bytes(run.artifact.onnx.read_bytes() + b"\0")
@@ -253,7 +282,7 @@ def test_what_must_not_be_published_is_refused_before_anything_is_sent(hub, publ
         (
             (no_license, UsageError, "card.license is not set"),
             (unverified, RunError, "the export was not verified"),
-            (other_file, RunError, "is not the file that was verified"),
+            (other_file, RunError, "is not the file that was exported"),
             (lambda run: run.artifact.onnx.unlink(), UsageError, "zoo export --run"),
             (lambda run: run.artifact.export_report.unlink(), UsageError, "zoo export --run"),
         )
@@ -277,13 +306,16 @@ def change(path, *keys, value):
 @pytest.mark.parametrize(
     ("breaking", "text"),
     [
-        (lambda run: run.artifact.weights.write_bytes(b"other"), "model.safetensors: is not the file that was"),
-        (lambda run: change(run.artifact.metrics, "weights_sha256", value="0"), "evaluation of other weights"),
+        (lambda run: run.artifact.weights.write_bytes(b"other"), "export.json: is of another model.safetensors"),
+        (
+            lambda run: change(run.artifact.metrics, "weights_sha256", value="0"),
+            "metrics.json: is of another model.safetensors",
+        ),
         (lambda run: change(run.artifact.config, "zoo", "threshold", "value", value=0.5), "its threshold 0.5 is not"),
         (lambda run: change(run.artifact.config, "zoo", "threshold", "fpr_target", value=0.5), "is not that of"),
-        (lambda run: change(run.artifact.export_report, value=[]), "export.json: not a mapping"),
+        (lambda run: change(run.artifact.export_report, value=[]), "export.json: holds a JSON list"),
         (lambda run: change(run.artifact.export_report, value={"verified": True}), "export.json: sha256: Field req"),
-        (lambda run: change(run.artifact.metrics, value=3), "metrics.json: not a mapping"),
+        (lambda run: change(run.artifact.metrics, value=3), "metrics.json: holds a JSON int"),
         (lambda run: change(run.artifact.metrics, "counts", value={}), r"metrics.json: counts.images: Field req"),
         (lambda run: change(run.artifact.config, "zoo", value=None), "config.json: zoo: "),
         (lambda run: run.artifact.config.write_text("{"), "config.json: not a JSON file"),
@@ -291,6 +323,8 @@ def change(path, *keys, value):
 )
 def test_files_that_do_not_belong_together_are_refused(hub, publish, exported, breaking, text):
     breaking(exported)
+    # Somebody has hashed the files anew.
+    write_manifest(exported.artifact.path)
     with pytest.raises(RunError, match=text) as caught:
         publish(exported)
     assert "zoo export" in str(caught.value)

@@ -59,7 +59,7 @@ def locate(name: str, revision: str | None = None) -> Path:
     from zoo.publish.pull import FOR_PREDICTION, pull
 
     try:
-        return pull(name, revision=revision, patterns=FOR_PREDICTION)
+        return pull(name, revision=revision, roles=FOR_PREDICTION)
     except RemoteError as error:
         # ORG/NAME may as well have been meant as a path.
         here = f"nor is there a folder {path} in {Path.cwd()}"

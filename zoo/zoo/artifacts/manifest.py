@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.artifacts.digests import digests
-from zoo.atomic import read_json, write_json
+from zoo.atomic import read_json, read_mapping, write_json
 from zoo_core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 MANIFEST = "manifest.json"
 # People edit it on the Hub, so that the manifest does not bind it.
 CARD = "README.md"
 SCHEMA = 1
+# What an artifact needs to embed images.
+FOR_INFERENCE = ("config.json", "onnx/model.onnx", "onnx/export.json")
 # What an artifact may hold, by name: nothing in it is a program, a pickle or a file that no part of zoo reads.
 _ROLES = tuple(
     (re.compile(pattern), role)
@@ -98,6 +100,14 @@ def role_of(name: str) -> str | None:
     return next((role for pattern, role in _ROLES if pattern.fullmatch(name)), None)
 
 
+def keep_only(artifact: Path, written: Iterable[Path]) -> None:
+    """Remove files of an earlier export that this one has not written; what zoo does not write stays."""
+    new = {path.relative_to(artifact).as_posix() for path in written}
+    for name in _names(artifact):
+        if role_of(name) and name not in new:
+            (artifact / name).unlink()
+
+
 def write_manifest(artifact: Path) -> Path:
     """Write the manifest of the files that lie in the folder; return its path."""
     path = artifact / MANIFEST
@@ -147,10 +157,33 @@ def check(artifact: Path, *, needed: Iterable[str] | None = None) -> Manifest:
         for name in there
         if found[name] != manifest.files[name].sha256
     ]
+    problems = problems or list(_torn(artifact, manifest))
     if problems:
-        hint = "export the model again, or pull it again"
+        hint = "run 'zoo export' again, or pull the model again"
         raise RunError("; ".join(dict.fromkeys(problems)), hint=hint)
     return manifest
+
+
+def _torn(artifact: Path, manifest: Manifest) -> Iterator[str]:
+    """Find files that say of what other files they are, and are not: each was exported, but not with the others."""
+    weights = {"weights_sha256": "model.safetensors"}
+    for report, keys in (
+        ("onnx/export.json", {"sha256": "onnx/model.onnx", **weights}),
+        ("eval/metrics.json", weights),
+    ):
+        path = artifact / report
+        if not path.is_file():
+            continue
+        try:
+            said = read_mapping(path)
+        except UsageError as error:
+            yield str(error)
+            continue
+        for key, name in keys.items():
+            if name in manifest and said.get(key) not in {None, manifest.files[name].sha256}:
+                yield f"{path}: is of another {name} than the one beside it"
+        if report == "onnx/export.json" and said.get("verified") is not True:
+            yield f"{path}: the export was not verified"
 
 
 _BESIDES = frozenset({MANIFEST, CARD})

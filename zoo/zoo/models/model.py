@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.manifest import FOR_INFERENCE, check
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo.models.graph_runs import graph_pixels, images_per_run, infer
 from zoo.models.inputs import images_of, is_one, readable
@@ -78,7 +79,8 @@ class Model:
         Raises:
             UsageError: there is no model at ``path``, no such provider, or ``threads`` is out of range.
             ComponentError: a provider is not installed.
-            RunError: the file is no ONNX file, or does not say which pixels it takes.
+            RunError: the file is no ONNX file or does not say which pixels it takes, or the folder holds another file
+                than the one that was exported.
         """
         onnx = ArtifactFolder(path).onnx if path.is_dir() else path
         if path.is_dir() and not onnx.is_file():
@@ -86,6 +88,8 @@ class Model:
             raise UsageError(msg, hint="give the folder that 'zoo export' or 'zoo pull' has printed, or an .onnx file")
         if threads is not None and threads < 1:
             raise UsageError(f"threads is at least 1, not {threads}")
+        if path.is_dir():
+            check(path, needed=FOR_INFERENCE)
         # One thread an image and an image on each core is the fastest way through many (see `embed`).
         return cls(path, open_graph(onnx, providers=providers, threads=1 if threads is None else threads))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
 from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
+from zoo.artifacts.manifest import keep_only, write_manifest
 from zoo.artifacts.swap import replacing_folder
 from zoo.artifacts.thresholds import recommended_threshold
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
@@ -112,9 +113,11 @@ def write_artifact(
         copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
         write_json(artifact.config, _config(export, threshold))
         write_json(artifact.export_report, _report(export, precisions))
+        written = [*graphs, artifact.export_report, artifact.weights, artifact.config]
+        written += [artifact.preprocessor, artifact.recipe, *copied]
+        keep_only(staged, written)
+        written.append(write_manifest(staged))
     notify(registry, "zoo_exported", artifact=run.artifact.path)
-    written = [*graphs, artifact.export_report, artifact.weights, artifact.config]
-    written += [artifact.preprocessor, artifact.recipe, *copied]
     return [run.artifact.path / path.relative_to(staged) for path in written], warnings
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from zoo.artifacts.manifest import MANIFEST, Entry, Manifest, check, strangers
 from zoo.artifacts.onnx_model import Graph, open_graph
-from zoo.atomic import read_json
+from zoo.atomic import as_text, read_json
 from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import BuildRecord
@@ -99,19 +99,19 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
             "or publish without the evaluation (--no-eval, in Python evaluated=False)"
         )
         raise UsageError(f"{artifact.metrics}: missing: the model was exported without an evaluation", hint=hint)
+    manifest = _checked(artifact)
     export, report = read_document(artifact.export_report, ExportReport, hint=_AGAIN)
-    _check_export(artifact, report)
     config, described = read_document(artifact.config, Config, hint=_AGAIN)
-    metrics = None
+    metrics, left_out, silent = None, frozenset[str](), b""
     if evaluated:
         metrics, measured = read_document(artifact.metrics, Metrics, hint=_AGAIN)
         _check_evaluation(run, report, measured, described)
-    files = _files(artifact, evaluated=evaluated)
-    if not evaluated and described.zoo.threshold:
-        # The threshold is a figure of the evaluation too; the file in the run folder keeps it.
-        config = {**config, "zoo": {**config["zoo"], "threshold": None}}
-        silent = (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
-        files = tuple(file.saying(silent) if file.path == artifact.config else file for file in files)
+    else:
+        left_out = frozenset({"evaluation", "picture"})
+        if described.zoo.threshold:
+            # The threshold is a figure of the evaluation too; the file in the run folder keeps it.
+            config = {**config, "zoo": {**config["zoo"], "threshold": None}}
+            silent = as_text(config).encode()
     return Facts(
         recipe_name=loaded.name,
         recipe=loaded.recipe,
@@ -120,18 +120,22 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
         export=export,
         metrics=metrics,
         graph=open_graph(artifact.onnx),
-        files=files,
+        files=_files(artifact, manifest, without=left_out, config=silent),
     )
 
 
-def _check_export(artifact: ArtifactFolder, export: ExportReport) -> None:
-    if not export.verified:
-        raise RunError(f"{artifact.export_report}: the export was not verified", hint=_AGAIN)
-    for path, expected in ((artifact.onnx, export.sha256), (artifact.weights, export.weights_sha256)):
-        found = PublishedFile.of(path, path.name).sha256
-        if found != expected:
-            message = f"{path}: is not the file that was verified (sha256 {found}, not {expected})"
-            raise RunError(message, hint=_AGAIN)
+def _checked(artifact: ArtifactFolder) -> Manifest:
+    """Return the manifest of an artifact that holds what was exported, and nothing else.
+
+    Raises:
+        RunError: it does not.
+    """
+    manifest = check(artifact.path)
+    if more := strangers(artifact.path, manifest):
+        named = ", ".join(f"{name} ({why})" for name, why in more.items())
+        message = f"{artifact.path}: holds what is not published: {named}"
+        raise RunError(message, hint="move it elsewhere")
+    return manifest
 
 
 def _check_evaluation(run: RunFolder, export: ExportReport, metrics: Metrics, config: Config) -> None:
@@ -149,13 +153,18 @@ def _check_evaluation(run: RunFolder, export: ExportReport, metrics: Metrics, co
         raise RunError(message, hint=_AGAIN)
 
 
-def _files(artifact: ArtifactFolder, *, evaluated: bool) -> tuple[PublishedFile, ...]:
-    names = sorted(
-        path.relative_to(artifact.path) for path in artifact.path.rglob("*") if path.is_file() and path != artifact.card
-    )
-    return tuple(
-        PublishedFile.of(artifact.path / name, name.as_posix())
-        for name in names
-        if not any(segment.startswith(".") for segment in name.parts)
-        and (evaluated or name.parts[0] not in {artifact.metrics.parent.name, artifact.assets.name})
-    )
+def _files(
+    artifact: ArtifactFolder, manifest: Manifest, *, without: frozenset[str], config: bytes
+) -> tuple[PublishedFile, ...]:
+    """Return the files that the manifest names, and the manifest of those; ``config``, if any, is sent in its place."""
+    files = [
+        PublishedFile(name, artifact.path / name, entry.size, entry.sha256)
+        for name, entry in sorted(manifest.files.items())
+        if entry.role not in without
+    ]
+    if config:
+        files = [file.saying(config) if file.path == artifact.config else file for file in files]
+    sent = Manifest({file.name: Entry(file.sha256, file.size, manifest.files[file.name].role) for file in files})
+    path = artifact.path / MANIFEST
+    listing = PublishedFile.of(path, MANIFEST)
+    return (*files, listing if sent == manifest else listing.saying(as_text(sent.to_json()).encode()))

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.artifacts.layout import ArtifactFolder
-from zoo.atomic import read_json
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of HTTPError, which is httpx's or httpx2's
+    EntryNotFoundError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
+
+from zoo.artifacts.manifest import CARD, MANIFEST, check, read_manifest
 from zoo.publish.hub import check_repo_id, hub_errors, open_hub, progress_bars
-from zoo_core.errors import RemoteError, UsageError
+from zoo_core.errors import RemoteError, RunError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Iterable
 
     from huggingface_hub import HfApi
 
+    from zoo.artifacts.manifest import Manifest
+
 # The Hub counts a download when config.json is asked for.
-FOR_PREDICTION = ("config.json", "onnx/*", "eval/*")
+FOR_PREDICTION = frozenset({"config", "graph", "export report", "evaluation", "calibration"})
 
 
 def pull(
@@ -27,7 +35,7 @@ def pull(
     *,
     revision: str | None = None,
     output: Path | None = None,
-    patterns: Sequence[str] | None = None,
+    roles: Container[str] | None = None,
     show: bool = True,
     api: HfApi | None = None,
 ) -> Path:
@@ -37,7 +45,7 @@ def pull(
         repo_id: ``ORG/NAME``.
         revision: branch, tag or commit; the main branch by default.
         output: a new folder for a copy of the files.
-        patterns: which files; all by default.
+        roles: which files, by their roles in the manifest; all by default.
         show: show the client's progress on a terminal.
         api: the Hub; by default the one that HF_ENDPOINT and HF_TOKEN name.
 
@@ -50,34 +58,55 @@ def pull(
         raise UsageError(f"{output}: exists already", hint="name a new folder")
     api = api or open_hub()
     with hub_errors(api, repo_id), progress_bars(show=show):
-        wanted = None if patterns is None else list(patterns)
-        snapshot = Path(api.snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
-    verify(ArtifactFolder(snapshot), repo_id)
-    return snapshot if output is None else _copy(snapshot, output)
+        listing = _listing(api, repo_id, revision)
+        try:
+            manifest = read_manifest(listing.parent)
+            wanted = [name for name, entry in manifest.files.items() if roles is None or entry.role in roles]
+            # The folder is named after its commit, so that all files are of the manifest's.
+            commit = listing.parent.name
+            _compare_with_hub(api, repo_id, commit, manifest)
+            snapshot = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=[*wanted, MANIFEST, CARD]))
+            check(snapshot, needed=wanted)
+        except RunError as error:
+            raise RemoteError(f"{repo_id}: {error}", hint="do not use this model; tell its owner") from error
+    return snapshot if output is None else _copy(snapshot, [*wanted, MANIFEST, CARD], output)
 
 
-def verify(artifact: ArtifactFolder, repo_id: str) -> None:
-    """Check that the graph is the one whose export was verified.
-
-    Raises:
-        RemoteError: it is not, or there is no graph.
-    """
-    if not artifact.onnx.is_file() or not artifact.export_report.is_file():
-        raise RemoteError(f"{repo_id}: is no model that zoo published: it holds no onnx/model.onnx with an export.json")
-    found = hashlib.sha256(artifact.onnx.read_bytes()).hexdigest()
+def _listing(api: HfApi, repo_id: str, revision: str | None) -> Path:
     try:
-        expected = read_json(artifact.export_report)["sha256"]
-    except (UsageError, LookupError, TypeError) as error:
-        raise RemoteError(f"{repo_id}: its onnx/export.json does not say which file was verified") from error
-    if found != expected:
-        raise RemoteError(f"{repo_id}: onnx/model.onnx is not the verified file (sha256 {found}, verified {expected})")
+        return Path(api.hf_hub_download(repo_id, MANIFEST, revision=revision))
+    except LocalEntryNotFoundError:
+        raise
+    except EntryNotFoundError as error:
+        raise RemoteError(f"{repo_id}: is no model that zoo published: it holds no {MANIFEST}") from error
 
 
-def _copy(snapshot: Path, output: Path) -> Path:
+def _compare_with_hub(api: HfApi, repo_id: str, commit: str, manifest: Manifest) -> None:
+    """Refuse files of another size before they are downloaded, and warn of files that the manifest does not name.
+
+    Without a Hub there is nothing to compare; the cache holds what was compared before.
+    """
+    try:
+        siblings = api.model_info(repo_id, revision=commit, files_metadata=True).siblings or []
+    except (HTTPError, OfflineModeIsEnabled, OSError):
+        return
+    sizes = {sibling.rfilename: sibling.size for sibling in siblings}
+    for name, entry in manifest.files.items():
+        if sizes.get(name, entry.size) not in {None, entry.size}:
+            raise RunError(f"{name}: has {sizes[name]:,} bytes, the manifest says {entry.size:,}")
+    more = sorted(name for name in sizes if name not in manifest and name not in {MANIFEST, CARD, ".gitattributes"})
+    if more:
+        warnings.warn(f"{repo_id}: left behind, for the manifest does not name them: {', '.join(more)}", stacklevel=4)
+
+
+def _copy(snapshot: Path, names: Iterable[str], output: Path) -> Path:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
-        # The cache holds links; a copy of the files stays whole when the cache is emptied.
+        # The cache holds links, and what others have downloaded there; a copy stays whole when the cache is emptied.
         whole = Path(beside) / output.name
-        shutil.copytree(snapshot, whole)
+        for name in names:
+            if (snapshot / name).is_file():
+                (whole / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(snapshot / name, whole / name)
         whole.replace(output)
     return output
