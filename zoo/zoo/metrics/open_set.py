@@ -159,13 +159,18 @@ def fpir_at(
     """
     unit = unit_vectors(embeddings).astype(np.float32)
     groups = checked_groups(groups, checked_labels(labels, len(unit)))
+    # Those of a group together, so that most columns of a block need no look at their groups.
+    order = np.argsort(groups, kind="stable")
+    unit, groups = unit[order], groups[order]
     rows = max(1, _BLOCK_SCORES // len(unit))
 
     def count(starts: Sequence[int]) -> list[tuple[int, Integers]]:
         counted = []
         for start in starts:
             accepted = unit[start : start + rows] @ unit.T >= threshold
-            accepted &= groups[start : start + rows, None] != groups
+            own = groups[start : start + rows]
+            near = slice(*np.searchsorted(groups, own[[0, -1]] + [0, 1]))
+            accepted[:, near] &= own[:, None] != groups[near]
             counted.append((start, np.count_nonzero(accepted, axis=1)))
         return counted
 
