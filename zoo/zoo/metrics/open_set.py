@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -218,7 +219,7 @@ def _trials(
     starts = np.searchsorted(labels[ordered], chosen)
     gallery = ordered[starts[:, None] + np.arange(each)]
     queries = np.setdiff1d(np.arange(len(labels)), gallery)
-    best, own, ahead = _closest(unit, queries, unit[gallery.ravel()], each, _places(labels[queries], chosen), held)
+    best, own, ahead = _closest(unit, queries, unit[gallery.T.ravel()], each, _places(labels[queries], chosen), held)
     trials = []
     for size, best_of, ahead_of in zip(held, best, ahead, strict=True):
         known = np.isin(labels[queries], chosen[:size])
@@ -254,7 +255,9 @@ def _closest(
     rows = max(1, _BLOCK_SCORES // len(gallery))
     for start in range(0, len(queries), rows):
         block = slice(start, start + rows)
-        scores = (unit[queries[block]] @ gallery.T).reshape(-1, len(gallery) // each, each).max(axis=2)
+        scores = unit[queries[block]] @ gallery.T
+        # The first references of all classes come first, then their second ones.
+        scores = functools.reduce(np.maximum, np.split(scores, each, axis=1))
         own[block] = mine = scores[np.arange(len(scores)), places[block]]
         for number, size in enumerate(held):
             first = scores[:, :size]
