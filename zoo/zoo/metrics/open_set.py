@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -159,13 +160,18 @@ def fpir_at(
     """
     unit = unit_vectors(embeddings).astype(np.float32)
     groups = checked_groups(groups, checked_labels(labels, len(unit)))
+    # Those of a group together, so that most columns of a block need no look at their groups.
+    order = np.argsort(groups, kind="stable")
+    unit, groups = unit[order], groups[order]
     rows = max(1, _BLOCK_SCORES // len(unit))
 
     def count(starts: Sequence[int]) -> list[tuple[int, Integers]]:
         counted = []
         for start in starts:
             accepted = unit[start : start + rows] @ unit.T >= threshold
-            accepted &= groups[start : start + rows, None] != groups
+            own = groups[start : start + rows]
+            near = slice(*np.searchsorted(groups, own[[0, -1]] + [0, 1]))
+            accepted[:, near] &= own[:, None] != groups[near]
             counted.append((start, np.count_nonzero(accepted, axis=1)))
         return counted
 
@@ -213,7 +219,7 @@ def _trials(
     starts = np.searchsorted(labels[ordered], chosen)
     gallery = ordered[starts[:, None] + np.arange(each)]
     queries = np.setdiff1d(np.arange(len(labels)), gallery)
-    best, own, ahead = _closest(unit, queries, unit[gallery.ravel()], each, _places(labels[queries], chosen), held)
+    best, own, ahead = _closest(unit, queries, unit[gallery.T.ravel()], each, _places(labels[queries], chosen), held)
     trials = []
     for size, best_of, ahead_of in zip(held, best, ahead, strict=True):
         known = np.isin(labels[queries], chosen[:size])
@@ -249,7 +255,9 @@ def _closest(
     rows = max(1, _BLOCK_SCORES // len(gallery))
     for start in range(0, len(queries), rows):
         block = slice(start, start + rows)
-        scores = (unit[queries[block]] @ gallery.T).reshape(-1, len(gallery) // each, each).max(axis=2)
+        scores = unit[queries[block]] @ gallery.T
+        # The first references of all classes come first, then their second ones.
+        scores = functools.reduce(np.maximum, np.split(scores, each, axis=1))
         own[block] = mine = scores[np.arange(len(scores)), places[block]]
         for number, size in enumerate(held):
             first = scores[:, :size]

@@ -86,10 +86,11 @@ def _sorted(columns: Integers, weights: Floats) -> PairSample:
 def _shares(sampled: Integers, cells: Integers, counts: Integers, *, start: int) -> Floats:
     """Share the pairs that there are, beyond the first ``start``, among ``sampled`` cells, ascending."""
     own, multiplicity = np.unique(sampled, return_counts=True)
-    # Nothing is in a cell beyond the last.
-    reached = counts[np.searchsorted(cells, own, side="right") - 1].astype(np.float64)
+    # A score at the edge of a cell may be rounded into the one before it, where there are no pairs.
+    reached = np.append(0, counts)[np.searchsorted(cells, own, side="right")].astype(np.float64)
+    # The last one stands for all that are left.
     reached[-1] = counts[-1]
-    return np.repeat(np.diff(reached, prepend=start) / multiplicity, multiplicity)
+    return np.repeat(np.maximum(np.diff(reached, prepend=start), 0) / multiplicity, multiplicity)
 
 
 def _top_pairs(images: SortedImages, width: float, limit: int) -> Integers:
