@@ -64,9 +64,10 @@ def build(
     problems = check_options(component, factory, options, passed, locate) + _contradictions(options, passed, locate)
     if problems:
         raise RecipeError(problems)
+    arguments = _validated(component, factory, options, passed) | passed
     if kind == "export_wrapper":
         factory = partial(factory, wired["model"])
-    built = _call(component, factory, _validated(component, factory, options, passed) | passed, locate)
+    built = _call(component, factory, arguments, locate)
     _check_contract(component, built)
     return built
 

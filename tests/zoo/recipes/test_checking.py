@@ -157,6 +157,13 @@ WRONG = {
         BASE + "model:\n\thead: {}\n",
         ["3:1: not YAML: found character '\\t' that cannot start any token; indent with spaces: YAML allows no tabs"],
     ),
+    "wrapper_options": (
+        BASE + "onnx:\n  wrapper_options: {mode: nearest}\n  options: {opset: 16}\n",
+        [
+            "3:21: onnx.wrapper_options.mode: unknown key",
+            "4:13: onnx.options.opset: unknown key; did you mean 'opset_version'?",
+        ],
+    ),
     "unknown_torch_names": (
         BASE
         + "optimizer: {name: AdmaW}\nlr_scheduler: {name: polynomial}\n"

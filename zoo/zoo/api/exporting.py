@@ -25,9 +25,9 @@ def export(
 ) -> Artifact:
     """Export a trained model to ONNX, and prove that the file computes what the model does.
 
-    The best checkpoint is compared with the file at batches of 1, 3 and 16 images. Only a file that passes is written,
-    into the run's artifact folder with all else that `push` publishes; when a check fails, an older graph there is
-    removed.
+    From image files, and in batches of several sizes, the file has to give the embeddings of the model that `evaluate`
+    measures. Only a file that does is written, into the run's artifact folder with all else that `push` publishes; when
+    a check fails, an older artifact stays as it is.
 
     Args:
         run: what `train` returned, or a run by folder or tag; by default the latest.
@@ -44,7 +44,8 @@ def export(
         UsageError: there is no such run or precision, or its evaluation is malformed.
         RecipeError: the recipe or an override is wrong, or its ``onnx`` section does not describe one image input.
         ComponentError: a component, or the extra ``plugzoo[train]``, is not installed.
-        RunError: the checkpoint does not load, the exporter fails, or the graph differs from the checkpoint.
+        RunError: the checkpoint does not load, the wrapper or the exporter fails, or the graph differs from the
+            checkpoint.
     """
     from zoo.artifacts.layout import PRECISIONS
     from zoo.onnx_export.artifact import export_artifact

@@ -26,7 +26,7 @@ def precisions(_context: click.Context, _parameter: click.Parameter, value: str 
 
 
 @click.command(
-    epilog="KEY=VALUE changes the recipe: onnx.options.opset_version=17. A check that fails removes an older graph.",
+    epilog="KEY=VALUE changes the recipe: onnx.options.opset_version=17. A check that fails leaves an older artifact.",
 )
 @run_option
 @click.option(
@@ -52,9 +52,9 @@ def command(
 ) -> None:
     """Export a trained model to ONNX, and prove that the file computes what the model does.
 
-    The best checkpoint is compared with the file at batches of 1, 3 and 16 different images. Only a file that
-    passes is written, into the run's artifact folder with all else that 'zoo push' publishes. When a check fails,
-    an older graph there is removed, unless --output or --dry-run is given.
+    From image files, and in batches of several sizes, the file has to give the embeddings of the model that
+    'zoo eval' evaluates. Only a file that does is written, into the run's artifact folder with all else that
+    'zoo push' publishes. When a check fails, an older artifact stays as it is.
 
     Smaller files, of other precisions, are compared with it on the validation data, and written beside it where they
     lose no more than the recipe's budget, onnx.precision, allows.
@@ -108,12 +108,15 @@ def _summary(verified: VerifiedExport, target: Path, *, written: bool) -> str:
     report = verified.report
     nodes: dict[str, Any] = report["nodes"]
     differences = ", ".join(f"{batch['max_abs_diff']:.1e} at {batch['size']}" for batch in report["batches"])
+    files = report["files"]
+    from_files = f"{files['max_abs_diff']:.1e} in {files['size']} files"
     simplified = f", {nodes['simplified']} simplified" if report["simplified"] else ""
     rows = {
         "graph": f"{target}{'' if written else ' (not written: --dry-run)'}",
         "size": f"{report['bytes'] / 1e6:.2f} MB, opset {report['opset']}",
         "nodes": f"{nodes['exported']}{simplified}",
-        "verified": f"largest difference from torch {differences} images (allowed {report['tolerance']:.0e})",
+        "verified": f"largest difference from the evaluated model {from_files}, {differences} images "
+        f"(allowed {report['tolerance']:.0e})",
         "cost": f"{report['params'] / 1e6:.2f} M parameters, {report['flops'] / 1e6:.1f} MFLOPs an image",
         "input": f"{verified.pixels.name} {report['preprocess']['dtype']} {report['preprocess']['layout']}",
         "output": f"{report['embedding_dim']} numbers{', length 1' if report['normalized'] else ''}",

@@ -1,4 +1,4 @@
-"""Which fault explains what a graph gives: each is applied to the model that was evaluated; one that fits is named."""
+"""Which fault explains a difference: each is applied to the model that was evaluated, and one that fits is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CONSTANTS = {
 
 
 def explain(reference: EvaluatedModel, images: npt.NDArray[np.uint8], found: Array) -> str | None:
-    """Say what a graph does that the model does not, or None where nothing known explains it.
+    """Say what a graph or a wrapper does that the model does not, or None where nothing known explains it.
 
     Args:
         reference: the model that was evaluated.
@@ -100,11 +100,10 @@ def _dimensions(found: Array, wanted: Array) -> str | None:
     for shift in range(1, found.shape[1]):
         if np.abs(found - np.roll(wanted, shift, axis=1)).max() <= close:
             return f"rolls the numbers of an embedding by {shift}"
-    if np.abs(np.abs(found) - np.abs(wanted)).max() <= close:
-        flipped = int((np.abs(found + wanted) < np.abs(found - wanted)).all(axis=0).sum())
-        return f"flips the sign of {flipped} of an embedding's {found.shape[1]} numbers"
-    off = np.abs(found - wanted) > close
-    if len(found) > found.shape[1] // 4 and np.abs(np.sort(found) - np.sort(wanted)).max() <= close and off.any():
+    if np.abs(np.abs(found) - np.abs(wanted)).max() <= close / 5:
+        flipped = int((np.abs(found + wanted) <= close / 5).all(axis=0).sum())
+        return f"flips the sign of {flipped} of an embedding's {found.shape[1]} numbers" if flipped else None
+    if np.abs(np.sort(found) - np.sort(wanted)).max() <= close / 5:
         return "orders the numbers of an embedding differently"
     return None
 
@@ -126,7 +125,7 @@ class _Faults:
         best = min(errors, key=lambda words: errors[words])
         if errors[best] <= close:
             return best
-        for fit in (_Scale(), _Offset(), _Gamma(), _Channels()):
+        for fit in (_Scale(), _Offset(), _Gamma(), _Gamma(0.5), _Gamma(2.0), _Channels()):
             if self._fit(fit, pixels, target) <= close:
                 return fit.words()
         return None
@@ -137,7 +136,7 @@ class _Faults:
         return error if np.isfinite(error) else float("inf")
 
     def _fit(self, fit: _Fit, pixels: Tensor, target: Tensor) -> float:
-        optimizer = torch.optim.LBFGS(fit.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(fit.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimizer.zero_grad()
@@ -231,9 +230,9 @@ class _Offset(_Fit):
 
 
 class _Gamma(_Fit):
-    def __init__(self) -> None:
+    def __init__(self, start: float = 1.0) -> None:
         super().__init__()
-        self.exponent = nn.Parameter(torch.ones(1))
+        self.exponent = nn.Parameter(torch.full((1,), start))
 
     def forward(self, pixels: Tensor) -> Tensor:
         return pixels.clamp(min=1e-4) ** self.exponent

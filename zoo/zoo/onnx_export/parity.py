@@ -42,13 +42,11 @@ class OutputParity:
 class Parity:
     """A comparison that succeeded.
 
-    ``outputs``: each against torch. ``alone``: the largest difference between an image in the largest batch and the
-    same image alone. ``second``: the largest difference of onnx's reference evaluator, None when it lacks an operator.
-    ``normalized``: whether embeddings have length one.
+    ``outputs``: each against torch. ``second``: the largest difference of onnx's reference evaluator, None when it
+    lacks an operator. ``normalized``: whether embeddings have length one.
     """
 
     outputs: tuple[OutputParity, ...]
-    alone: float
     second: float | None
     embedding_dim: int
     normalized: bool
@@ -79,13 +77,13 @@ def check_parity(
         tolerance: the largest difference allowed.
 
     Raises:
-        RunError: the graph does not run, differs, or mixes up rows.
+        RunError: the graph does not run, or differs.
     """
     session = _open(model)
     _check_axes(session, axes, output_names)
     largest = max(range(len(batches)), key=lambda index: len(batches[index]))
     worst = [0.0] * len(output_names)
-    second, alone = None, 0.0
+    second = None
     for index, (batch, outputs) in enumerate(zip(batches, references, strict=True)):
         wanted, found = [_numpy(output) for output in outputs], _infer(session, batch)
         try:
@@ -97,27 +95,26 @@ def check_parity(
             second = _second_opinion(model, batch, wanted, output_names, tolerance)
         if index == largest:
             embeddings, dtypes = wanted[0], [str(output.dtype) for output in found]
-            if 0 in axes.get(session.get_inputs()[0].name, {}):
-                alone = _alone(session, batch, found, output_names, tolerance)
     return Parity(
         outputs=tuple(map(OutputParity, output_names, dtypes, worst)),
-        alone=alone,
         second=second,
         embedding_dim=embeddings.shape[1],
         normalized=bool(np.allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=0, atol=1e-4)),
     )
 
 
-def _alone(
-    session: onnxruntime.InferenceSession, batch: Array, found: Sequence[Array], names: Sequence[str], tolerance: float
-) -> float:
-    worst = 0.0
+def check_alone(model: onnx.ModelProto, batch: Array, names: Sequence[str], tolerance: float = TOLERANCE) -> float:
+    """Return the largest difference between outputs of an image in ``batch`` and of the same image alone.
+
+    Raises:
+        RunError: an image's outputs depend on the others of its batch.
+    """
+    session = _open(model)
+    together, worst = _infer(session, batch), 0.0
     for row, image in enumerate(batch[:_ALONE]):
-        rows = [output[row : row + 1] for output in found]
-        apart = _compare(
-            _infer(session, image[None]), rows, names, tolerance, f"alone and as row {row} of a batch of {len(batch)}"
-        )
-        worst = max(worst, *apart)
+        rows = [output[row : row + 1] for output in together]
+        where = f"alone and as row {row} of a batch of {len(batch)}"
+        worst = max(worst, *_compare(_infer(session, image[None]), rows, names, tolerance, where))
     return worst
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from zoo.models import graph_runs
@@ -19,13 +20,14 @@ from zoo_core.errors import RunError, ZooError
 from zoo_core.images import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     from zoo.onnx_export.evaluated import EvaluatedModel
     from zoo.onnx_export.pixels import PixelInput
     from zoo.onnx_export.witnesses import Witnesses
+    from zoo.onnx_export.wrapping import Wrapper
 
 BATCHES = (1, 3, 16, 65)
 # One more batch is of a random size, which no fault can have been made for.
@@ -33,6 +35,7 @@ _RANDOM_BATCHES = (66, 257)
 # For a graph that takes any size: small, wide, tall, about the sizes of photographs, and the largest.
 SIZES = ((16, 16), (16, 1200), (900, 40), (97, 131), (480, 640), (1100, 1500), (3000, 4000))
 _RANDOM_SIZES = (17, 2000)
+_TOGETHER = 16
 # Embeddings must lie this many tolerances apart; those of a collapsed model agree with anything.
 SPREAD_FACTOR = 1000
 
@@ -101,7 +104,6 @@ def prove(
     *,
     spread: float,
     seed: int,
-    suspects: Sequence[str] = (),
 ) -> Proof:
     """Compare what ``zoo predict`` embeds by ``graph`` with what ``zoo eval`` embeds by the model.
 
@@ -112,7 +114,6 @@ def prove(
         witnesses: the images.
         spread: what ``check_spread`` returned for the model.
         seed: chooses the batch and the image size that are not fixed.
-        suspects: weights that may be others than the model's, named where nothing else explains a difference.
 
     Raises:
         RunError: an embedding differs; the line says what the graph does otherwise, where that can be told.
@@ -121,7 +122,7 @@ def prove(
         folder = Path(name)
         path = folder / "model.onnx"
         path.write_bytes(graph)
-        run = _Runs(Model.open(path), reference, min(TOLERANCE, SHARE_OF_SPREAD * spread), folder, suspects)
+        run = _Runs(Model.open(path), reference, min(TOLERANCE, SHARE_OF_SPREAD * spread), folder)
         files = [write_png(image, folder / f"{index}.png") for index, image in enumerate(witnesses.images)]
         # Files first, each by itself: a fault that shows there shows everywhere, and is named best.
         compared = run.files([*files, *write_odd_files(folder)], "in image files")
@@ -141,7 +142,6 @@ class _Runs:
     reference: EvaluatedModel
     tolerance: float
     folder: Path
-    suspects: Sequence[str]
 
     def files(self, paths: Sequence[Path], where: str) -> Compared:
         """Compare the embeddings of files, one at a time."""
@@ -170,7 +170,7 @@ class _Runs:
         stacked = np.stack([graph_runs.graph_pixels(graph, image) for image in images])
         found = graph_runs.infer(graph, list(stacked), len(images))
         where = f"in batches of {len(images)}" if len(images) > 1 else "of one image"
-        return self._compared(images, found, self.reference.embed(images), where, alone=len(images) > 1)
+        return self._compared(images, found, self.reference.embed(images), where)
 
     def sized(self, witnesses: Witnesses, size: tuple[int, int], number: int) -> Compared:
         """Compare the embedding of one image of ``size``, from a file."""
@@ -185,14 +185,13 @@ class _Runs:
         wanted: npt.NDArray[Any],
         where: str,
         *,
-        alone: bool = False,
         path: Path | None = None,
     ) -> Compared:
         if found.shape != wanted.shape:
             self._refuse(images, found, None, where)
         apart = distance(found, wanted)
         if not apart.within(self.tolerance):
-            self._refuse(images, found, apart, where, alone=alone, path=path)
+            self._refuse(images, found, apart, where, path=path)
         return Compared(len(images), apart.max_abs_diff, apart.min_cosine)
 
     def _within(self, found: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> bool:
@@ -219,29 +218,70 @@ class _Runs:
         apart: Distance | None,
         where: str,
         *,
-        alone: bool = False,
         path: Path | None = None,
     ) -> None:
-        figures = f" ({apart.describe(self.tolerance)})" if apart else ""
-        reason = explain(self.reference, images, found)
-        if reason is None and path is not None and self.model.graph.pixels.size is None:
+        reason = None
+        if path is not None and self.model.graph.pixels.size is None:
             reason = explain_resize(self.reference, read_image(path), self.model.embed(path))
-        if reason is None and alone and not self._alone_is_same(images, found):
-            reason = "lets an image's embedding depend on the others of its batch (is a layer in training mode?)"
-        if reason is None and self.suspects:
-            reason = f"has other weights than the model: {', '.join(self.suspects[:3])}"
-        if reason:
-            raise RunError(f"parity failed: {where}, the graph {reason}{figures}", hint=_HINT)
-        raise RunError(
-            f"parity failed: {where}, the graph does not compute what the evaluated model does{figures}", hint=_HINT
-        )
+        run = None if self.model.graph.fixed_batch else self._embed
+        raise _difference("graph", self.reference, images, found, apart, where, self.tolerance, reason, run)
 
-    def _alone_is_same(self, images: npt.NDArray[np.uint8], found: npt.NDArray[Any]) -> bool:
+    def _embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         graph = self.model.graph
-        if graph.fixed_batch is not None:
-            return True
-        rows = [graph_runs.infer(graph, [graph_runs.graph_pixels(graph, image)], 1)[0] for image in images[:3]]
-        return distance(np.stack(rows), found[:3]).within(self.tolerance)
+        return graph_runs.infer(graph, [graph_runs.graph_pixels(graph, image) for image in images], len(images))
+
+
+def check_wrapper(
+    wrapper: Wrapper,
+    reference: EvaluatedModel,
+    pixels: PixelInput,
+    batches: Sequence[npt.NDArray[np.uint8]],
+    spread: float,
+) -> None:
+    """Compare the first output of a wrapper with the model, on images of the model's size, before anything is exported.
+
+    Raises:
+        RunError: it differs; the line says what the wrapper does otherwise, where that can be told.
+    """
+    tolerance = min(TOLERANCE, SHARE_OF_SPREAD * spread)
+
+    def embed(images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        array = torch.from_numpy(pixels.array(list(images), reference.size))
+        return unit(wrapper.outputs(array)[0].float().numpy())
+
+    for number, images in enumerate(batches):
+        found, wanted = embed(images), reference.embed(images)
+        apart = distance(found, wanted)
+        if not apart.within(tolerance):
+            # What shows in the first has nothing to do with its size.
+            where = f"in batches of {len(images)}" if number else ""
+            run = None if pixels.batch else embed
+            suspects = wrapper.changed_weights(reference)
+            reason = f"has other weights than the model: {', '.join(suspects[:3])}" if suspects else None
+            raise _difference("wrapper", reference, images, found, apart, where, tolerance, reason, run)
+
+
+def _difference(
+    subject: str,
+    reference: EvaluatedModel,
+    images: npt.NDArray[np.uint8],
+    found: npt.NDArray[Any],
+    apart: Distance | None,
+    where: str,
+    tolerance: float,
+    reason: str | None,
+    run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Any]] | None,
+) -> RunError:
+    """Return the error that names a difference: a known fault of the pixels, a mixed batch, or else ``reason``."""
+    told = explain(reference, images, found)
+    if told is None and run is not None and len(images) > 1:
+        few = images[:_TOGETHER]
+        alone = np.concatenate([run(image[None]) for image in few])
+        if not distance(run(few), alone).within(tolerance):
+            told = "lets an image's embedding depend on the others of its batch: is a layer in training mode?"
+    told = told or reason or "does not compute what the evaluated model does"
+    figures = f" ({apart.describe(tolerance)})" if apart else ""
+    return RunError(f"parity failed: {where}{', ' if where else ''}the {subject} {told}{figures}", hint=_HINT)
 
 
 _HINT = "mend the export wrapper: its first output is the embedding of the model that was evaluated"

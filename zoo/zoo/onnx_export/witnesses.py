@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo_core.contracts import Sample, UInt8Image
 
 COUNT = 48
+_FEW = 16
 # Of a larger image nothing more is learnt, and as a file it takes a second.
 _LONGEST_SIDE = 1024
 _LARGEST = (3000, 4000)
@@ -56,7 +57,7 @@ class Witnesses:
 
 
 def find_witnesses(builder: RecipeBuilder, count: int = COUNT) -> Witnesses:
-    """Return ``count`` distinct images: of the recipe's validation data, else drawn patterns."""
+    """Return at most ``count`` distinct images: of the validation data, and drawn patterns where these are few."""
     try:
         dataset = builder.dataset("valid")
         indices = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
@@ -65,7 +66,7 @@ def find_witnesses(builder: RecipeBuilder, count: int = COUNT) -> Witnesses:
         reason = f"the validation data cannot be read, so the graph is compared on drawn patterns: {error}"
         return Witnesses(tuple(patterns(count)), "patterns", (reason.replace("\n", "; "),))
     images = list({(view.shape, view.tobytes()): view for view in views}.values())
-    if len(images) == count:
+    if len(images) >= _FEW:
         return Witnesses(tuple(images), "validation data")
     # Equal images would hide a mix-up between the rows of a batch.
     reason = f"the validation data gave {len(images)} distinct images, so the graph is compared on drawn patterns, too"
@@ -96,7 +97,7 @@ def patterns(count: int, seed: int = 0) -> list[UInt8Image]:
 
 def write_png(image: UInt8Image, path: Path) -> Path:
     """Write an image without loss."""
-    Image.fromarray(image).save(path, compress_level=1)
+    Image.fromarray(image).save(path, compress_level=0)
     return path
 
 
@@ -119,6 +120,6 @@ def write_odd_files(folder: Path) -> list[Path]:
         "large.png": Image.fromarray(resize(other, _LARGEST)),
     }
     for name, image in odd.items():
-        image.save(folder / name, compress_level=1)
+        image.save(folder / name, compress_level=0)
     Image.fromarray(other).save(folder / "turned.jpg", exif=turned)
     return [*(folder / name for name in odd), folder / "turned.jpg"]

@@ -40,6 +40,12 @@ class Wrapper:
         try:
             with redirect_stdout(sys.stderr):
                 yield
+        except RunError as error:
+            if error.__cause__ is None:
+                raise
+            # The exporter's, which ran the wrapper: either may have failed.
+            problem = error.problems[0]
+            raise RunError(f"{self.component}: {problem.message}", hint=problem.hint) from error
         except (ZooError, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -121,6 +127,8 @@ def check_outputs(wrapper: Wrapper, example: Any, names: Sequence[str], dimensio
             f"{wrapper.component}: {said}, but the model's embeddings are float [{len(example)}, {dimension}]",
             hint=f"return {others[0]!r} first" if others else "return the embeddings first",
         )
+    if not first.isfinite().all():
+        raise RunError(f"{wrapper.component}: its first output, {names[0]!r}, is not finite")
 
 
 def _is_embedding(output: torch.Tensor, count: int, dimension: int) -> bool:
