@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from zoo.artifacts.layout import ArtifactFolder
-from zoo.publish.pull import FOR_PREDICTION, pull
+from zoo.publish.pull import pull
 from zoo_core.errors import RemoteError, UsageError
 
 REPO = "org/tiny"
@@ -59,7 +59,7 @@ def test_a_second_pull_downloads_nothing(hub, published, api):  # noqa: ARG001 -
 
 
 def test_prediction_downloads_no_weights_of_torch(hub, published, api):  # noqa: ARG001 - as above
-    folder = pull(REPO, api=api, patterns=FOR_PREDICTION)
+    folder = pull(REPO, api=api, precision="fp32")
     assert {"config.json", "onnx/model.onnx", "eval/metrics.json"} <= set(contents(folder))
     assert not hub.requests("GET", "safetensors")
 

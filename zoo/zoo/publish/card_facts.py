@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from zoo.artifacts.layout import PRECISIONS
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo.atomic import read_json
 from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
@@ -127,7 +128,14 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
 def _check_export(artifact: ArtifactFolder, export: ExportReport) -> None:
     if not export.verified:
         raise RunError(f"{artifact.export_report}: the export was not verified", hint=_AGAIN)
-    for path, expected in ((artifact.onnx, export.sha256), (artifact.weights, export.weights_sha256)):
+    verified = {artifact.graph(name): entry.sha256 for name, entry in export.smaller_files().items()}
+    verified |= {artifact.onnx: export.sha256, artifact.weights: export.weights_sha256}
+    for path in map(artifact.graph, PRECISIONS):
+        if path.is_file() and path not in verified:
+            raise RunError(f"{path}: is not of the export that was verified", hint=_AGAIN)
+    for path, expected in verified.items():
+        if not path.is_file():
+            raise RunError(f"{path}: missing, though it was verified", hint=_AGAIN)
         found = PublishedFile.of(path, path.name).sha256
         if found != expected:
             message = f"{path}: is not the file that was verified (sha256 {found}, not {expected})"

@@ -8,18 +8,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
+from zoo.artifacts.precisions import verified_hashes
 from zoo.atomic import read_json
 from zoo.publish.hub import check_repo_id, hub_errors, open_hub, progress_bars
 from zoo_core.errors import RemoteError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from huggingface_hub import HfApi
 
 # The Hub counts a download when config.json is asked for.
-FOR_PREDICTION = ("config.json", "onnx/*", "eval/*")
+_FOR_PREDICTION = ("config.json", "onnx/export.json", "eval/*")
 
 
 def pull(
@@ -27,7 +26,7 @@ def pull(
     *,
     revision: str | None = None,
     output: Path | None = None,
-    patterns: Sequence[str] | None = None,
+    precision: str | None = None,
     show: bool = True,
     api: HfApi | None = None,
 ) -> Path:
@@ -37,7 +36,7 @@ def pull(
         repo_id: ``ORG/NAME``.
         revision: branch, tag or commit; the main branch by default.
         output: a new folder for a copy of the files.
-        patterns: which files; all by default.
+        precision: only what it takes to predict with this one of ``PRECISIONS``; all files by default.
         show: show the client's progress on a terminal.
         api: the Hub; by default the one that HF_ENDPOINT and HF_TOKEN name.
 
@@ -50,27 +49,35 @@ def pull(
         raise UsageError(f"{output}: exists already", hint="name a new folder")
     api = api or open_hub()
     with hub_errors(api, repo_id), progress_bars(show=show):
-        wanted = None if patterns is None else list(patterns)
+        graph = ArtifactFolder(Path()).graph(precision or PRECISIONS[0]).as_posix()
+        wanted = None if precision is None else [*_FOR_PREDICTION, graph]
         snapshot = Path(api.snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
-    verify(ArtifactFolder(snapshot), repo_id)
+    verify(ArtifactFolder(snapshot), repo_id, precision or PRECISIONS[0])
     return snapshot if output is None else _copy(snapshot, output)
 
 
-def verify(artifact: ArtifactFolder, repo_id: str) -> None:
-    """Check that the graph is the one whose export was verified.
+def verify(artifact: ArtifactFolder, repo_id: str, precision: str = PRECISIONS[0]) -> None:
+    """Check that the graphs are those whose export was verified.
 
     Raises:
-        RemoteError: it is not, or there is no graph.
+        RemoteError: one is not, or there is none of ``precision``.
     """
-    if not artifact.onnx.is_file() or not artifact.export_report.is_file():
+    if not artifact.export_report.is_file() or not any(artifact.graph(name).is_file() for name in PRECISIONS):
         raise RemoteError(f"{repo_id}: is no model that zoo published: it holds no onnx/model.onnx with an export.json")
-    found = hashlib.sha256(artifact.onnx.read_bytes()).hexdigest()
-    try:
-        expected = read_json(artifact.export_report)["sha256"]
-    except (UsageError, LookupError, TypeError) as error:
-        raise RemoteError(f"{repo_id}: its onnx/export.json does not say which file was verified") from error
-    if found != expected:
-        raise RemoteError(f"{repo_id}: onnx/model.onnx is not the verified file (sha256 {found}, verified {expected})")
+    for name in PRECISIONS:
+        graph = artifact.graph(name)
+        if not graph.is_file():
+            continue
+        found = hashlib.sha256(graph.read_bytes()).hexdigest()
+        try:
+            expected = verified_hashes(read_json(artifact.export_report)).get(name)
+        except (UsageError, LookupError, TypeError, AttributeError) as error:
+            raise RemoteError(f"{repo_id}: its onnx/export.json does not say which file was verified") from error
+        if found != expected:
+            message = f"{repo_id}: onnx/{graph.name} is not the verified file (sha256 {found}, verified {expected})"
+            raise RemoteError(message)
+    if not artifact.graph(precision).is_file():
+        raise RemoteError(f"{repo_id}: holds no onnx/{artifact.graph(precision).name}")
 
 
 def _copy(snapshot: Path, output: Path) -> Path:
