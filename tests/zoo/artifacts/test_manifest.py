@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -19,7 +20,7 @@ FILES = {
     "model.safetensors": bytes(range(256)) * 5,
     "onnx/model.onnx": bytes(reversed(range(256))) * 5,
     "onnx/model_fp16.onnx": bytes(range(128)) * 5,
-    "onnx/export.json": b'{"verified": true, "tolerance": 1e-05}',
+    "onnx/export.json": b"",  # of the graphs and weights, see `bind`
     "eval/metrics.json": b'{"metrics": {"auc": 0.9987}}',
     "assets/roc.png": b"\x89PNG" + bytes(500),
     "calibration.json": b'{"fpir": 0.01}',
@@ -39,8 +40,24 @@ def artifact(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     (folder / CARD).write_text("# A card, which people edit\n")
-    write_manifest(folder)
+    bind(folder)
     return folder
+
+
+def bind(artifact):
+    """Write the report and the manifest of the files as they are, as an export does."""
+
+    def digest(name):
+        return hashlib.sha256((artifact / name).read_bytes()).hexdigest()
+
+    report = {
+        "verified": True,
+        "sha256": digest("onnx/model.onnx"),
+        "weights_sha256": digest("model.safetensors"),
+        "precisions": {"files": {"fp16": {"sha256": digest("onnx/model_fp16.onnx")}}},
+    }
+    (artifact / "onnx/export.json").write_text(json.dumps(report))
+    write_manifest(artifact)
 
 
 def test_names_each_file_with_size_role_and_hash(artifact):
@@ -50,7 +67,8 @@ def test_names_each_file_with_size_role_and_hash(artifact):
     # then
     assert set(document["files"]) == set(FILES)
     assert document["files"]["onnx/model.onnx"]["role"] == "graph"
-    assert {name: entry["size"] for name, entry in document["files"].items()} == {n: len(c) for n, c in FILES.items()}
+    sizes = {name: (artifact / name).stat().st_size for name in FILES}
+    assert {name: entry["size"] for name, entry in document["files"].items()} == sizes
     assert check(artifact) == Manifest.of(artifact)
 
 
@@ -78,11 +96,12 @@ def _tamper(artifact, chance):
         case "number":
             path.write_bytes(_edit_number(path.read_bytes(), chance))
         case "truncate":
-            path.write_bytes(path.read_bytes()[: chance.randrange(len(FILES[name]))])
+            path.write_bytes(path.read_bytes()[: chance.randrange(path.stat().st_size)])
         case "append":
             path.write_bytes(path.read_bytes() + chance.randbytes(3))
         case "swap":
-            path.write_bytes(FILES[chance.choice([other for other in sorted(FILES) if other != name])])
+            other = chance.choice([other for other in sorted(FILES) if other != name])
+            path.write_bytes((artifact / other).read_bytes())
         case "remove":
             path.unlink()
         case "folder":
@@ -204,6 +223,27 @@ def test_refuses_a_manifest_that_is_none(artifact, content, message):
         check(artifact)
 
 
+@pytest.mark.parametrize("name", ["onnx/model.onnx", "onnx/model_fp16.onnx", "model.safetensors"])
+def test_refuses_a_file_that_is_not_of_the_export_even_if_the_manifest_is_hashed_anew(artifact, name):
+    # given
+    (artifact / name).write_bytes(b"another")
+    write_manifest(artifact)
+
+    # then
+    with pytest.raises(RunError, match=rf"onnx/export\.json: is of another {name} than the one beside it"):
+        check(artifact)
+
+
+def test_refuses_a_graph_that_no_export_has_verified(artifact):
+    # given
+    (artifact / "onnx/model_int8.onnx").write_bytes(b"more")
+    write_manifest(artifact)
+
+    # then
+    with pytest.raises(RunError, match=r"onnx/export\.json: is of another onnx/model_int8\.onnx"):
+        check(artifact)
+
+
 def test_refuses_an_artifact_without_a_manifest(artifact):
     # given
     (artifact / MANIFEST).unlink()
@@ -218,7 +258,7 @@ def test_notices_a_changed_large_file_whose_hash_is_remembered_even_if_its_times
     path = artifact / "onnx/model.onnx"
     path.write_bytes(bytes(2**20))
     monkeypatch.setattr("zoo.artifacts.digests._YOUNG_SECONDS", -1)
-    write_manifest(artifact)
+    bind(artifact)
     check(artifact)
     before = path.stat()
 
@@ -238,7 +278,7 @@ def test_reads_a_large_file_once(artifact, monkeypatch):
     path = artifact / "onnx/model.onnx"
     path.write_bytes(bytes(2**20))
     monkeypatch.setattr("zoo.artifacts.digests._YOUNG_SECONDS", -1)
-    write_manifest(artifact)
+    bind(artifact)
     read = []
     monkeypatch.setattr("zoo.artifacts.digests.sha256", lambda path: read.append(path.name) or "0" * 64)
 
@@ -255,7 +295,7 @@ def test_does_without_a_cache_that_cannot_be_read_or_written(artifact, tmp_path,
     # given
     (artifact / "onnx/model.onnx").write_bytes(bytes(2**20))
     monkeypatch.setattr("zoo.artifacts.digests._YOUNG_SECONDS", -1)
-    write_manifest(artifact)
+    bind(artifact)
     cache = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     check(artifact)

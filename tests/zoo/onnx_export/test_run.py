@@ -93,7 +93,7 @@ def test_the_file_computes_what_the_checkpoint_does(exported, torch_model, train
 
 def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_model, tmp_path):
     verified = exported(*PIXELS)
-    write_graph(verified, tmp_path / "pixels.onnx")
+    write_graph(verified.graph, tmp_path / "pixels.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "pixels.onnx")
     model, _ = torch_model
     generator = np.random.default_rng(0)

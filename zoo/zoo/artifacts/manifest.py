@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.artifacts.digests import digests
+from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
+from zoo.artifacts.precisions import verified_hashes
 from zoo.atomic import read_json, read_mapping, write_json
 from zoo_core.errors import RunError, UsageError
 
@@ -18,8 +20,8 @@ MANIFEST = "manifest.json"
 # People edit it on the Hub, so that the manifest does not bind it.
 CARD = "README.md"
 SCHEMA = 1
-# What an artifact needs to embed images.
-FOR_INFERENCE = ("config.json", "onnx/model.onnx", "onnx/export.json")
+# What an artifact needs to embed images, beside a graph.
+FOR_INFERENCE = ("config.json", "onnx/export.json")
 # What an artifact may hold, by name: nothing in it is a program, a pickle or a file that no part of zoo reads.
 _ROLES = tuple(
     (re.compile(pattern), role)
@@ -166,24 +168,27 @@ def check(artifact: Path, *, needed: Iterable[str] | None = None) -> Manifest:
 
 def _torn(artifact: Path, manifest: Manifest) -> Iterator[str]:
     """Find files that say of what other files they are, and are not: each was exported, but not with the others."""
-    weights = {"weights_sha256": "model.safetensors"}
-    for report, keys in (
-        ("onnx/export.json", {"sha256": "onnx/model.onnx", **weights}),
-        ("eval/metrics.json", weights),
-    ):
-        path = artifact / report
+    folder = ArtifactFolder(artifact)
+    for path in (folder.export_report, folder.metrics):
         if not path.is_file():
             continue
         try:
             said = read_mapping(path)
-        except UsageError as error:
-            yield str(error)
+            expected = {folder.weights: said.get("weights_sha256")}
+            if path == folder.export_report:
+                if said.get("verified") is not True:
+                    yield f"{path}: the export was not verified"
+                    continue
+                expected |= {folder.graph(name): None for name in PRECISIONS}
+                expected |= {folder.graph(name): digest for name, digest in verified_hashes(said).items()}
+        except (UsageError, LookupError, TypeError, AttributeError) as error:
+            yield str(error) if isinstance(error, UsageError) else f"{path}: does not say which files were verified"
             continue
-        for key, name in keys.items():
-            if name in manifest and said.get(key) not in {None, manifest.files[name].sha256}:
-                yield f"{path}: is of another {name} than the one beside it"
-        if report == "onnx/export.json" and said.get("verified") is not True:
-            yield f"{path}: the export was not verified"
+        for file, digest in expected.items():
+            entry = manifest.files.get(file.relative_to(artifact).as_posix())
+            # An evaluation of before weights had a hash says nothing of them.
+            if entry and entry.sha256 != digest and (digest or entry.role == "graph"):
+                yield f"{path}: is of another {file.relative_to(artifact).as_posix()} than the one beside it"
 
 
 _BESIDES = frozenset({MANIFEST, CARD})

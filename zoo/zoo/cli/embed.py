@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.image_options import images_argument, model_option, null_option, revision_option, speed_options
+from zoo.cli.image_options import (
+    images_argument,
+    model_option,
+    null_option,
+    precision_option,
+    revision_option,
+    speed_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("embed")
 @model_option
+@precision_option
 @click.option("--npz", metavar="OUT.npz", type=click.Path(path_type=Path), help="Write numpy's arrays to a file.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="Print a line of JSON for each image. [default]")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV: path, error, then a column for each number.")
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 @images_argument
 def command(
     model: str,
+    precision: str | None,
     npz: Path | None,
     form: str | None,
     workers: int | None,
@@ -56,7 +65,7 @@ def command(
     if npz and form:
         msg = f"give --npz or --{form}, not both"
         raise click.UsageError(msg)
-    opened = load(model, providers=providers or None, threads=threads, revision=revision)
+    opened = load(model, precision=precision, providers=providers or None, threads=threads, revision=revision)
     left_out: list[Skipped] = []
     paths = find_images(images, null=null, left_out=left_out)
     lost: list[ZooError] = []

@@ -24,6 +24,9 @@ null_option = click.option("-0", "--null", is_flag=True, help="Names on stdin en
 model_option = click.option(
     "--model", required=True, metavar="DIR|ORG/NAME|FILE.onnx", help="A folder, a model on the Hub, or a file."
 )
+precision_option = click.option(
+    "--precision", help="Which of the model's files: fp32, fp16 or int8, if it has them. [default: fp32]"
+)
 revision_option = click.option("--revision", help="Branch, tag or commit of a model on the Hub.")
 
 

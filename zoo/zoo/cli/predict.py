@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.image_options import images_argument, model_option, null_option, revision_option, speed_options
+from zoo.cli.image_options import (
+    images_argument,
+    model_option,
+    null_option,
+    precision_option,
+    revision_option,
+    speed_options,
+)
 from zoo.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -46,6 +53,7 @@ class ScoreOrFile(click.FloatRange):
 
 @click.command("predict")
 @model_option
+@precision_option
 @click.option(
     "--gallery",
     "folder",
@@ -83,6 +91,7 @@ class ScoreOrFile(click.FloatRange):
 @images_argument
 def command(
     model: str,
+    precision: str | None,
     folder: Path,
     threshold: float | Path | None,
     fpr: float | None,
@@ -120,7 +129,7 @@ def command(
         msg = f"give --json or --{kind}, not both"
         raise click.UsageError(msg)
     references = find_references(folder)
-    opened = load(model, providers=providers or None, threads=threads, revision=revision)
+    opened = load(model, precision=precision, providers=providers or None, threads=threads, revision=revision)
     limit = _limit(opened, threshold, fpr)
     turned, speed = orientations == "4", Speed(batch_size, workers)
     lost: list[ZooError] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from zoo.artifacts.layout import ArtifactFolder
+from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
 from zoo.artifacts.manifest import FOR_INFERENCE, check
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo.models.graph_runs import graph_pixels, images_per_run, infer
@@ -73,23 +73,30 @@ class Model:
     graph: Graph
 
     @classmethod
-    def open(cls, path: Path, *, providers: str | Sequence[str] | None = None, threads: int | None = None) -> Model:
-        """Open an artifact folder or an ``.onnx`` file; ``providers`` and ``threads`` are those of ``zoo.load``.
+    def open(
+        cls,
+        path: Path,
+        *,
+        precision: str | None = None,
+        providers: str | Sequence[str] | None = None,
+        threads: int | None = None,
+    ) -> Model:
+        """Open an artifact folder or an ``.onnx`` file, in the way that ``zoo.load`` describes.
 
         Raises:
-            UsageError: there is no model at ``path``, no such provider, or ``threads`` is out of range.
+            UsageError: there is no model at ``path``, none of this precision, no such provider, or ``threads`` is out
+                of range.
             ComponentError: a provider is not installed.
             RunError: the file is no ONNX file or does not say which pixels it takes, or the folder holds another file
                 than the one that was exported.
         """
-        onnx = ArtifactFolder(path).onnx if path.is_dir() else path
-        if path.is_dir() and not onnx.is_file():
-            msg = f"{path}: holds no onnx/model.onnx"
-            raise UsageError(msg, hint="give the folder that 'zoo export' or 'zoo pull' has printed, or an .onnx file")
+        if precision and path.is_file():
+            raise UsageError(f"{path}: is one file, of one precision", hint="give the artifact's folder to choose")
+        onnx = _graph_in(path, precision or PRECISIONS[0]) if path.is_dir() else path
         if threads is not None and threads < 1:
             raise UsageError(f"threads is at least 1, not {threads}")
         if path.is_dir():
-            check(path, needed=FOR_INFERENCE)
+            check(path, needed=[*FOR_INFERENCE, onnx.relative_to(path).as_posix()])
         # One thread an image and an image on each core is the fastest way through many (see `embed`).
         return cls(path, open_graph(onnx, providers=providers, threads=1 if threads is None else threads))
 
@@ -188,6 +195,20 @@ class Model:
             msg = f"{self.graph.path}: gives embeddings that are not finite or zero"
             return RunError(msg, hint="the model has not learned anything: see 'zoo eval'")
         return unit if len(unit) > 1 else unit[0]
+
+
+def _graph_in(folder: Path, precision: str) -> Path:
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", hint=f"there are {', '.join(PRECISIONS)}")
+    artifact = ArtifactFolder(folder)
+    graph = artifact.graph(precision)
+    if not graph.is_file():
+        held = [name for name in PRECISIONS if artifact.graph(name).is_file()]
+        hint = "give the folder that 'zoo export' or 'zoo pull' has printed, or an .onnx file"
+        if held:
+            hint = f"it holds {', '.join(held)}; 'zoo export --precision {precision}' says why another is left out"
+        raise UsageError(f"{folder}: holds no {graph.relative_to(folder).as_posix()}", hint=hint)
+    return graph
 
 
 _Detached: TypeAlias = "tuple[ImageInput, Readable | ZooError]"

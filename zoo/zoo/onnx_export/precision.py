@@ -94,7 +94,7 @@ def make_precisions(export: VerifiedExport, registry: Registry, wanted: Sequence
     with tempfile.TemporaryDirectory() as folder:
         graphs, left_out = _convert(others, export, builder)
         models = {name: _opened(Path(folder), name, graph) for name, graph in graphs.items()}
-        left_out |= _check_outputs(models, normalized=export.report["normalized"])
+        left_out |= check_outputs(models, normalized=export.report["normalized"])
         models = {name: model for name, model in models.items() if name not in left_out}
         entries = _files({name: graphs[name] for name in models}, _milliseconds(models))
         try:
@@ -162,7 +162,8 @@ def _opened(folder: Path, name: str, graph: bytes) -> Model:
     return Model.open(path)
 
 
-def _check_outputs(models: Mapping[str, Model], *, normalized: bool) -> dict[str, str]:
+def check_outputs(models: Mapping[str, Model], *, normalized: bool) -> dict[str, str]:
+    """Return of each model whose graph does not give what its metadata promise, what is wrong."""
     failed = {}
     for name, model in models.items():
         try:
@@ -249,7 +250,7 @@ def _over_budget(name: str, loss: Loss, budget: PrecisionBudget) -> str | None:
     # Written so that NaN is refused, too.
     if not loss.mean_cosine >= budget.mean_cosine:
         return (
-            f"its embeddings have a mean cosine of {loss.mean_cosine:.5f} to float32's, less than {key}.mean_cosine, "
+            f"its embeddings have a mean cosine of {loss.mean_cosine:.7f} to float32's, less than {key}.mean_cosine, "
             f"{budget.mean_cosine:g}"
         )
     if loss.judged_at is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
+from zoo.artifacts.layout import PRECISIONS
 from zoo.atomic import read_json
 from zoo_core.errors import RunError, UsageError
 
@@ -24,6 +25,20 @@ class _Batch(_Section):
     min_cosine: FiniteFloat
 
 
+class _Graph(_Section):
+    sha256: str
+    bytes: int
+    p50_ms: FiniteFloat
+    verdict: str | None = None
+    mean_cosine: FiniteFloat | None = None
+    lowest_cosine: FiniteFloat | None = None
+    tpr: dict[str, FiniteFloat] = {}
+
+
+class _Precisions(_Section):
+    files: dict[Literal["fp32", "fp16", "int8"], _Graph] = {}
+
+
 class ExportReport(_Section):
     """``onnx/export.json``."""
 
@@ -36,6 +51,12 @@ class ExportReport(_Section):
     params: FiniteFloat | None = None
     flops: FiniteFloat | None = None
     macs: FiniteFloat | None = None
+    precisions: _Precisions | None = None
+
+    def smaller_files(self) -> dict[str, _Graph]:
+        """Return the graphs of other precisions than float32, by their names."""
+        files = self.precisions.files if self.precisions else {}
+        return {name: entry for name, entry in files.items() if name != PRECISIONS[0]}
 
 
 class _Threshold(_Section):

@@ -67,6 +67,7 @@ def body(facts: Facts, repo_id: str) -> str:
         ("Training procedure", _procedure(facts)),
         ("Files", _files(facts)),
         ("Export verification", _verification(facts)),
+        ("Precisions", _precisions(facts)),
         ("Environment", _environment(facts)),
         ("Licence", f"The weights: {facts.license}."),
     )
@@ -215,6 +216,29 @@ def _verification(facts: Facts) -> str:
     return (
         f"`onnx/model.onnx` was compared with the trained torch model, on different images in each row "
         f"(tolerance {export['tolerance']:g}):\n\n" + _table(("Batch", "Largest difference", "Lowest cosine"), rows)
+    )
+
+
+def _precisions(facts: Facts) -> str | None:
+    found = facts.export.get("precisions") or {}
+    files = found.get("files") or {}
+    if len(files) < 2:  # noqa: PLR2004 - float32 alone is compared with nothing
+        return None
+    header = ("File", "Bytes", "ms", "Mean cosine", "Lowest", "TPR@FPR=1e-3", "Verdict")
+    rows = [
+        (
+            f"`{entry['file']}`",
+            f"{entry['bytes']:,}",
+            f"{entry['p50_ms']:.2f}",
+            *("" if entry.get(key) is None else f"{entry[key]:.5f}" for key in ("mean_cosine", "lowest_cosine")),
+            f"{entry['tpr']['tpr_at_fpr_1e-3']:.4f}" if "tpr_at_fpr_1e-3" in entry["tpr"] else "",
+            entry.get("verdict", ""),
+        )
+        for entry in files.values()
+    ]
+    return (
+        f"Smaller files against the float32 one, on the {found['protocol']['images']:,} images of the validation data; "
+        f"the time is that of one image on one thread of the exporting machine.\n\n{_table(header, rows)}"
     )
 
 

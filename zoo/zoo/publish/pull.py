@@ -15,19 +15,20 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of HTTPErr
     OfflineModeIsEnabled,
 )
 
+from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.manifest import CARD, MANIFEST, check, read_manifest
 from zoo.publish.hub import check_repo_id, hub_errors, open_hub, progress_bars
 from zoo_core.errors import RemoteError, RunError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
 
     from huggingface_hub import HfApi
 
     from zoo.artifacts.manifest import Manifest
 
 # The Hub counts a download when config.json is asked for.
-FOR_PREDICTION = frozenset({"config", "graph", "export report", "evaluation", "calibration"})
+_FOR_PREDICTION = frozenset({"config", "export report", "evaluation", "calibration"})
 
 
 def pull(
@@ -35,7 +36,7 @@ def pull(
     *,
     revision: str | None = None,
     output: Path | None = None,
-    roles: Container[str] | None = None,
+    precision: str | None = None,
     show: bool = True,
     api: HfApi | None = None,
 ) -> Path:
@@ -45,7 +46,7 @@ def pull(
         repo_id: ``ORG/NAME``.
         revision: branch, tag or commit; the main branch by default.
         output: a new folder for a copy of the files.
-        roles: which files, by their roles in the manifest; all by default.
+        precision: only what it takes to predict with this one of ``PRECISIONS``; all files by default.
         show: show the client's progress on a terminal.
         api: the Hub; by default the one that HF_ENDPOINT and HF_TOKEN name.
 
@@ -61,7 +62,7 @@ def pull(
         listing = _listing(api, repo_id, revision)
         try:
             manifest = read_manifest(listing.parent)
-            wanted = [name for name, entry in manifest.files.items() if roles is None or entry.role in roles]
+            wanted = _wanted(manifest, precision)
             # The folder is named after its commit, so that all files are of the manifest's.
             commit = listing.parent.name
             _compare_with_hub(api, repo_id, commit, manifest)
@@ -70,6 +71,15 @@ def pull(
         except RunError as error:
             raise RemoteError(f"{repo_id}: {error}", hint="do not use this model; tell its owner") from error
     return snapshot if output is None else _copy(snapshot, [*wanted, MANIFEST, CARD], output)
+
+
+def _wanted(manifest: Manifest, precision: str | None) -> list[str]:
+    if precision is None:
+        return list(manifest.files)
+    graph = ArtifactFolder(Path()).graph(precision).as_posix()
+    if graph not in manifest:
+        raise RunError(f"holds no {graph}")
+    return [graph, *(name for name, entry in manifest.files.items() if entry.role in _FOR_PREDICTION)]
 
 
 def _listing(api: HfApi, repo_id: str, revision: str | None) -> Path:
