@@ -68,7 +68,7 @@ def weak_model(model, tmp_path_factory):
     weak = RunFolder.open(path)
     state = torch.load(weak.best, weights_only=True)["state_dict"]
     last = [name for name in state if name.startswith("model.head.")][-1].rpartition(".")[0]
-    state[f"{last}.weight"] *= 0.015
+    state[f"{last}.weight"] *= 0.06
     state[f"{last}.bias"].fill_(1.0)
     AtomicCheckpointIO().save_checkpoint({"state_dict": state}, weak.best)
     return weak
@@ -156,7 +156,7 @@ def test_a_faulty_wrapper_is_refused_in_one_line_that_says_what_differs(export, 
 )
 def test_around_a_weakly_trained_model_it_is_refused_too(export, weak_model, name):
     """Where the model itself may be exported: its embeddings lie close together, and a fault moves them less."""
-    assert 0.01 < export(weak_model, "Wrapper").report["spread"] < 0.03
+    assert 0.01 < export(weak_model, "Wrapper").report["spread"] < 0.06
     with pytest.raises(ZooError, match="parity failed"):
         export(weak_model, name)
 
