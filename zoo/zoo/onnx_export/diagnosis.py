@@ -136,11 +136,14 @@ class _Faults:
         return error if np.isfinite(error) else float("inf")
 
     def _fit(self, fit: _Fit, pixels: Tensor, target: Tensor) -> float:
-        optimizer = torch.optim.LBFGS(fit.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(
+            fit.parameters(), max_iter=100, tolerance_grad=1e-9, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+        )
+        scale = self._error(pixels, target) ** 2 or 1.0
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            value = (self.reference.embed_pixels(fit(pixels)) - target).square().sum()
+            value = (self.reference.embed_pixels(fit(pixels)) - target).square().sum() / scale
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
