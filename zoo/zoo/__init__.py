@@ -1,7 +1,7 @@
 """zoo: a plugin-based model zoo for image-embedding models.
 
-`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push`, `pull` and `calibrate` are the
-commands; they print nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to do about it.
+`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push`, `pull`, `calibrate` and `bench` are
+the commands; they print nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to do about it.
 Importing zoo imports nothing else.
 """
 
@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 # The name alone tells type checkers; importing it from typing takes as long as starting Python does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zoo.api.benchmark import bench
     from zoo.api.calibration import calibrate
     from zoo.api.evaluation import evaluate
     from zoo.api.exporting import export
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.api.publishing import pull, push
     from zoo.api.results import Artifact, Run
     from zoo.api.training import train
+    from zoo.benchmark.run import Benchmark
     from zoo.calibration.result import Calibration
     from zoo.evaluation.result import Evaluation
     from zoo.models.model import Model
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Artifact",
+    "Benchmark",
     "Calibration",
     "Evaluation",
     "Model",
     "Pushed",
     "Run",
     "ZooError",
+    "bench",
     "calibrate",
     "evaluate",
     "export",
@@ -45,12 +49,14 @@ __all__ = [
 # Where each name is found when it is first asked for.
 _HOMES = {
     "Artifact": "zoo.api.results",
+    "Benchmark": "zoo.benchmark.run",
     "Calibration": "zoo.calibration.result",
     "Evaluation": "zoo.evaluation.result",
     "Model": "zoo.models.model",
     "Pushed": "zoo.publish.push",
     "Run": "zoo.api.results",
     "ZooError": "zoo_core.errors",
+    "bench": "zoo.api.benchmark",
     "calibrate": "zoo.api.calibration",
     "evaluate": "zoo.api.evaluation",
     "export": "zoo.api.exporting",

@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": ("zoo.cli.predict", "Name images by comparing them with a gallery."),
     "calibrate": ("zoo.cli.calibrate", "Find a threshold on pictures of your own."),
     "embed": ("zoo.cli.embed", "Turn images into embeddings, for programs."),
+    "bench": ("zoo.cli.bench", "Measure how fast an exported model is, and its memory."),
     "list": ("zoo.cli.list", "List the components that plugins provide."),
     "show": ("zoo.cli.show", "Show a component, its options and where it comes from."),
     "plugins": ("zoo.cli.plugins", "List the installed plugins."),
