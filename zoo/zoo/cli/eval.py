@@ -70,7 +70,7 @@ def command(
     print_evaluation(evaluation.document)
     if worse:
         warn(worse)
-    say(f"written: {', '.join(files)}")
+    say(f"written: {evaluation.path.parent} ({', '.join(path.name for path in evaluation.written)})")
     if following:
         say(following)
 

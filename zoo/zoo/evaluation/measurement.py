@@ -3,53 +3,64 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.metrics.identification import rank1
+from zoo.metrics.open_set import open_set
+from zoo.metrics.retrieval import retrieve
 from zoo.metrics.summary import figures, tpr_key
-from zoo.metrics.verification import verify
+from zoo.metrics.verification import FPR_TARGETS, verify
+from zoo.metrics.within_batches import verify_within_batches
+from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
-    from zoo.metrics.verification import OperatingPoint, Verification
+    from zoo.metrics.open_set import OpenSet, Spread
+    from zoo.metrics.retrieval import Retrieval
+    from zoo.metrics.verification import Verification
+    from zoo.metrics.within_batches import WithinBatches
     from zoo.validation.embedded_images import EmbeddedImages
 
 SCHEMA = 2
-# A rate is not known from fewer false positives than this.
-LEAST_FALSE = 10
+# Of DocClassifier's protocol: images a batch, and the seed of their order.
+BATCH, ORDER = 256, 0
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Verification over all pairs, and rank-1 of the images that are no references."""
+    """Verification over all pairs, identification, retrieval, and DocClassifier's protocol where it has pairs.
+
+    ``rank1`` is of the images that are no references.
+    """
 
     verification: Verification
     rank1: float
+    open_set: tuple[OpenSet, ...]
+    retrieval: Retrieval
+    within_batches: WithinBatches | None
 
     @property
     def figures(self) -> dict[str, float]:
-        """The figures that a table shows, without rates at which there are too few pairs."""
-        few = {tpr_key(point.fpr_target) for point in self.verification.operating_points if self.has_too_few(point)}
-        named = figures(self.verification, self.rank1)
-        alike = self.verification.look_alikes
-        more = {"look_alike_auc": alike.auc} if alike else {}
-        return {name: value for name, value in named.items() if name not in few} | more
+        """The figures by name, without rates at which there are too few pairs."""
+        found, alike = self.verification, self.verification.look_alikes
+        few = {tpr_key(target) for target in FPR_TARGETS if not found.has_enough(target)}
+        named = {name: value for name, value in figures(found, self.rank1).items() if name not in few}
+        named |= {"eer": found.eer, "map_at_r": self.retrieval.map_at_r, "r_precision": self.retrieval.r_precision}
+        return named | ({"look_alike_auc": alike.auc} if alike else {})
 
-    def has_too_few(self, point: OperatingPoint) -> bool:
-        """Return whether there are too few pairs of strangers to know a rate at this target."""
-        return self.verification.impostor_pairs * point.fpr_target < LEAST_FALSE * (1 - 1e-9)
-
-    @property
+    @cached_property
     def points(self) -> list[dict[str, Any]]:
         """The operating points as plain values: thresholds are those of strangers."""
+        found = self.verification
         return [
             {
                 **asdict(point),
-                "too_few_pairs": self.has_too_few(point),
+                "too_few_pairs": not found.has_enough(point.fpr_target),
                 "look_alike_fpr": self._look_alike_fpr(point.threshold),
             }
-            for point in self.verification.operating_points
+            for point in found.operating_points
         ]
 
     def _look_alike_fpr(self, threshold: float) -> float | None:
@@ -62,6 +73,7 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return what a document holds of it."""
         found, alike = self.verification, self.verification.look_alikes
+        within = {"batch_size": BATCH, **asdict(self.within_batches)} if self.within_batches else None
         return {
             "schema": SCHEMA,
             "metrics": self.figures,
@@ -73,6 +85,8 @@ class Measurement:
                 "auc": alike.auc,
                 "points": [asdict(point) for point in alike.operating_points],
             },
+            "open_set": [_open_set_json(one) for one in self.open_set],
+            "docclassifier": within,
             "counts": {
                 "images": found.images,
                 "classes": found.classes,
@@ -84,13 +98,47 @@ class Measurement:
 
 
 def measure(embedded: EmbeddedImages) -> Measurement:
-    """Measure embeddings; images of a class without a reference are no queries.
+    """Measure embeddings; images of a class without a reference are no queries of rank-1.
 
     Raises:
         RunError: they cannot be measured; see ``zoo.metrics``.
     """
-    known = np.isin(embedded.labels, embedded.labels[embedded.is_reference])
+    embeddings, labels, groups = embedded.embeddings, embedded.labels, embedded.groups
+    known = np.isin(labels, labels[embedded.is_reference])
+    verification = verify(embeddings, labels, groups)
     return Measurement(
-        verify(embedded.embeddings, embedded.labels, embedded.groups),
-        rank1(embedded.embeddings[known], embedded.labels[known], embedded.is_reference[known]),
+        verification,
+        rank1(embeddings[known], labels[known], embedded.is_reference[known]),
+        open_set(embeddings, labels, groups),
+        retrieve(embeddings, labels),
+        _within_batches(embedded),
     )
+
+
+def _within_batches(embedded: EmbeddedImages) -> WithinBatches | None:
+    # By class, as data sets are ordered, a batch would have few impostors.
+    order = np.random.default_rng(ORDER).permutation(len(embedded.labels))
+    try:
+        return verify_within_batches(embedded.embeddings[order], embedded.labels[order], batch_size=BATCH)
+    except RunError:
+        # No batch has a pair of one class.
+        return None
+
+
+def _open_set_json(found: OpenSet) -> dict[str, Any]:
+    def plain(spread: Spread | None) -> dict[str, float] | None:
+        return None if spread is None else asdict(spread)
+
+    return {
+        "registered": found.registered,
+        "references": found.references,
+        "galleries": found.galleries,
+        "queries": found.queries,
+        "strangers": found.strangers,
+        "left_out": found.left_out,
+        "points": [
+            {"fpir_target": target, "tpir": plain(tpir), "threshold": plain(found.threshold[target])}
+            for target, tpir in found.tpir.items()
+        ],
+        **{f"rank{rank}": plain(share) for rank, share in found.ranks.items()},
+    }

@@ -79,7 +79,12 @@ def evaluate_subject(
     document, written = write(measurement, folder, title=title, context=more)
     items = data.items(subject.image_size, unreadable)
     return document, written + draw_images(
-        embedded, folder, lambda item: items[item].image, items.dataset.classes, title=title
+        embedded,
+        measurement.verification.worst,
+        folder,
+        lambda item: items[item].image,
+        items.dataset.classes,
+        title=title,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,48 +12,85 @@ from matplotlib.ticker import PercentFormatter
 
 from zoo.atomic import replacing
 from zoo.captions import font_of
+from zoo.metrics.verification import LEAST_FALSE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
 
-    from zoo.metrics.verification import Verification
+    from zoo.metrics.verification import OperatingPoint, Verification
     from zoo.validation.embedded_images import EmbeddedImages
+
+    Intervals = Mapping[float, tuple[float, float]]
 
 HISTOGRAM_FPR = 1e-3
 _BINS = 120
 _LOWEST_FPR = 1e-5
 _CLASSES = 16
-# Blue and orange of Okabe and Ito, told apart by colour-blind readers, too.
-_GENUINE, _IMPOSTOR, _MARK = "#0072B2", "#D55E00", "#333333"
+# Blue, orange and purple of Okabe and Ito, told apart by colour-blind readers, too.
+_GENUINE, _IMPOSTOR, _ALIKE, _MARK = "#0072B2", "#D55E00", "#CC79A7", "#333333"
+# Look-alikes are hard: at this rate their curve is worth looking at.
+_ALIKE_FPR = 1e-1
 
 
-def draw_roc(verification: Verification, path: Path, *, title: str) -> None:
-    """Draw the true positive rate over the logarithm of the false positive rate, with the operating points."""
+def draw_roc(verification: Verification, path: Path, *, title: str, intervals: Intervals | None = None) -> None:
+    """Draw the true positive rate over the logarithm of the false positive rate, with the operating points.
+
+    Look-alikes have a curve of their own. Below the rate for which there are too few pairs the picture is shaded.
+    ``intervals`` are those of the true positive rates, by target.
+    """
     figure, axes = _canvas(title)
-    fpr, tpr, _ = verification.roc()
-    seen = _thinned(fpr)
-    axes.step(np.maximum(fpr[seen], _LOWEST_FPR / 10), tpr[seen], where="post", color=_GENUINE, linewidth=2)
+    alike = verification.look_alikes
+    curves = [(verification, _GENUINE, "strangers", "-")]
+    curves += [(alike, _ALIKE, "look-alikes", "--")] if alike else []
+    for curve, colour, name, line in curves:
+        fpr, tpr, _ = curve.roc()
+        seen = _thinned(fpr)
+        label = f"{name}: AUC {curve.auc:.6f}, {curve.impostor_pairs:,} pairs"
+        shown = np.maximum(fpr[seen], _LOWEST_FPR / 10)
+        axes.step(shown, tpr[seen], where="post", color=colour, linewidth=2, linestyle=line, label=label)
     diagonal = np.geomspace(_LOWEST_FPR, 1, 100)
     axes.plot(diagonal, diagonal, color="0.7", linestyle=":", linewidth=1.2, label="chance")
-    points = verification.operating_points
-    axes.plot(
-        [point.fpr_target for point in points],
-        [point.tpr for point in points],
-        "o",
-        color=_GENUINE,
-        markeredgecolor="white",
-        markersize=8,
-        clip_on=False,
-        label="operating points",
-    )
-    lowest = min(point.tpr for point in points)
-    # A good model's curve lives in a narrow band at the top; show that band, not the emptiness below it.
-    bottom = max(0.0, lowest - max(0.02, 0.35 * (1 - lowest)))
+    points = [point for point in verification.operating_points if verification.has_enough(point.fpr_target)]
+    bottom = _bottom(verification, points)
+    _mark(axes, points, intervals or {}, middle=(1 + bottom) / 2)
+    few = LEAST_FALSE / verification.impostor_pairs
+    if few > _LOWEST_FPR:
+        axes.axvspan(_LOWEST_FPR, min(few, 1), color="0.93", zorder=0, label="too few pairs")
+    axes.set(xscale="log", xlim=(_LOWEST_FPR, 1), ylim=(bottom, 1 + 0.03 * (1 - bottom)))
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8.5, handlelength=1.8)
+    _save(figure, path)
+
+
+def _bottom(verification: Verification, points: Sequence[OperatingPoint]) -> float:
+    """Return where the picture begins: a good model's curve lives in a narrow band at the top, look-alikes below."""
+    alike = verification.look_alikes
+    shown = [point.tpr for point in points] + ([alike.at_fpr(_ALIKE_FPR).tpr] if alike else [])
+    lowest = min(shown, default=0.0)
+    return max(0.0, lowest - max(0.02, 0.35 * (1 - lowest)))
+
+
+def _mark(axes: Axes, points: Sequence[OperatingPoint], intervals: Intervals, *, middle: float) -> None:
+    """Mark the operating points with their rates and intervals."""
     for index, point in enumerate(points):
+        low, high = intervals.get(point.fpr_target, (point.tpr, point.tpr))
+        axes.errorbar(
+            [point.fpr_target],
+            [point.tpr],
+            yerr=[[max(0.0, point.tpr - low)], [max(0.0, high - point.tpr)]],
+            fmt="o",
+            color=_GENUINE,
+            markeredgecolor="white",
+            markersize=8,
+            capsize=3,
+            clip_on=False,
+        )
         # Right below a high curve, left above a low one: where the curve is not.
-        shift, side = ((4, -15), "left") if bottom else ((-2, 8), "right") if index else ((4, 8), "left")
+        shift, side = ((6, -15), "left") if point.tpr > middle else ((-2, 8), "right") if index else ((4, 8), "left")
         axes.annotate(
             f"{point.tpr:.2%}",
             (point.fpr_target, point.tpr),
@@ -62,12 +99,6 @@ def draw_roc(verification: Verification, path: Path, *, title: str) -> None:
             horizontalalignment=side,
             fontsize=9,
         )
-    axes.set(xscale="log", xlim=(_LOWEST_FPR, 1), ylim=(bottom, 1 + 0.03 * (1 - bottom)))
-    axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    corner: Literal["lower right", "upper left"] = "lower right" if bottom else "upper left"
-    axes.legend(title=f"AUC {verification.auc:.6f}", loc=corner, frameon=False, alignment="left")
-    _save(figure, path)
 
 
 def draw_scores(verification: Verification, path: Path, *, title: str) -> None:
@@ -75,8 +106,12 @@ def draw_scores(verification: Verification, path: Path, *, title: str) -> None:
     figure, axes = _canvas(title)
     edges = _edges(verification)
     middles = (edges[:-1] + edges[1:]) / 2
-    kinds = (("impostor", _IMPOSTOR, verification.impostor_pairs), ("genuine", _GENUINE, verification.genuine_pairs))
-    for counts, (name, colour, total) in zip(reversed(verification.histogram(edges)), kinds, strict=True):
+    genuine, impostor = verification.histogram(edges)
+    kinds = [("impostor", _IMPOSTOR, impostor), ("genuine", _GENUINE, genuine)]
+    if verification.look_alikes:
+        kinds.insert(1, ("look-alike", _ALIKE, verification.look_alikes.histogram(edges)[1]))
+    for name, colour, counts in kinds:
+        total = int(counts.sum())
         density = counts / total
         axes.fill_between(middles, density, step="mid", color=colour, alpha=0.25, linewidth=0)
         axes.step(middles, density, where="mid", color=colour, linewidth=1.5, label=f"{total:,} {name} pairs")

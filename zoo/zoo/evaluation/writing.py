@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from zoo.atomic import read_mapping, write_json, write_text
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.evaluation.measurement import Measurement
+    from zoo.metrics.worst_pairs import WorstPairs
     from zoo.validation.embedded_images import EmbeddedImages
     from zoo_core.contracts import UInt8Image
 
@@ -48,9 +48,15 @@ def write(
 
 
 def draw_images(
-    embedded: EmbeddedImages, folder: Path, image_of: Callable[[int], UInt8Image], classes: Sequence[str], *, title: str
+    embedded: EmbeddedImages,
+    worst: WorstPairs,
+    folder: Path,
+    image_of: Callable[[int], UInt8Image],
+    classes: Sequence[str],
+    *,
+    title: str,
 ) -> list[Path]:
-    """Draw the embeddings of some classes, and the most wrong pairs; return the files, none without matplotlib.
+    """Draw the embeddings of some classes, and the worst pairs; return the files, none without matplotlib.
 
     ``image_of`` gives the image ``uint8 [H, W, 3]`` of an item.
     """
@@ -61,13 +67,22 @@ def draw_images(
 
     written = [folder / "embedding.png", folder / "worst_pairs.jpg"]
     draw_embedding(embedded, written[0], title=title)
-    draw_worst(embedded, lambda index: image_of(int(embedded.items[index])), lambda label: classes[label], written[1])
+    draw_worst(
+        worst,
+        lambda index: image_of(int(embedded.items[index])),
+        lambda index: classes[int(embedded.labels[index])],
+        written[1],
+    )
     return written
 
 
 def can_draw() -> bool:
     """Return whether matplotlib is installed, which is not part of the plain install."""
-    return find_spec("matplotlib") is not None
+    try:
+        import matplotlib as _  # noqa: F401, ICN001, PLC0415 - an extra
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 def require_same_protocol(folder: Path, digest: str) -> None:
