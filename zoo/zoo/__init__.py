@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from zoo.api.benchmark import bench
     from zoo.api.calibration import calibrate
-    from zoo.api.evaluation import evaluate
+    from zoo.api.evaluation import compare, evaluate
     from zoo.api.exporting import export
     from zoo.api.loading import load
     from zoo.api.publishing import pull, push
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.api.training import train
     from zoo.benchmark.run import Benchmark
     from zoo.calibration.result import Calibration
+    from zoo.evaluation.comparison import Comparison
     from zoo.evaluation.result import Evaluation
     from zoo.models.model import Model
     from zoo.publish.push import Pushed
@@ -31,6 +32,7 @@ __all__ = [
     "Artifact",
     "Benchmark",
     "Calibration",
+    "Comparison",
     "Evaluation",
     "Model",
     "Pushed",
@@ -38,6 +40,7 @@ __all__ = [
     "ZooError",
     "bench",
     "calibrate",
+    "compare",
     "evaluate",
     "export",
     "load",
@@ -51,6 +54,7 @@ _HOMES = {
     "Artifact": "zoo.api.results",
     "Benchmark": "zoo.benchmark.run",
     "Calibration": "zoo.calibration.result",
+    "Comparison": "zoo.evaluation.comparison",
     "Evaluation": "zoo.evaluation.result",
     "Model": "zoo.models.model",
     "Pushed": "zoo.publish.push",
@@ -58,6 +62,7 @@ _HOMES = {
     "ZooError": "zoo_core.errors",
     "bench": "zoo.api.benchmark",
     "calibrate": "zoo.api.calibration",
+    "compare": "zoo.api.evaluation",
     "evaluate": "zoo.api.evaluation",
     "export": "zoo.api.exporting",
     "load": "zoo.api.loading",

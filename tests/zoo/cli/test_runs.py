@@ -67,6 +67,23 @@ def test_two_runs_are_compared_by_recipe_and_result(runs):
     assert "their recipes are the same" in runs("compare", "1", "1").stdout
 
 
+def test_figures_of_different_protocols_never_stand_in_one_table(runs, trained_run):
+    for name, digest, data in (("1", "aaa", "cards"), ("2", "bbb", "letters")):
+        path = trained_run.path.with_name(name) / "evaluation" / "metrics.json"
+        protocol = {"digest": digest, "name": data, "images": 40, "classes": 8}
+        path.write_text(json.dumps({**json.loads(path.read_text()), "protocol": protocol}), encoding="utf-8")
+    lines = runs("list").stdout.splitlines()
+    assert lines[0] == "letters, 40 images of 8 classes (protocol bbb)"
+    assert lines[4] == "cards, 40 images of 8 classes (protocol aaa)"
+    assert [line.split()[0] for line in lines[1:3] + lines[5:]] == ["RUN", "small/2", "RUN", "small/1"]
+    compared = runs("compare", "1", "2")
+    assert not any(row and row[0] in {"auc", "rank1"} for row in rows(compared))
+    assert "of different protocols and do not compare (cards, 40 images of 8 classes; letters," in compared.stderr
+    assert "zoo compare 1 2" in compared.stderr
+    found = json.loads(runs("compare", "1", "2", "--json").stdout)["runs"]
+    assert [one["protocol"] for one in found] == ["aaa", "bbb"]
+
+
 def test_a_tag_is_a_name_for_other_commands_too(runs):
     runs("tag", "1", "base line")
     assert "base line was runs/small/1" in runs("tag", "2", "base line").stderr

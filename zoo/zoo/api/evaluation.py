@@ -1,10 +1,11 @@
-"""``zoo.evaluate``."""
+"""``zoo.evaluate`` and ``zoo.compare``."""
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from zoo.api.loading import locate
 from zoo.api.surroundings import (
@@ -21,11 +22,14 @@ from zoo_core.errors import UsageError
 from zoo_core.extras import naming_missing_extras
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    from zoo.evaluation.comparison import Comparison
     from zoo.evaluation.result import Evaluation
+    from zoo.evaluation.subjects import Subject
     from zoo_core.config import Overrides
+    from zoo_core.registry import Registry
 
 
 @naming_missing_extras("zoo.evaluate")
@@ -76,6 +80,79 @@ def evaluate(
         evaluation = _evaluate_run(model, folder, place, overrides, advance)
     warn(evaluation.warnings)
     return evaluation
+
+
+@naming_missing_extras("zoo.compare")
+def compare(
+    models: Sequence[str | os.PathLike[str]],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    quiet: bool = False,
+) -> Comparison:
+    """Compare models on the same images, each with the first, by a paired bootstrap over classes.
+
+    Args:
+        models: two or more, as `evaluate` takes them.
+        data: a folder as of `evaluate`; by default the validation data of the first model's recipe.
+        output: a folder for ``comparison.json`` and ``comparison.png``; by default nothing is written.
+        revision: branch, tag or commit of models on the Hub.
+        quiet: show no progress; without a terminal there is none.
+
+    Returns:
+        The differences with their 95 % intervals, and a sentence on each: ``print(comparison)``.
+
+    Raises:
+        UsageError: there is no such model or folder, or fewer than two models are named.
+        ComponentError: a component, or the extra ``plugzoo[train]``, is not installed.
+        RunError: a model does not load, images cannot be read, or the embeddings cannot be measured.
+    """
+    from zoo.evaluation import comparison as stage
+    from zoo.evaluation.files import LabelledFiles
+    from zoo.evaluation.progress import shown
+
+    if isinstance(models, str | bytes | os.PathLike):
+        raise UsageError(f"models: one, not several: {models!r}", hint="give a list of two or more")
+    folder, place = (None if path is None else Path(path).absolute() for path in (data, output))
+    advance = shown if shows(quiet=quiet) else iter
+    if len(models) < 2:  # noqa: PLR2004 - a comparison is of two
+        raise UsageError("one model alone is not compared", hint="name two or more, or see 'zoo eval'")
+    graphs = [find_graph(model, revision) for model in models]
+    subjects: list[Subject] = []
+    registry, failures = open_registry() if folder is None or None in graphs else (None, ())
+    for model, graph in zip(models, graphs, strict=True):
+        subjects.append(_subject(model, graph, registry))
+    warn(failures)
+    if folder is not None:
+        with left_as_found() if None in graphs else nullcontext():
+            return stage.compare(subjects, LabelledFiles.find(folder), output=place, advance=advance)
+    from zoo.evaluation.checkpoint import CheckpointSubject, RecipeData, recipe_data
+
+    first = subjects[0]
+    with ExitStack() as stack:
+        stack.enter_context(left_as_found())
+        if isinstance(first, CheckpointSubject):
+            stack.enter_context(where_started(first.run))
+            found: RecipeData = RecipeData(first.loaded, first.registry)
+        else:
+            found = recipe_data(cast("Path", graphs[0]), (), cast("Registry", registry))
+        return stage.compare(subjects, found, output=place, advance=advance)
+
+
+def _subject(model: str | os.PathLike[str], graph: Path | None, registry: Registry | None) -> Subject:
+    from zoo.evaluation.subjects import GraphSubject
+
+    if graph is not None:
+        from zoo.models.model import Model
+
+        return GraphSubject.named(os.fspath(model), Model.open(graph.absolute()))
+    from zoo.evaluation.checkpoint import CheckpointSubject
+    from zoo.recipes.loading import load_run_recipe
+
+    run = open_run(model)
+    name = f"{run.path.parent.name}/{run.path.name}"
+    return CheckpointSubject(name, run, load_run_recipe(run), cast("Registry", registry))
 
 
 def find_graph(model: str | os.PathLike[str] | None, revision: str | None = None) -> Path | None:

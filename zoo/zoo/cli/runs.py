@@ -30,7 +30,7 @@ def command() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the runs below runs/; the first is the latest, the one that was trained last."""
-    from zoo.cli.output import print_columns, print_json, say
+    from zoo.cli.output import print_columns, print_json, print_line, say
     from zoo.runs.catalog import all_runs, short_name
     from zoo.runs.layout import RUNS
     from zoo.runs.summary import summarize
@@ -42,17 +42,27 @@ def list_(as_json: bool) -> None:
     if not found:
         say(f"there is no run below {RUNS.absolute()}; train one: zoo train RECIPE ('zoo recipes' lists them)")
         return
-    rows = [
-        [
-            short_name(summary.run),
-            summary.state,
-            f"{summary.steps:,}" if summary.steps is not None else "",
-            *(_figure(summary.metrics.get(name)) for name in COLUMNS),
-            " ".join(summary.tags),
+    # Figures of different protocols do not compare: a table for each.
+    tables: dict[str, list[RunSummary]] = {}
+    first = next((summary.protocol for summary in found if summary.metrics), "")
+    for summary in found:
+        tables.setdefault(summary.protocol if summary.metrics else first, []).append(summary)
+    for number, summaries in enumerate(tables.values()):
+        if len(tables) > 1:
+            about = next((one.measured_on for one in summaries if one.metrics), "") or "of unknown data"
+            click.echo("\n" if number else "", nl=False)
+            print_line(f"{about} (protocol {summaries[0].protocol or 'unknown'})")
+        rows = [
+            [
+                short_name(summary.run),
+                summary.state,
+                f"{summary.steps:,}" if summary.steps is not None else "",
+                *(_figure(summary.metrics.get(name)) for name in COLUMNS),
+                " ".join(summary.tags),
+            ]
+            for summary in summaries
         ]
-        for summary in found
-    ]
-    print_columns([["RUN", "STATE", "STEPS", *COLUMNS.values(), "TAGS"], *rows])
+        print_columns([["RUN", "STATE", "STEPS", *COLUMNS.values(), "TAGS"], *rows])
 
 
 @command.command("show")
@@ -80,8 +90,11 @@ def show(run: str | None, as_json: bool) -> None:
 @click.argument("second", metavar="RUN", shell_complete=complete_runs)
 @json_option
 def compare(first: str, second: str, as_json: bool) -> None:
-    """Show where the recipes of two runs differ, and their metrics side by side."""
-    from zoo.cli.output import print_columns, print_json
+    """Show where the recipes of two runs differ, and their metrics side by side if they are of the same protocol.
+
+    'zoo compare' measures both on the same data, and says which is better.
+    """
+    from zoo.cli.output import print_columns, print_json, warn
     from zoo.runs.catalog import short_name
     from zoo.runs.summary import summarize
 
@@ -99,6 +112,11 @@ def compare(first: str, second: str, as_json: bool) -> None:
     print_columns([["RECIPE", "A", "B"], *rows]) if rows else click.echo("their recipes are the same")
     click.echo()
     print_columns([["RESULT", "A", "B", "B - A"], *_results(one, two)])
+    if not _same_protocol(one, two):
+        warn(
+            f"their figures are of different protocols and do not compare ({one.measured_on or 'unknown'}; "
+            f"{two.measured_on or 'unknown'}); measure both on the same data: zoo compare {first} {second}"
+        )
 
 
 @command.command("rm")
@@ -182,12 +200,16 @@ def _results(one: RunSummary, two: RunSummary) -> list[list[str]]:
     rows = [["state", one.state, two.state, ""]]
     for label, key in (("steps", "step"), ("images/s", "images_per_second"), ("loss", "loss")):
         rows.append([label, *(_short(summary.curves.get(key, "-")) for summary in (one, two)), ""])
-    for name in dict.fromkeys([*one.metrics, *two.metrics]):
+    for name in dict.fromkeys([*one.metrics, *two.metrics]) if _same_protocol(one, two) else ():
         values = [summary.metrics.get(name) for summary in (one, two)]
         both = values[0] is not None and values[1] is not None
         change = f"{values[1] - values[0]:+.4f}" if both else ""  # type: ignore[operator] # both are numbers
         rows.append([name, *map(_figure, values), change])
     return rows
+
+
+def _same_protocol(one: RunSummary, two: RunSummary) -> bool:
+    return one.protocol == two.protocol or not (one.metrics and two.metrics)
 
 
 def _facts(summary: RunSummary) -> list[tuple[str, str]]:

@@ -70,14 +70,10 @@ def recipe_data(model: Path, overrides: Overrides, registry: Registry) -> Recipe
 class CheckpointSubject:
     """The best checkpoint of a run, in torch on the best device there is."""
 
+    name: str
     run: RunFolder
     loaded: LoadedRecipe
     registry: Registry
-
-    @property
-    def name(self) -> str:
-        """The recipe's name."""
-        return self.loaded.name
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.metrics.bootstrap import intervals
 from zoo.metrics.identification import rank1
 from zoo.metrics.open_set import open_set
 from zoo.metrics.retrieval import retrieve
@@ -17,6 +18,9 @@ from zoo.metrics.within_batches import verify_within_batches
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo.metrics.bootstrap import Estimate
     from zoo.metrics.open_set import OpenSet, Spread
     from zoo.metrics.retrieval import Retrieval
     from zoo.metrics.verification import Verification
@@ -40,6 +44,7 @@ class Measurement:
     open_set: tuple[OpenSet, ...]
     retrieval: Retrieval
     within_batches: WithinBatches | None
+    intervals: Mapping[str, Estimate]
 
     @property
     def figures(self) -> dict[str, float]:
@@ -57,11 +62,17 @@ class Measurement:
         return [
             {
                 **asdict(point),
+                "interval": self._interval(tpr_key(point.fpr_target)),
                 "too_few_pairs": not found.has_enough(point.fpr_target),
                 "look_alike_fpr": self._look_alike_fpr(point.threshold),
             }
             for point in found.operating_points
         ]
+
+    def _interval(self, name: str) -> list[float] | None:
+        """Return the bounds of a figure at 95 % confidence; None where it is not known."""
+        found = self.intervals.get(name)
+        return [found.low, found.high] if found else None
 
     def _look_alike_fpr(self, threshold: float) -> float | None:
         """Return the share of pairs of look-alikes that are accepted at a threshold; None without such pairs."""
@@ -74,9 +85,13 @@ class Measurement:
         """Return what a document holds of it."""
         found, alike = self.verification, self.verification.look_alikes
         within = {"batch_size": BATCH, **asdict(self.within_batches)} if self.within_batches else None
+        if within and not np.isfinite(within["threshold"]):
+            # Above all scores: nothing is accepted.
+            within["threshold"] = None
         return {
             "schema": SCHEMA,
             "metrics": self.figures,
+            "intervals": {name: [one.low, one.high] for name, one in self.intervals.items()},
             "thresholds": self.points,
             "look_alikes": None
             if alike is None
@@ -112,6 +127,14 @@ def measure(embedded: EmbeddedImages) -> Measurement:
         open_set(embeddings, labels, groups),
         retrieve(embeddings, labels),
         _within_batches(embedded),
+        intervals(
+            embeddings,
+            labels,
+            groups,
+            # Of rank-1 every query needs a reference.
+            is_reference=embedded.is_reference if known.all() else None,
+            verification=verification,
+        ),
     )
 
 

@@ -68,7 +68,7 @@ def evaluate_run(
         UsageError: ``output`` holds figures of another protocol.
         RunError: the checkpoint does not load, or its embeddings cannot be measured.
     """
-    subject = CheckpointSubject(run, loaded, registry)
+    subject = CheckpointSubject(loaded.name, run, loaded, registry)
     share = loaded.recipe.data.unreadable_share
     named = loaded.recipe.validation_protocol()
     # Another data set, or captures of another kind: not the validation data of the training.

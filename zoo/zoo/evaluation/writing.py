@@ -40,7 +40,8 @@ def write(
         from zoo.evaluation.plots import draw_roc, draw_scores  # noqa: PLC0415 - an extra
 
         paths += [folder / name for name in ("roc.png", "scores.png")]
-        draw_roc(measurement.verification, paths[2], title=title)
+        bounds = {point["fpr_target"]: tuple(point["interval"]) for point in points if point["interval"]}
+        draw_roc(measurement.verification, paths[2], title=title, intervals=bounds)
         draw_scores(measurement.verification, paths[3], title=title)
     write_text(paths[1], table.getvalue())
     write_json(paths[0], document)

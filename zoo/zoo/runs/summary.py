@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,8 @@ class RunSummary:
         metrics: of the evaluation, else, or where the run was resumed since, of the last validation.
         untrained: the same of the model before its first step.
         record: what made it.
+        protocol: tells figures apart that do not compare, by a short hash; empty where nothing tells.
+        measured_on: the same for people.
     """
 
     run: RunFolder
@@ -42,6 +46,8 @@ class RunSummary:
     metrics: dict[str, float]
     untrained: dict[str, float]
     record: dict[str, Any]
+    protocol: str = ""
+    measured_on: str = ""
 
     @property
     def steps(self) -> int | None:
@@ -59,6 +65,7 @@ class RunSummary:
             "steps": self.steps,
             "metrics": self.metrics,
             "untrained": self.untrained,
+            "protocol": self.protocol or None,
         }
 
 
@@ -67,17 +74,34 @@ def summarize(run: RunFolder) -> RunSummary:
     curves = _last_row(run.metrics_csv)
     evaluation = _json(run.evaluation / "metrics.json")
     validated = {name.removeprefix("valid/"): value for name, value in curves.items() if name.startswith("valid/")}
-    untrained = evaluation.get("untrained") or _json(run.evaluation / "untrained.json")
+    before = _json(run.evaluation / "untrained.json")
+    untrained = evaluation.get("untrained") or before
+    evaluated = _is_of_now(run, run.evaluation / "metrics.json") and evaluation.get("metrics")
+    protocol, measured_on = _protocol(evaluation if evaluated else before)
     return RunSummary(
         run=run,
         state=_state(run),
         trained_at=trained_at(run),
         tags=tuple(tags(run)),
         curves=curves,
-        metrics=_numbers((_is_of_now(run, run.evaluation / "metrics.json") and evaluation.get("metrics")) or validated),
+        metrics=_numbers(evaluated or validated),
         untrained=_numbers(untrained),
         record=_json(run.record),
+        protocol=protocol,
+        measured_on=measured_on,
     )
+
+
+def _protocol(document: dict[str, Any]) -> tuple[str, str]:
+    """Return what an evaluation, or the untrained model's, was measured by: its hash, and a text for people."""
+    match document:
+        case {"protocol": {"digest": str(digest), "name": name, "images": images, "classes": classes}}:
+            return digest, f"{name}, {images} images of {classes} classes"
+        case {"data": dict(data)}:
+            # Of an older zoo: of the same data alone, and look-alikes counted as strangers.
+            digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+            return f"older-{digest[:8]}", f"{data.get('name')}, evaluated by an older zoo"
+    return "", ""
 
 
 def _state(run: RunFolder) -> str:
