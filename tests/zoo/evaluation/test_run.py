@@ -51,6 +51,10 @@ def test_all_files_tell_the_same(embedded, tmp_path):
         assert low < document["metrics"][name] < high
     assert {one["references"] for one in document["open_set"]} == {1, 2, 4}
     assert document["docclassifier"]["pairs"] == 200 * 199 / 2
+    expected = document["thresholds"][2]["expected_fpir"]
+    # 39 other classes of five: galleries of up to 195 references.
+    assert list(expected) == ["1", "10", "100"]
+    assert expected["1"] == pytest.approx(document["thresholds"][2]["fpr"], rel=1e-6)
     assert [point["too_few_pairs"] for point in document["thresholds"]] == [True, True, False, False, False]
     pairs = {"genuine_pairs": 400, "impostor_pairs": 19500, "look_alike_pairs": 0}
     assert document["counts"] == {"images": 200, "classes": 40, **pairs}

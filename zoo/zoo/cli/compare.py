@@ -51,7 +51,7 @@ def command(
 
 def _print_table(comparison: Comparison) -> None:
     from zoo.cli.output import print_columns
-    from zoo.evaluation.comparison import LETTERS, metric_name
+    from zoo.evaluation.names import LETTERS, metric_name
 
     print_columns([[letter, name] for letter, name in zip(LETTERS, comparison.names, strict=False)])
     for number, differences in enumerate(comparison.differences, 1):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.atomic import write_json
+from zoo.evaluation.names import LETTERS, metric_name
 from zoo.evaluation.writing import can_draw
 from zoo.metrics.bootstrap import paired_difference
 from zoo.runs.unreadable import UnreadableSamples
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from zoo.validation.protocol import Protocol
 
 SCHEMA = 1
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NAMES = {"auc": "AUC", "rank1": "rank-1"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +105,6 @@ def compare(
     return comparison if output is None else _written(comparison, output)
 
 
-def metric_name(name: str) -> str:
-    """Name a figure as people do: ``TPR@1e-4``."""
-    return _NAMES.get(name, name.replace("tpr_at_fpr_", "TPR@"))
-
-
 def _verdict(letter: str, differences: Mapping[str, Difference]) -> str:
     name = next((name for name in differences if name.startswith("tpr_at_fpr_")), "auc")
     found = differences[name]
@@ -137,7 +131,7 @@ def _written(comparison: Comparison, folder: Path) -> Comparison:
         from zoo.evaluation.comparison_plot import draw_comparison  # noqa: PLC0415 - an extra
 
         paths.append(folder / "comparison.png")
-        draw_comparison(comparison, paths[1])
+        draw_comparison(comparison.names, comparison.differences, paths[1])
     return Comparison(
         comparison.names, comparison.identities, comparison.protocol, comparison.differences, tuple(paths)
     )

@@ -9,28 +9,29 @@ from matplotlib.figure import Figure
 
 from zoo.atomic import replacing
 from zoo.captions import font_of
-from zoo.evaluation.comparison import LETTERS, metric_name
+from zoo.evaluation.names import LETTERS, metric_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo.evaluation.comparison import Comparison
+    from zoo.metrics.bootstrap import Difference
 
 # Okabe and Ito's, told apart by colour-blind readers, too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
-def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw each figure's difference from the first model with its interval; filled where it leaves out 0."""
-    figures = list(comparison.differences[0])
-    others = len(comparison.differences)
-    labels = [f"{letter}  {name}" for letter, name in zip(LETTERS, comparison.names, strict=False)]
+def draw_comparison(names: Sequence[str], compared: Sequence[Mapping[str, Difference]], path: Path) -> None:
+    """Draw how far figures of the others are from the first model's, with intervals; filled where these leave out 0."""
+    figures = list(compared[0])
+    others = len(compared)
+    labels = [f"{letter}  {name}" for letter, name in zip(LETTERS, names, strict=False)]
     figure = Figure(
         figsize=(7.2, 1.6 + 0.34 * len(figures) * max(1, others) + 0.2 * others), dpi=150, layout="constrained"
     )
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for number, differences in enumerate(comparison.differences):
+    for number, differences in enumerate(compared):
         colour = _COLOURS[number % len(_COLOURS)]
         shift = (number - (others - 1) / 2) * 0.7 / others
         for row, name in enumerate(figures):

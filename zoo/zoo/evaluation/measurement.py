@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.artifacts.thresholds import RECOMMENDED_FPR
 from zoo.metrics.bootstrap import intervals
 from zoo.metrics.identification import rank1
-from zoo.metrics.open_set import open_set
+from zoo.metrics.open_set import REGISTERED, fpir_at, open_set
 from zoo.metrics.retrieval import retrieve
 from zoo.metrics.summary import figures, tpr_key
 from zoo.metrics.verification import FPR_TARGETS, verify
@@ -36,7 +37,8 @@ BATCH, ORDER = 256, 0
 class Measurement:
     """Verification over all pairs, identification, retrieval, and DocClassifier's protocol where it has pairs.
 
-    ``rank1`` is of the images that are no references.
+    ``rank1`` is of the images that are no references; ``expected_fpir`` of the recommended threshold, by the number of
+    references: the share of strangers that a gallery accepts.
     """
 
     verification: Verification
@@ -45,6 +47,7 @@ class Measurement:
     retrieval: Retrieval
     within_batches: WithinBatches | None
     intervals: Mapping[str, Estimate]
+    expected_fpir: Mapping[int, float]
 
     @property
     def figures(self) -> dict[str, float]:
@@ -65,6 +68,9 @@ class Measurement:
                 "interval": self._interval(tpr_key(point.fpr_target)),
                 "too_few_pairs": not found.has_enough(point.fpr_target),
                 "look_alike_fpr": self._look_alike_fpr(point.threshold),
+                "expected_fpir": {str(size): rate for size, rate in self.expected_fpir.items()}
+                if point.fpr_target == RECOMMENDED_FPR
+                else None,
             }
             for point in found.operating_points
         ]
@@ -135,7 +141,17 @@ def measure(embedded: EmbeddedImages) -> Measurement:
             is_reference=embedded.is_reference if known.all() else None,
             verification=verification,
         ),
+        _expected_fpir(verification, embedded),
     )
+
+
+def _expected_fpir(verification: Verification, embedded: EmbeddedImages) -> dict[int, float]:
+    """Return what the threshold that an artifact recommends means for galleries; nothing with too few pairs."""
+    if not verification.has_enough(RECOMMENDED_FPR):
+        return {}
+    threshold = verification.at_fpr(RECOMMENDED_FPR).threshold
+    found = fpir_at(threshold, embedded.embeddings, embedded.labels, embedded.groups, gallery_sizes=(1, *REGISTERED))
+    return {size: rate for size, rate in found.items() if rate is not None}
 
 
 def _within_batches(embedded: EmbeddedImages) -> WithinBatches | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo_core.contracts import UInt8Image
 
 METRICS = "metrics.json"
+COLUMNS = ("fpr_target", "fpr", "tpr", "tpr_low", "tpr_high", "threshold", "too_few_pairs", "look_alike_fpr")
 
 
 def write(
@@ -31,10 +32,6 @@ def write(
     """
     document = {**measurement.to_json(), **context}
     points = document["thresholds"]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(points[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(points)
     paths = [folder / name for name in (METRICS, "thresholds.csv")]
     if can_draw():
         from zoo.evaluation.plots import draw_roc, draw_scores  # noqa: PLC0415 - an extra
@@ -43,9 +40,19 @@ def write(
         bounds = {point["fpr_target"]: tuple(point["interval"]) for point in points if point["interval"]}
         draw_roc(measurement.verification, paths[2], title=title, intervals=bounds)
         draw_scores(measurement.verification, paths[3], title=title)
-    write_text(paths[1], table.getvalue())
+    write_text(paths[1], _csv(points))
     write_json(paths[0], document)
     return document, paths
+
+
+def _csv(points: Sequence[Mapping[str, Any]]) -> str:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fieldnames=COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for point in points:
+        low, high = point["interval"] or (None, None)
+        writer.writerow({**point, "tpr_low": low, "tpr_high": high})
+    return table.getvalue()
 
 
 def draw_images(
