@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 
-FUNCTIONS = ("calibrate", "evaluate", "export", "pull", "push", "train")
+FUNCTIONS = ("bench", "calibrate", "evaluate", "export", "pull", "push", "train")
 USER = """\
 import zoo
 
@@ -85,6 +85,7 @@ def test_every_option_has_a_keyword_and_is_told(name):
     positional = [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
     expected = {
         "push": ["artifact", "repo_id"],
+        "bench": ["model"],
         "calibrate": ["model", "data"],
         "pull": ["repo_id"],
         "train": ["recipe"],

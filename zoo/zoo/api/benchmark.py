@@ -6,10 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.api.loading import locate
-from zoo.artifacts.layout import PRECISIONS
-from zoo.benchmark.plan import SECONDS, plan_benchmark
-from zoo.benchmark.run import benchmark
 from zoo_core.extras import naming_missing_extras
 
 if TYPE_CHECKING:
@@ -19,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def bench(
-    name_or_path: str | os.PathLike[str],
+    model: str | os.PathLike[str],
     *,
     precisions: Sequence[str] = (),
     batch_sizes: Sequence[int] = (),
     threads: Sequence[int] = (),
     providers: Sequence[str] = (),
     image_size: tuple[int, int] | None = None,
-    seconds: float = SECONDS,
+    seconds: float = 2.0,
     picture: str | os.PathLike[str] | None = None,
     revision: str | None = None,
     advance: Callable[[Iterable[Any]], Iterable[Any]] = iter,
@@ -36,7 +32,7 @@ def bench(
     Each combination of precision, provider, threads and batch size runs in a process of its own.
 
     Args:
-        name_or_path: what `load` takes.
+        model: what `load` takes.
         precisions: which of its files; default: all that it has, and ``"fp32"`` of a model on the Hub.
         batch_sizes: images in one run; default: 1, 8 and 32, or what the graph is fixed to.
         threads: of the CPU, for one run; default: one, and one for each core.
@@ -53,7 +49,12 @@ def bench(
         RemoteError: the Hub refuses, cannot be reached, or holds something else.
         RunError: a file is no ONNX file, does not say which pixels it takes, or nothing can be measured.
     """
-    name = os.fspath(name_or_path)
+    from zoo.api.loading import locate
+    from zoo.artifacts.layout import PRECISIONS
+    from zoo.benchmark.plan import plan_benchmark
+    from zoo.benchmark.run import benchmark
+
+    name = os.fspath(model)
     for precision in precisions or PRECISIONS[:1]:
         path = locate(name, revision, precision=precision)
     plan = plan_benchmark(

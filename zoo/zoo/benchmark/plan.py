@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH_SIZES = (1, 8, 32)
-SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def plan_benchmark(
     threads: Sequence[int] = (),
     batch_sizes: Sequence[int] = (),
     image_size: tuple[int, int] | None = None,
-    seconds: float = SECONDS,
+    seconds: float,
 ) -> list[Configuration]:
     """Open each of the files once, so that what is wrong is known before anything is measured.
 
