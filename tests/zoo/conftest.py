@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib
 import json
 import resource
 import shutil
@@ -288,12 +288,13 @@ def trained_run(trained_run_template, tmp_path):
 @pytest.fixture(scope="session")
 def hub_double():
     """The module of the Hub double."""
-    path = Path(__file__).with_name("publish") / "hub_double.py"
-    spec = importlib.util.spec_from_file_location("hub_double", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    folder = str(Path(__file__).with_name("publish"))
+    # As where it is a program: its modules import each other by their names.
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module("hub_double")
+    finally:
+        sys.path.remove(folder)
 
 
 @pytest.fixture

@@ -20,10 +20,43 @@ def test_a_dry_run_shows_what_a_push_will_send_and_sends_nothing(remote, hub, ex
     assert f"{hub.url}/org/tiny (private, new), branch main" in planned
     document = json.loads(remote("push", "--repo", "org/tiny", "--json", check=0).stdout)
     listed = [line.split() for line in planned.split("\n\n")[1].splitlines()]
-    assert listed == [[file["name"], f"{file['size']:,}", file["sha256"]] for file in document["files"]]
+    assert listed == [["new", file["name"], f"{file['size']:,}", file["sha256"]] for file in document["files"]]
     files = hub.repos["org/tiny"].files
     assert set(files) - {".gitattributes"} == {file["name"] for file in document["files"]}
     assert files["README.md"].content.decode() in planned
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_push_says_what_changes_and_what_to_pull(remote, hub, hub_double):
+    first = remote("push", "--repo", "org/tiny", "--tag", "v1", check=0).stderr
+    commit = hub.repos["org/tiny"].refs["main"]
+    count = len(hub.repos["org/tiny"].files) - 1
+    assert first == f"{count} files ({count} new) in commit {commit}; next: zoo pull org/tiny --revision v1\n"
+    assert "nothing has changed" in remote("push", "--repo", "org/tiny", check=0).stderr
+    repo = hub.repos["org/tiny"]
+    repo.commit("main", {**repo.files, "notes.txt": hub_double.Blob(b"", lfs=False)}, "notes")
+
+    change = ("push", "--repo", "org/tiny", "--no-eval", "--prune", "card.license=mit")
+    planned = remote(*change, "-n", check=0)
+    assert "\n-license: apache-2.0\n+license: mit\n" in planned.stdout
+    rows = dict(reversed(line.split()[:2]) for line in planned.stdout.split("\n\n")[1].splitlines())
+    assert rows["model.safetensors"] == "same"
+    assert rows["README.md"] == "changed"
+    assert rows["eval/metrics.json"] == rows["notes.txt"] == "gone"
+    said = json.loads(remote(*change, "--json", "-n", check=0).stdout)
+    assert {file["name"]: file["status"] for file in said["files"]} | dict.fromkeys(said["removed"], "gone") == rows
+    assert said["card_diff"] in planned.stdout
+    changed = [name for name, status in rows.items() if status == "changed"]
+    gone = [name for name, status in rows.items() if status == "gone"]
+    told = f"{len(changed) + len(gone)} files ({len(changed)} changed, {len(gone)} gone)"
+    assert planned.stderr == f"dry run: nothing was sent; a push sends {told}\n"
+    pushed = remote(*change, "--create-pr", check=0)
+    assert pushed.stdout == f"{hub.url}/org/tiny/discussions/1\n"
+    pull = "zoo pull org/tiny --revision refs/pr/1"
+    assert pushed.stderr == f"{told} in commit {repo.refs['refs/pr/1']}; next: {pull}\n"
+    assert remote("push", "--repo", "org/tiny", "--tag", "v1", "card.license=mit", check=2).stderr.startswith(
+        "error: org/tiny: v1 exists already, and names other files; "
+    )
 
 
 def test_push_pull_and_predict_are_one_way_in_three_processes(remote, hub, exported, picture, tmp_path):

@@ -6,25 +6,23 @@ As a program it prints its address and serves until it is stopped:
     HF_ENDPOINT=http://127.0.0.1:PORT HF_TOKEN=hf_double zoo push
 
 It knows models only, and what it does not know it answers with 501 and keeps in ``unknown``, so that a client that
-calls something new is noticed.
+calls something new is noticed. What goes wrong on the way (busy, slow, cut, lost) is told to it by ``befall``.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import hashlib
-import json
 import re
-import socket
 import threading
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 import yaml
+from hub_card_rules import problems
+from hub_repository import Blob, Repo, git_blob_id, sha256
+from hub_wire import Answer, Handler, Request, Server, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,93 +31,6 @@ TOKEN = "hf_double"  # noqa: S105 - it opens nothing
 USER = "tester"
 LFS_SUFFIXES = (".onnx", ".safetensors", ".pt", ".bin", ".zip")
 LFS_FROM_BYTES = 10_000_000
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def git_blob_id(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True)
-class Blob:
-    content: bytes
-    lfs: bool
-
-    @property
-    def etag(self) -> str:
-        return sha256(self.content) if self.lfs else git_blob_id(self.content)
-
-
-@dataclass(frozen=True)
-class Commit:
-    oid: str
-    parent: str | None
-    summary: str
-    files: dict[str, Blob]
-
-
-@dataclass
-class Repo:
-    private: bool
-    commits: dict[str, Commit] = field(default_factory=dict)
-    refs: dict[str, str] = field(default_factory=dict)
-
-    def commit(self, ref: str, files: dict[str, Blob], summary: str) -> Commit:
-        parent = self.refs.get(ref)
-        listing = sorted((path, blob.etag) for path, blob in files.items())
-        text = json.dumps([parent, summary, len(self.commits), listing])
-        made = Commit(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), parent, summary, files)
-        self.commits[made.oid] = made
-        self.refs[ref] = made.oid
-        return made
-
-    def at(self, revision: str) -> Commit | None:
-        return self.commits.get(self.refs.get(revision, revision))
-
-    @property
-    def files(self) -> dict[str, Blob]:
-        return self.commits[self.refs["main"]].files
-
-    @property
-    def history(self) -> list[Commit]:
-        """Commits of main, the newest first; the last is the one that creating the repository made."""
-        found, oid = [], self.refs.get("main")
-        while oid is not None:
-            found.append(self.commits[oid])
-            oid = self.commits[oid].parent
-        return found
-
-
-@dataclass(frozen=True)
-class Request:
-    method: str
-    path: str
-    query: dict[str, str]
-    authorization: str | None
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def ndjson(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.body.splitlines()]
-
-    @property
-    def writes(self) -> bool:
-        return self.method not in {"GET", "HEAD"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int = 200
-    json: Any = None
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
@@ -141,8 +52,8 @@ class HubDouble:
 
     ``log``: all requests. ``before_commit``: called when a commit arrives, before anything is checked: what another
     client does in that moment, or a ConnectionAbortedError to never answer. ``answers``: pairs of a pattern of
-    ``METHOD path`` and an answer, which go before the real ones. ``cas``: a folder; when set, uploads go the xet way,
-    into that folder.
+    ``METHOD path`` and an answer, which go before the real ones. ``troubles``: see ``befall``. ``cas``: a folder; when
+    set, uploads go the xet way, into that folder.
     """
 
     def __init__(self) -> None:
@@ -155,8 +66,21 @@ class HubDouble:
         self.unknown: list[str] = []
         self.before_commit: Callable[[], None] | None = None
         self.answers: list[tuple[str, Answer]] = []
+        self.troubles: list[Trouble] = []
         self.cas: str | None = None
         self._lock = threading.Lock()
+
+    def befall(self, pattern: str, **trouble: Any) -> None:
+        """Let something go wrong with the next requests of this kind; see ``Trouble``."""
+        self.troubles.append(Trouble(pattern, **trouble))
+
+    def next_trouble(self, request: str) -> Trouble:
+        with self._lock:
+            for trouble in self.troubles:
+                if trouble.times and re.search(trouble.pattern, request):
+                    trouble.times -= 1
+                    return trouble
+        return Trouble("")
 
     def requests(self, method: str, pattern: str) -> list[Request]:
         return [r for r in self.log if r.method == method and re.search(pattern, r.path)]
@@ -228,17 +152,79 @@ class HubDouble:
             return found
         if branch in found.refs:
             return Answer(409, {"error": "Reference already exists"})
-        found.refs[branch] = found.refs["main"]
+        start = found.at(request.json.get("startingPoint") or "main")
+        if start is None:
+            return NO_REVISION
+        found.refs[branch] = start.oid
         return Answer(json={})
 
-    def validate(self, request: Request) -> Answer:
+    def delete_branch(self, request: Request, repo: str, branch: str) -> Answer:
+        found = self.writable(request, repo)
+        if isinstance(found, Answer):
+            return found
+        if branch == "main" or found.refs.pop(branch, None) is None:
+            return NO_REVISION
+        return Answer(json={})
+
+    def delete(self, request: Request) -> Answer:
         said = request.json
-        front = re.match(r"---\r?\n(.*?)\r?\n---", said["content"], re.DOTALL)
+        name = f"{said.get('organization') or self.user(request)}/{said['name']}"
+        found = self.writable(request, name)
+        if isinstance(found, Answer):
+            return found
+        del self.repos[name]
+        return Answer()
+
+    def tag(self, request: Request, repo: str, revision: str) -> Answer:
+        found = self.writable(request, repo)
+        if isinstance(found, Answer):
+            return found
+        at, name = found.at(revision), request.json["tag"]
+        if at is None:
+            return NO_REVISION
+        if name in found.tags:
+            return Answer(409, {"error": f"Tag reference exists already: {name}"})
+        found.tags[name] = at.oid
+        return Answer(json={})
+
+    def list_refs(self, request: Request, repo: str) -> Answer:
+        found = self.readable(request, repo)
+        if isinstance(found, Answer):
+            return found
+        kinds: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
+        for name, oid in found.refs.items():
+            pull = name.startswith("refs/pr/")
+            ref = {"name": name.removeprefix("refs/pr/"), "ref": name if pull else f"refs/heads/{name}"}
+            kinds["pullRequests" if pull else "branches"].append({**ref, "targetCommit": oid})
+        kinds["tags"] = [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": oid} for n, oid in found.tags.items()]
+        if "include_prs" not in request.query:
+            del kinds["pullRequests"]
+        return Answer(json=kinds)
+
+    def commits(self, request: Request, repo: str, revision: str) -> Answer:
+        found = self.readable(request, repo)
+        if isinstance(found, Answer):
+            return found
+        at = found.at(revision)
+        if at is None:
+            return NO_REVISION
+        when = "2026-01-01T00:00:00.000Z"
+        listed = found.history_of(at.oid)
+        return Answer(
+            json=[{"id": c.oid, "title": c.summary, "message": "", "date": when, "authors": []} for c in listed]
+        )
+
+    def validate(self, request: Request) -> Answer:
+        return self.validated(request.json["content"])
+
+    @staticmethod
+    def validated(card: str) -> Answer:
+        front = re.match(r"---\r?\n(.*?)\r?\n---", card, re.DOTALL)
         try:
             metadata = yaml.safe_load(front[1]) if front else None
         except yaml.YAMLError as error:
             return Answer(400, {"errors": [{"message": str(error)}], "warnings": []})
-        errors = [] if metadata is None or isinstance(metadata, dict) else [{"message": "metadata must be a mapping"}]
+        errors = [{"message": message} for message in problems(metadata)]
         warnings = [] if metadata else [{"message": "empty or missing yaml metadata in repo card"}]
         return Answer(400 if errors else 200, {"errors": errors, "warnings": warnings})
 
@@ -306,16 +292,11 @@ class HubDouble:
         parent = header[1].get("parentCommit")
         if parent is not None and parent != base.oid:
             return Answer(412, {"error": "A commit has happened since. Please refresh and try again."})
-        files = dict(base.files)
-        for key, value in operations:
-            if key == "file":
-                files[value["path"]] = Blob(base64.b64decode(value["content"]), lfs=False)
-            elif key == "lfsFile" and value["oid"] in self.lfs:
-                files[value["path"]] = Blob(self.lfs[value["oid"]], lfs=True)
-            elif key == "lfsFile" and self.cas is None:
-                return Answer(400, {"error": f"{value['path']} was not uploaded"})
-            elif key == "deletedFile":
-                files.pop(value["path"], None)
+        files = self.changed(base.files, operations)
+        if isinstance(files, Answer):
+            return files
+        if "README.md" in files and self.validated(files["README.md"].content.decode()).status != 200:
+            return Answer(400, {"error": "Your push was rejected: invalid metadata in README.md"})
         ref, more = revision, {}
         if request.query.get("create_pr") == "1":
             number = 1 + sum(name.startswith("refs/pr/") for name in found.refs)
@@ -326,6 +307,19 @@ class HubDouble:
         return Answer(
             json={"success": True, "commitUrl": f"{self.url}/{repo}/commit/{made.oid}", "commitOid": made.oid, **more}
         )
+
+    def changed(self, base: dict[str, Blob], operations: list[tuple[str, Any]]) -> dict[str, Blob] | Answer:
+        files = dict(base)
+        for key, value in operations:
+            if key == "file":
+                files[value["path"]] = Blob(base64.b64decode(value["content"]), lfs=False)
+            elif key == "lfsFile" and value["oid"] in self.lfs:
+                files[value["path"]] = Blob(self.lfs[value["oid"]], lfs=True)
+            elif key == "lfsFile" and self.cas is None:
+                return Answer(400, {"error": f"{value['path']} was not uploaded"})
+            elif key == "deletedFile" and files.pop(value["path"], None) is None:
+                return refusal(404, "EntryNotFound", f"A file with this name doesn't exist: {value['path']}")
+        return files
 
     def info(self, request: Request, repo: str, revision: str = "main") -> Answer:
         found = self.readable(request, repo)
@@ -366,7 +360,13 @@ class HubDouble:
             return Answer(NO_ENTRY.status, NO_ENTRY.json, headers={**NO_ENTRY.headers, "X-Repo-Commit": at.oid})
         blob = at.files[path]
         headers = {"X-Repo-Commit": at.oid, "ETag": f'"{blob.etag}"', "Content-Type": "application/octet-stream"}
-        return Answer(body=blob.content, headers=headers)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.range or "")
+        if wanted is None:
+            return Answer(body=blob.content, headers={**headers, "Accept-Ranges": "bytes"})
+        first, size = int(wanted[1]), len(blob.content)
+        last = min(int(wanted[2] or size - 1), size - 1)
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        return Answer(206, body=blob.content[first : last + 1], headers=headers)
 
 
 _REPO = r"(?P<repo>[^/]+/[^/]+)"
@@ -376,7 +376,12 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/api/whoami-v2", HubDouble.whoami),
     ("POST", "/api/repos/create", HubDouble.create),
     ("POST", "/api/validate-yaml", HubDouble.validate),
+    ("DELETE", "/api/repos/delete", HubDouble.delete),
     ("POST", f"/api/models/{_REPO}/branch/(?P<branch>[^/]+)", HubDouble.branch),
+    ("DELETE", f"/api/models/{_REPO}/branch/(?P<branch>[^/]+)", HubDouble.delete_branch),
+    ("POST", f"/api/models/{_REPO}/tag/{_REVISION}", HubDouble.tag),
+    ("GET", f"/api/models/{_REPO}/refs", HubDouble.list_refs),
+    ("GET", f"/api/models/{_REPO}/commits/{_REVISION}", HubDouble.commits),
     ("POST", f"/api/models/{_REPO}/preupload/{_REVISION}", HubDouble.preupload),
     ("GET", f"/api/models/{_REPO}/xet-write-token/{_REVISION}", HubDouble.xet_token),
     ("POST", f"/{_REPO}[.]git/info/lfs/objects/batch", HubDouble.lfs_batch),
@@ -388,57 +393,6 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", f"/api/models/{_REPO}/tree/{_REVISION}", HubDouble.tree),
     ("GET", f"/{_REPO}/resolve/{_REVISION}/(?P<path>.+)", HubDouble.resolve),
 ]
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    hub: HubDouble
-
-    def respond(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = urlsplit(self.path)
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        request = Request(self.command, parts.path, query, self.headers.get("Authorization"), body)
-        self.hub.log.append(request)
-        try:
-            answer = self.hub.answer(request)
-        except ConnectionAbortedError:
-            self.close_connection = True
-            return
-        content = answer.body if answer.json is None else json.dumps(answer.json).encode()
-        self.send_response(answer.status)
-        headers = {"Content-Type": "application/json", **answer.headers, "Content-Length": str(len(content))}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 - names of the base class
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name of the base class
-        """Keep silent: ``HubDouble.log`` has it all."""
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, port: int, handler: type[Handler]) -> None:
-        super().__init__(("127.0.0.1", port), handler)
-        self.connections: list[socket.socket] = []
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self.connections.append(connection)
-        return connection, address
-
-    def stop(self) -> None:
-        """Be gone for clients that keep their connection, too."""
-        self.shutdown()
-        self.server_close()
-        for connection in self.connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

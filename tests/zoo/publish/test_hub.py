@@ -31,29 +31,38 @@ def api(hub, hub_double):
 @pytest.mark.parametrize(
     ("status", "line"),
     [
-        (401, f"org/tiny: HUB refuses the token (401); {LOGIN}"),
-        (403, f"org/tiny: HUB does not let this token write here (403); {MAY_WRITE}"),
-        (409, "org/tiny has been changed in the meantime (409); run it again"),
-        (412, "org/tiny has been changed in the meantime (412); run it again: nothing was changed by this push"),
-        (413, "org/tiny: HUB finds the files too large (413)"),
-        (418, "org/tiny: HUB answered 418: no *** for you"),
+        (401, f"org/tiny: HUB refuses the token (401): SAID; {LOGIN}"),
+        (403, f"org/tiny: HUB does not let this token write here (403): SAID; {MAY_WRITE}"),
+        (409, "org/tiny has been changed in the meantime (409): SAID; run it again"),
+        (412, "org/tiny has been changed in the meantime (412): SAID; run it again: nothing was changed by this push"),
+        (413, "org/tiny: HUB finds the files too large (413): SAID"),
+        (429, "org/tiny: HUB was asked too often (429): SAID; wait some minutes, then run it again"),
+        (418, "org/tiny: HUB answered 418: SAID"),
+        (500, "org/tiny: HUB answered 500: SAID"),
     ],
 )
 def test_an_answer_of_the_hub_is_told_by_its_number(hub, hub_double, api, status, line):
     said = f"no\n {hub_double.TOKEN}  for you"
     hub.answers.append(("GET /api/models/", hub_double.Answer(status, {"error": said})))
-    assert told(api, lambda: api.model_info(REPO)) == line.replace("HUB", hub.url)
+    assert told(api, lambda: api.model_info(REPO)) == line.replace("HUB", hub.url).replace("SAID", "no *** for you")
 
 
-def test_an_answer_without_words_is_its_number(hub, hub_double, api):
-    hub.answers.append(("GET /api/models/", hub_double.Answer(418, {})))
+@pytest.mark.parametrize("answer", [{"json": {}}, {"body": b"<html>", "headers": {"Content-Type": "text/html"}}])
+def test_an_answer_without_words_is_its_number(hub, hub_double, api, answer):
+    hub.answers.append(("GET /api/models/", hub_double.Answer(418, **answer)))
     assert told(api, lambda: api.model_info(REPO)) == f"org/tiny: {hub.url} answered 418"
+
+
+def test_an_answer_that_says_when_to_come_back_is_told_with_it(hub, hub_double, api):
+    hub.answers.append(("GET /api/models/", hub_double.Answer(429, {}, headers={"Retry-After": "40"})))
+    line = f"org/tiny: {hub.url} was asked too often (429); wait 40 s, then run it again"
+    assert told(api, lambda: api.model_info(REPO)) == line
 
 
 def test_what_is_not_there_or_not_open_is_told_apart(hub, hub_double, api):
     hub.answers.append(("GET /api/models/org/gated", hub_double.refusal(403, "GatedRepo", "Access is restricted")))
     assert told(api, lambda: api.model_info("org/gated"), "org/gated") == (
-        f"org/gated: {hub.url} asks to accept its conditions first; {LOGIN}"
+        f"org/gated: {hub.url} asks to accept its conditions first: Access is restricted; {LOGIN}"
     )
     assert told(api, lambda: api.model_info("org/none"), "org/none") == (
         f"org/none: there is no such model on {hub.url}; check the name; if it is private, {LOGIN}"

@@ -12,7 +12,9 @@ import pytest
 from huggingface_hub import HfApi
 
 from zoo.artifacts.manifest import write_manifest
-from zoo.publish.push import Target, plan_push, push
+from zoo.publish.plan import Target, plan_push
+from zoo.publish.push import push
+from zoo.publish.retry import RetryLimits, retrying
 from zoo.recipes.loading import load_run_recipe
 from zoo.runs.layout import RunFolder
 from zoo_core.errors import RemoteError, RunError, UsageError
@@ -36,10 +38,17 @@ def publish(hub, hub_double, registry):
     def publish(run, repo=REPO, *, token=hub_double.TOKEN, overrides=(), evaluated=True, registry=registry, **target):
         api = HfApi(endpoint=hub.url, token=token)
         where = Target(repo, **target)
-        plan = plan_push(api, run, load_run_recipe(run, overrides), registry, where, evaluated=evaluated)
-        return push(api, plan, run, registry)
+        with retrying(RetryLimits(first=0.01), show=False):
+            plan = plan_push(api, run, load_run_recipe(run, overrides), registry, where, evaluated=evaluated)
+            return push(api, plan, run, registry)
 
     return publish
+
+
+def change_file(run, text="{}"):
+    """Export another file of preprocessing."""
+    run.artifact.preprocessor.write_text(text)
+    write_manifest(run.artifact.path)
 
 
 def local_files(run):
@@ -108,8 +117,7 @@ def test_files_of_the_same_content_are_sent_whole(hub, publish, exported):
 
 def test_a_commit_of_somebody_else_in_between_leaves_all_as_it_is(hub, hub_double, publish, exported):
     publish(exported)
-    exported.artifact.preprocessor.write_text("{}")
-    write_manifest(exported.artifact.path)
+    change_file(exported)
     repo = hub.repos[REPO]
 
     def meanwhile():
@@ -117,7 +125,10 @@ def test_a_commit_of_somebody_else_in_between_leaves_all_as_it_is(hub, hub_doubl
         repo.commit("main", {**repo.files, "note.txt": hub_double.Blob(b"hello", lfs=False)}, "in between")
 
     hub.before_commit = meanwhile
-    with pytest.raises(RemoteError, match=r"org/tiny has been changed in the meantime \(412\); run it again"):
+    with pytest.raises(
+        RemoteError,
+        match=r"org/tiny has been changed in the meantime \(412\): A commit has happened since.*; run it again",
+    ):
         publish(exported)
     assert repo.history[0].summary == "in between"
     assert repo.files["preprocessor_config.json"].content != b"{}"
@@ -155,8 +166,7 @@ def test_the_visibility_of_an_existing_repository_stays_with_a_warning(hub, publ
 
 def test_a_branch_and_a_pull_request(hub, publish, exported):
     publish(exported)
-    exported.artifact.preprocessor.write_text("{}")
-    write_manifest(exported.artifact.path)
+    change_file(exported)
     publish(exported, revision="next/one")
     assert hub.repos[REPO].at("next/one").files["preprocessor_config.json"].content == b"{}"
     done = publish(exported, create_pr=True)
@@ -175,7 +185,7 @@ def test_a_push_to_a_branch_follows_what_the_branch_holds(hub, hub_double, publi
         files["README.md"] = hub_double.Blob(card, lfs=False)
         files[f"onnx/{branch}.txt"] = hub_double.Blob(b"old", lfs=False)
         repo.commit(branch, files, "notes")
-    publish(exported, revision="next")
+    publish(exported, revision="next", prune=True)
     files = repo.at("next").files
     assert files["README.md"].content.endswith(b"\nNotes of next.\n")
     assert b"Notes of main" not in files["README.md"].content
@@ -213,14 +223,43 @@ def test_a_link_is_refused_by_name(hub, publish, exported, tmp_path):
     assert hub.log == []
 
 
-def test_what_an_earlier_push_left_in_zoos_own_folders_is_removed(hub, hub_double, publish, exported):
+def add(hub_double, repo, **files):
+    """Commit files as somebody else does."""
+    blobs = {name: hub_double.Blob(content, lfs=False) for name, content in files.items()}
+    repo.commit("main", {**repo.files, **blobs}, "more")
+
+
+# In zoo's own folders, and one with a name that zoo uses.
+OTHERS = ("assets/photo.png", "eval/notes.md", "onnx/model_q4.onnx", "LICENSE", "notes/mine.txt")
+
+
+def test_what_others_have_added_stays_and_goes_when_asked(hub, hub_double, publish, exported):
     publish(exported)
     repo = hub.repos[REPO]
-    extra = {"onnx/model_int8.onnx": b"old", "notes/mine.txt": b"kept"}
-    repo.commit("main", {**repo.files, **{name: hub_double.Blob(text, lfs=False) for name, text in extra.items()}}, "+")
-    publish(exported)
-    assert "onnx/model_int8.onnx" not in repo.files
-    assert repo.files["notes/mine.txt"].content == b"kept"
+    add(hub_double, repo, **dict.fromkeys(OTHERS, b"theirs"))
+    assert publish(exported).commit is None
+    publish(exported, evaluated=False)
+    assert set(OTHERS) < set(repo.files)
+    assert not {"eval/metrics.json", "assets/roc.png", "assets/scores.png"} & set(repo.files)
+    publish(exported, prune=True)
+    assert not set(OTHERS) & set(repo.files)
+    assert set(remote_files(hub)) == set(local_files(exported))
+    assert ".gitattributes" in repo.files
+
+
+@pytest.mark.parametrize("manifest", [None, b"\xff", b"[]", b'{"files": 3}', b'{"files": {"old/one.bin": {}}}'])
+def test_the_manifest_or_else_the_names_tell_what_an_earlier_push_left(hub, hub_double, publish, exported, manifest):
+    """A card without the table of files is an older zoo's, or a person's."""
+    repo = hub.repos[REPO] = hub_double.Repo(private=True)
+    repo.commit("main", {}, "first")
+    add(hub_double, repo, **{"README.md": b"hello", "onnx/model_int8.onnx": b"old", "old/one.bin": b"old"})
+    if manifest is not None:
+        add(hub_double, repo, **{"manifest.json": manifest})
+    done = publish(exported)
+    listed = manifest is not None and b"old/one" in manifest
+    gone = {"old/one.bin"} if listed else {"onnx/model_int8.onnx"}
+    assert {"old/one.bin", "onnx/model_int8.onnx"} - set(repo.files) == gone
+    assert gone <= set(done.plan.removed)
 
 
 def test_without_evaluation_nothing_tells_of_one(hub, publish, exported):
@@ -356,9 +395,9 @@ def test_a_licence_may_be_given_with_the_command(hub, publish, exported):
 @pytest.mark.parametrize(
     ("token", "repo", "text"),
     [
-        ("hf_wrong", REPO, r"refuses the token \(401\); set HF_TOKEN"),
+        ("hf_wrong", REPO, r"refuses the token \(401\): Invalid credentials in Auth.*; set HF_TOKEN"),
         ("hf_wrong", None, r"^tiny: .* refuses the token \(401\)"),
-        (None, "stranger/tiny", r"does not let this token write here \(403\)"),
+        (None, "stranger/tiny", r"does not let this token write here \(403\): You don't have the rights to create"),
         (None, "not a name", r"ORG/NAME"),
     ],
 )
@@ -369,18 +408,21 @@ def test_refusals_of_the_hub_are_one_line_without_the_token(hub_double, publish,
     assert "hf_" not in str(caught.value).replace("hf auth", "")
 
 
-def test_metadata_that_the_hub_finds_wrong_is_told(hub, hub_double, publish, exported):
-    wrong = hub_double.Answer(400, {"errors": [{"message": '"license" must be one of [...]'}], "warnings": []})
-    hub.answers.append(("POST /api/validate-yaml", wrong))
-    with pytest.raises(RemoteError, match=r'README.md.*"license" must be one of'):
-        publish(exported, overrides=("card.license=nonsense",))
-    assert not hub.requests("POST", "/commit/")
+def test_metadata_that_the_hub_finds_wrong_is_told_before_there_is_a_repository(hub, publish, exported):
+    with pytest.raises(RemoteError, match=r'README.md: "datasets\[0\]" with value "no id" is not valid'):
+        publish(exported, overrides=("card.datasets=[no id]",))
+    assert [request.path for request in hub.writes] == ["/api/validate-yaml"]
+    publish(exported)
+    with pytest.raises(RemoteError, match=r'README.md.*"datasets\[0\]" with value "no id" is not valid'):
+        publish(exported, overrides=("card.datasets=[no id]",))
+    assert len(hub.requests("POST", "/commit/")) == 1
 
 
 def test_server_errors_are_one_line(hub, hub_double, publish, exported):
     hub.answers.append(("POST .*/commit/", hub_double.Answer(500, {"error": f"oops\n{hub_double.TOKEN}"})))
     with pytest.raises(RemoteError, match=r"answered 500: oops \*\*\*"):
         publish(exported)
+    assert hub.repos == {}
 
 
 def test_without_a_token_nothing_is_sent_and_the_line_says_how_to_log_in(hub, publish, exported, registry):
@@ -420,12 +462,18 @@ def test_a_plan_says_what_a_push_will_do(hub, hub_double, publish, plan, exporte
     assert not exported.artifact.card.exists()
     publish(exported)
     repo = hub.repos[REPO]
-    left = {f"{folder}/old.bin": hub_double.Blob(b"old", lfs=False) for folder in ("onnx", "eval", "assets", "notes")}
-    repo.commit("main", {**repo.files, **left}, "+")
+    add(hub_double, repo, **{"notes/old.bin": b"old", "recipe.yaml": b"changed"})
+    first, later = set(new.status.values()), plan(exported, evaluated=False, prune=True)
+    assert first == {"new"}
+    assert {later.status[name] for name in ("README.md", "config.json", "recipe.yaml")} == {"changed"}
+    assert {later.status[name] for name in ("model.safetensors", "onnx/model.onnx", "onnx/export.json")} == {"same"}
+    assert [file.name for file in later.sent] == ["README.md", "config.json", "recipe.yaml", "manifest.json"]
+    assert sorted(later.removed) == ["assets/roc.png", "assets/scores.png", "eval/metrics.json", "notes/old.bin"]
     known = plan(exported, create_pr=True)
     assert (known.private, known.exists, known.parent) == (True, True, repo.history[0].oid)
     assert (known.revision, known.create_pr) == ("main", True)
-    assert sorted(known.removed) == ["assets/old.bin", "eval/old.bin", "onnx/old.bin"]
+    assert known.removed == ()
+    assert known.card_diff == ""
     assert known.card == exported.artifact.card.read_bytes().decode()
     card = known.files[0]
     assert (card.name, card.path, card.sha256) == (
@@ -436,7 +484,7 @@ def test_a_plan_says_what_a_push_will_do(hub, hub_double, publish, plan, exporte
     # Of a branch that is not there yet, what it will start from.
     branch = plan(exported, revision="next")
     assert (branch.exists, branch.parent, branch.revision) == (True, None, "next")
-    assert sorted(branch.removed) == sorted(known.removed)
+    assert branch.status == known.status
     assert [request for request in hub.writes if "next" in request.path] == []
 
 
@@ -585,3 +633,185 @@ def test_a_hub_without_xet_gets_plain_lfs_although_the_client_has_xet(hub, publi
     publish(exported)
     assert len(hub.requests("PUT", "/lfs/")) == 4
     assert not caplog.records
+
+
+def test_a_plan_shows_what_changes_in_the_card(publish, plan, exported):
+    assert plan(exported).card_diff.startswith("--- /dev/null\n+++ README.md\n@@ -0,0 +1,")
+    publish(exported)
+    lines = plan(exported, overrides=("card.license=mit",)).card_diff.splitlines()
+    assert lines[:2] == ["--- README.md on the Hub", "+++ README.md"]
+    assert {"-license: apache-2.0", "+license: mit"} <= set(lines)
+    assert sum(line.startswith(("+", "-")) for line in lines[2:]) == 4  # the licence stands in the text, too
+
+
+FORBIDDEN = {"error": "You have exceeded your private storage quota."}
+REFUSALS = [
+    ("POST .*/preupload/", 403, FORBIDDEN, r"\(403\): You have exceeded your private storage quota\.; use a token"),
+    ("POST .*/objects/batch", 413, {"error": "Too large for free users"}, r"too large \(413\): Too large for free"),
+    ("PUT /lfs/", 403, {"error": "Signature expired"}, r"\(403\): Signature expired"),
+    ("POST .*/commit/", 409, {"error": "Lock is held"}, r"in the meantime \(409\): Lock is held; run it again"),
+    ("POST .*/commit/", 400, {"error": "Bad file name"}, r"answered 400: Bad file name"),
+    ("GET .*/revision/|GET /api/models/org/tiny$", 401, {"error": "Token expired"}, r"\(401\): Token expired"),
+]
+
+
+@pytest.mark.parametrize(("request_", "status", "said", "line"), REFUSALS)
+def test_a_refused_first_push_leaves_no_repository(hub, hub_double, publish, exported, request_, status, said, line):
+    refused = hub_double.Answer(status, said)
+    if request_.startswith("GET"):
+        hub.befall("GET /api/models/org/tiny$", answer=hub_double.NO_REPO)  # what the plan asks
+    hub.befall(request_, answer=refused)
+    with pytest.raises(RemoteError, match=line):
+        publish(exported)
+    assert hub.requests("POST", "/api/repos/create")
+    assert hub.repos == {}
+    publish(exported)
+    assert remote_files(hub) == local_files(exported)
+
+
+def test_a_refused_push_to_an_existing_repository_leaves_it_as_it_was(hub, hub_double, publish, exported):
+    publish(exported)
+    before = hub.repos[REPO].files
+    change_file(exported)
+    for branch in ("main", "next"):
+        hub.befall("POST .*/commit/", answer=hub_double.Answer(403, FORBIDDEN))
+        with pytest.raises(RemoteError, match="quota"):
+            publish(exported, revision=branch)
+        assert hub.repos[REPO].files == before
+        assert list(hub.repos[REPO].refs) == ["main"]
+
+
+def test_a_new_repository_that_others_use_already_stays(hub, hub_double, publish, exported):
+    def meanwhile():
+        hub.before_commit = None
+        hub.repos[REPO].commit("main", {"note.txt": hub_double.Blob(b"hello", lfs=False)}, "in between")
+
+    hub.before_commit = meanwhile
+    with (
+        pytest.warns(UserWarning, match=r"^org/tiny: .* leaves it on the Hub: somebody has committed to it$"),
+        pytest.raises(RemoteError, match=r"\(412\)"),
+    ):
+        publish(exported)
+    assert hub.repos[REPO].files["note.txt"].content == b"hello"
+
+
+def test_a_new_branch_that_others_use_already_stays(hub, hub_double, publish, exported):
+    publish(exported)
+    change_file(exported)
+    repo = hub.repos[REPO]
+
+    def meanwhile():
+        hub.before_commit = None
+        repo.commit("next", {**repo.files, "note.txt": hub_double.Blob(b"hello", lfs=False)}, "in between")
+
+    hub.before_commit = meanwhile
+    with (
+        pytest.warns(UserWarning, match=r"the branch next, and leaves it on the Hub: somebody has committed to it$"),
+        pytest.raises(RemoteError, match=r"\(412\)"),
+    ):
+        publish(exported, revision="next")
+    assert repo.at("next").files["note.txt"].content == b"hello"
+
+
+def test_what_cannot_be_taken_back_is_told(hub, hub_double, publish, exported):
+    hub.befall("POST .*/commit/", times=2, answer=hub_double.Answer(403, FORBIDDEN))
+    hub.befall("DELETE ", times=2, answer=hub_double.Answer(403, {"error": "no deletion"}))
+    with (
+        pytest.warns(UserWarning, match=r"^org/tiny: this push has created the repository, and leaves .*no deletion"),
+        pytest.raises(RemoteError, match="quota"),
+    ):
+        publish(exported)
+    assert remote_files(hub) == {}
+    with (
+        pytest.warns(UserWarning, match=r"^org/tiny: this push has created the branch next, and leaves .*no deletion"),
+        pytest.raises(RemoteError, match="quota"),
+    ):
+        publish(exported, revision="next")
+
+
+def test_a_branch_that_appears_with_other_files_is_not_written_to(hub, hub_double, plan, exported, registry, publish):
+    publish(exported)
+    change_file(exported)
+    planned = plan(exported, revision="next", dry_run=False)
+    repo = hub.repos[REPO]
+    repo.commit("next", {"note.txt": hub_double.Blob(b"hello", lfs=False)}, "somebody's")
+    with pytest.raises(RemoteError, match=r"^org/tiny: the branch next was created in the meantime.*; run it again"):
+        push(HfApi(endpoint=hub.url, token=hub_double.TOKEN), planned, exported, registry)
+    assert set(repo.at("next").files) == {"note.txt"}
+
+
+def test_a_new_branch_starts_from_what_the_plan_has_seen(hub, hub_double, plan, exported, registry, publish):
+    publish(exported)
+    change_file(exported)
+    planned = plan(exported, revision="next", dry_run=False)
+    repo = hub.repos[REPO]
+    add(hub_double, repo, **{"config.json": b"changed on main in the meantime"})
+    push(HfApi(endpoint=hub.url, token=hub_double.TOKEN), planned, exported, registry)
+    there = {name: blob.content for name, blob in repo.at("next").files.items() if name != ".gitattributes"}
+    assert there == local_files(exported)
+
+
+@pytest.mark.parametrize("trouble", [{"lost": True}, {"lost": True, "times": 9}, {"sent": 5}])
+def test_a_commit_whose_answer_is_lost_is_made_once(hub, publish, exported, trouble):
+    hub.befall("POST .*/commit/", **trouble)
+    done = publish(exported)
+    assert [commit.oid for commit in hub.repos[REPO].history][:-1] == [done.commit]
+    assert remote_files(hub) == local_files(exported)
+
+
+def test_a_pull_request_is_not_opened_twice(hub, publish, exported):
+    publish(exported)
+    change_file(exported)
+    hub.befall("POST .*/commit/", lost=True)
+    with pytest.raises(RemoteError, match="loses the connection"):
+        publish(exported, create_pr=True)
+    assert sorted(hub.repos[REPO].refs) == ["main", "refs/pr/1"]
+
+
+def test_a_tag_names_the_commit_and_is_never_moved(hub, hub_double, publish, exported):
+    first = publish(exported, tag="v1.0")
+    repo = hub.repos[REPO]
+    assert (repo.tags, first.revision) == ({"v1.0": first.commit}, "v1.0")
+    again = publish(exported, tag="v1.0")  # says the same once more
+    assert again.commit is None
+    publish(exported, tag="release/1")  # another name for what is there
+    assert repo.tags["release/1"] == first.commit
+    change_file(exported)
+    before = len(hub.writes)
+    for taken in ("v1.0", "main"):
+        with pytest.raises(UsageError, match=f"^org/tiny: {taken} exists already, and names other files; choose"):
+            publish(exported, tag=taken)
+    assert len(hub.writes) == before
+    hub.befall("POST .*/tag/", answer=hub_double.Answer(409, {"error": "Tag exists"}))
+    with pytest.raises(
+        RemoteError, match=r"commit [0-9a-f]{40} was made, but it has no tag: .*\(409\): Tag exists; run"
+    ):
+        publish(exported, tag="v2.0")
+    assert repo.files["preprocessor_config.json"].content == b"{}"
+    assert publish(exported, tag="v2.0").commit is None
+    assert repo.tags["v2.0"] == repo.history[0].oid
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "-v", "a b", "a..b", "a.lock", "a/", "/a", "a//b", "a/.b", "v1\n", "a~1", "ä", "."]
+)
+def test_a_tag_that_is_none_is_refused_before_anything_is_asked(hub, publish, exported, tag):
+    with pytest.raises(UsageError, match="is no name of a tag"):
+        publish(exported, tag=tag)
+    assert hub.log == []
+
+
+@pytest.mark.parametrize("target", [{"create_pr": True, "tag": "v1"}, {"create_pr": True, "revision": "next"}])
+def test_what_a_pull_request_cannot_do_is_refused(hub, publish, exported, target):
+    with pytest.raises(UsageError, match="pull request"):
+        publish(exported, **target)
+    assert hub.log == []
+
+
+@pytest.mark.parametrize(
+    ("target", "revision"), [({}, None), ({"revision": "next/one"}, "next/one"), ({"create_pr": True}, "refs/pr/1")]
+)
+def test_a_push_says_what_to_pull(publish, exported, target, revision):
+    publish(exported)
+    change_file(exported)
+    assert publish(exported, **target).revision == revision

@@ -25,6 +25,8 @@ def push(
     private: bool | None = None,
     revision: str = "main",
     create_pr: bool = False,
+    tag: str | None = None,
+    prune: bool = False,
     evaluated: bool = True,
     overrides: Overrides = (),
     dry_run: bool = False,
@@ -40,29 +42,32 @@ def push(
         private: visibility of a new repository; None: as the recipe's ``hub.private`` says, by default private.
         revision: the branch; a new one is made.
         create_pr: open a pull request instead of changing the branch.
+        tag: a name for the commit; one that exists is refused before anything is sent.
+        prune: remove what others have added to the repository, too. Without it, only what an earlier push has left
+            and this one lacks is removed.
         evaluated: publish the evaluation, too.
         overrides: of the recipe's ``card`` and ``hub``, as in `train`: ``{"card.license": "apache-2.0"}``.
         dry_run: send nothing; the plan, with the card, is in what is returned.
-        quiet: show no progress; without a terminal there is none.
+        quiet: show no progress, of which there is none without a terminal, and no line when the Hub is busy.
 
     Returns:
         Address, commit and plan.
 
     Raises:
-        UsageError: there is no such run, licence, artifact or evaluation, an override is of another section, or the
-            card was edited both here and on the Hub.
+        UsageError: there is no such run, licence, artifact or evaluation, an override is of another section, the tag
+            exists, or the card was edited both here and on the Hub.
         RecipeError: the recipe or an override is wrong.
         RunError: the export is not verified, or a plugin stopped it.
         RemoteError: the Hub refuses or cannot be reached.
     """
+    from zoo.publish.plan import Target
     from zoo.publish.publication import publish
-    from zoo.publish.push import Target
 
     require_several(overrides)
     run = _run_of(artifact)
     registry, failures = open_registry()
     warn(failures)
-    target = Target(repo_id, private, revision, create_pr)
+    target = Target(repo_id, private, revision, create_pr, tag, prune)
     return publish(run, overrides, registry, target, evaluated=evaluated, dry_run=dry_run, show=not quiet)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from http.client import TOO_MANY_REQUESTS
 from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, get_token
@@ -24,6 +25,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
     enable_progress_bars,
 )
 
+from zoo.publish.retry import LostError, asked_wait
 from zoo_core.errors import RemoteError, UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -37,12 +39,11 @@ _REASONS = {
     409: ("has been changed in the meantime", "run it again"),
     412: ("has been changed in the meantime", "run it again: nothing was changed by this push"),
     413: ("finds the files too large", None),
-    429: ("was asked too often", "wait some minutes"),
+    TOO_MANY_REQUESTS: ("was asked too often", None),
 }
 # Kinds of errors of the client, the special before the general, as a message and a hint.
 _KNOWN = (
     (LocalTokenNotFoundError, "{hub}: not logged in", LOGIN),
-    (GatedRepoError, "{repo}: {hub} asks to accept its conditions first", LOGIN),
     (RepositoryNotFoundError, "{repo}: there is no such model on {hub}", f"check the name; if it is private, {LOGIN}"),
     (RevisionNotFoundError, "{repo}: has no such branch, tag or commit on {hub}", None),
 )
@@ -104,7 +105,8 @@ def token_of(api: HfApi) -> str | None:
 
 def _told(api: HfApi, repo_id: str, error: BaseException) -> ZooError:
     for kind, text, hint in _KNOWN:
-        if isinstance(error, kind):
+        # A GatedRepoError is a RepositoryNotFoundError, too.
+        if isinstance(error, kind) and not isinstance(error, GatedRepoError):
             return RemoteError(text.format(repo=repo_id, hub=api.endpoint), hint=hint)
     if isinstance(error, HfHubHTTPError):
         return _http_error(api, repo_id, error)
@@ -117,18 +119,24 @@ def _told(api: HfApi, repo_id: str, error: BaseException) -> ZooError:
         return RemoteError(f"{repo_id}: {api.endpoint} refuses it: {said}")
     if isinstance(error, LocalEntryNotFoundError):
         said = f"{_one_line(api, error.__cause__ or error)} (and it is not in the cache)"
-    return RemoteError(f"{repo_id}: {api.endpoint} cannot be reached: {said}")
+    what = "loses the connection" if isinstance(error, LostError) else "cannot be reached"
+    return RemoteError(f"{repo_id}: {api.endpoint} {what}: {said}")
 
 
 def _http_error(api: HfApi, repo_id: str, error: HfHubHTTPError) -> RemoteError:
     status = error.response.status_code
-    if status in _REASONS:
-        what, hint = _REASONS[status]
-        # Of a change in the meantime the model is the subject, of all else the Hub.
-        subject = repo_id if status in {409, 412} else f"{repo_id}: {api.endpoint}"
-        return RemoteError(f"{subject} {what} ({status})", hint=hint)
     said = f": {_one_line(api, error.server_message)}" if error.server_message else ""
-    return RemoteError(f"{repo_id}: {api.endpoint} answered {status}{said}")
+    if isinstance(error, GatedRepoError):
+        return RemoteError(f"{repo_id}: {api.endpoint} asks to accept its conditions first{said}", hint=LOGIN)
+    if status not in _REASONS:
+        return RemoteError(f"{repo_id}: {api.endpoint} answered {status}{said}")
+    what, hint = _REASONS[status]
+    if status == TOO_MANY_REQUESTS:
+        asked = asked_wait(error.response.headers)
+        hint = f"wait {'some minutes' if asked is None else f'{asked:.0f} s'}, then run it again"
+    # Of a change in the meantime the model is the subject, of all else the Hub.
+    subject = repo_id if status in {409, 412} else f"{repo_id}: {api.endpoint}"
+    return RemoteError(f"{subject} {what} ({status}){said}", hint=hint)
 
 
 def _one_line(api: HfApi, error: object) -> str:

@@ -1,28 +1,25 @@
-"""A run's artifact to the Hub: planned whole, then sent as one commit."""
+"""A planned push, carried out: one commit, and nothing left behind where the Hub refuses it."""
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from http.client import CONFLICT, INTERNAL_SERVER_ERROR, PRECONDITION_FAILED
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, constants
-from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but not in an __all__
     build_hf_headers,
     get_session,
 )
 
-from zoo.atomic import write_text
-from zoo.publish.card import body, metadata
-from zoo.publish.card_facts import PublishedFile, gather
-from zoo.publish.card_merge import merge
-from zoo.publish.hub import LOGIN, check_repo_id, hub_errors, token_of
+from zoo.publish.hub import LOGIN, hub_errors, token_of
+from zoo.publish.remote import holds, read_files
+from zoo.publish.retry import LostError
 from zoo_core.errors import RemoteError
 from zoo_core.events import notify
 
@@ -31,40 +28,10 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-    from zoo.artifacts.layout import ArtifactFolder
-    from zoo.publish.card_facts import Facts
-    from zoo.recipes.loading import LoadedRecipe
+    from zoo.publish.card_facts import PublishedFile
+    from zoo.publish.plan import Plan
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
-
-CARD = "README.md"
-# Folders of a repository that are zoo's own: what an earlier push left there and this one lacks is removed.
-_OWN_FOLDERS = ("onnx/", "eval/", "assets/")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where to publish. ``private`` None: as the recipe says for a new repository, unchanged for one that exists."""
-
-    repo_id: str | None = None
-    private: bool | None = None
-    revision: str = constants.DEFAULT_REVISION
-    create_pr: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a push will do. ``parent``: the commit it builds on; None when there is no such repository or branch."""
-
-    repo_id: str
-    private: bool
-    revision: str
-    create_pr: bool
-    exists: bool
-    parent: str | None
-    files: tuple[PublishedFile, ...]
-    removed: tuple[str, ...]
-    card: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,70 +50,21 @@ class Pushed:
     pull_request: str | None
     plan: Plan
 
+    @property
+    def revision(self) -> str | None:
+        """What to pull to get these files: a tag, a pull request or a branch; None: the main branch has them."""
+        if self.pull_request:
+            return f"refs/pr/{self.pull_request.rpartition('/')[2]}"
+        return self.plan.tag or (None if self.plan.revision == constants.DEFAULT_REVISION else self.plan.revision)
+
     def __repr__(self) -> str:
         return f"Pushed({self.pull_request or self.url!r}, commit={self.commit!r})"
 
 
-@dataclass(frozen=True)
-class _Remote:
-    exists: bool
-    private: bool
-    commit: str | None = None
-    names: tuple[str, ...] = ()
-    card: str | None = None
-
-
-def plan_push(
-    api: HfApi,
-    run: RunFolder,
-    loaded: LoadedRecipe,
-    registry: Registry,
-    target: Target,
-    *,
-    evaluated: bool = True,
-    dry_run: bool = False,
-) -> Plan:
-    """Check the run folder, read what the Hub holds, and write the card; nothing is sent.
-
-    Args:
-        api: the Hub.
-        run: a run folder with its artifact.
-        loaded: its recipe.
-        registry: plugins that may want to change the card.
-        target: where to.
-        evaluated: publish the evaluation too.
-        dry_run: leave the card in the artifact as it is.
-
-    Raises:
-        UsageError: something is missing, or the card was edited both here and on the Hub.
-        RunError: the export is not verified.
-        RemoteError: the Hub refuses or cannot be reached.
-    """
-    facts = gather(run, loaded, evaluated=evaluated)
-    chosen = loaded.recipe.hub.repo_id if target.repo_id is None else target.repo_id
-    repo_id = _own_repo(api, loaded.name) if chosen is None else check_repo_id(chosen)
-    wished = loaded.recipe.hub.private if target.private is None else target.private
-    remote = _remote(api, repo_id, target.revision, private=wished)
-    if remote.exists and target.private not in {None, remote.private}:
-        state = "private" if remote.private else "public"
-        warnings.warn(f"{repo_id} exists and stays {state}: change that in its settings on the Hub", stacklevel=2)
-    text = _card(facts, repo_id, run.artifact, remote.card)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / CARD if dry_run else run.artifact.card
-        write_text(path, text)
-        notify(registry, "zoo_card_written", card=path)
-        card = PublishedFile.of(path, CARD)
-        text = path.read_bytes().decode()
-    files = (replace(card, path=run.artifact.card), *facts.files)
-    kept = {file.name for file in files}
-    removed = tuple(name for name in remote.names if name.startswith(_OWN_FOLDERS) and name not in kept)
-    return Plan(
-        repo_id, remote.private, target.revision, target.create_pr, remote.exists, remote.commit, files, removed, text
-    )
-
-
 def push(api: HfApi, plan: Plan, run: RunFolder, registry: Registry) -> Pushed:
     """Carry out ``plan``: create what is missing, then one commit on the planned parent, or none if nothing changed.
+
+    A repository or branch that this push has created goes again when its commit is refused.
 
     Raises:
         RunError: a plugin stopped it.
@@ -155,82 +73,171 @@ def push(api: HfApi, plan: Plan, run: RunFolder, registry: Registry) -> Pushed:
     notify(registry, "zoo_before_push", artifact=run.artifact.path, repo_id=plan.repo_id)
     if not token_of(api):
         raise RemoteError(f"{api.endpoint}: not logged in", hint=LOGIN)
-    with hub_errors(api, plan.repo_id), ExitStack() as stack:
-        parent = plan.parent or _create(api, plan)
+    commit, pull_request = None, None
+    with hub_errors(api, plan.repo_id), _quiet_client(), _place(api, plan) as parent:
+        if plan.sent or plan.removed:
+            commit, pull_request = _commit(api, plan, parent, f"Publish {run.name} by zoo")
+    if commit == parent:  # others have sent the same in the meantime
+        commit, pull_request = None, None
+    if plan.tag:
+        _tag(api, plan, commit or parent, made=commit is not None)
+    return Pushed(f"{api.endpoint}/{plan.repo_id}", commit, pull_request, plan)
+
+
+@contextmanager
+def _place(api: HfApi, plan: Plan) -> Iterator[str]:
+    """Yield the commit to build on; a repository or branch that is created for it goes again if the push fails."""
+    if plan.parent:
+        yield plan.parent
+        return
+    # All that can be asked without a repository is asked before there is one.
+    _check_card(api, plan)
+    created, branched = not plan.exists and _is_created(api, plan), False
+    try:
+        branched = plan.revision != constants.DEFAULT_REVISION and _is_branched(api, plan)
+        yield str(api.model_info(plan.repo_id, revision=plan.revision).sha)
+    except BaseException:  # Ctrl-C too
+        if created:
+            _delete_repository(api, plan.repo_id)
+        elif branched:
+            _delete_branch(api, plan)
+        raise
+
+
+def _check_card(api: HfApi, plan: Plan) -> None:
+    headers = build_hf_headers(token=api.token)
+    sent = {"content": plan.card, "repoType": constants.REPO_TYPE_MODEL}
+    answer = get_session().post(f"{api.endpoint}/api/validate-yaml", json=sent, headers=headers)
+    if answer.is_success:
+        return
+    try:
+        said = "; ".join(str(error["message"]) for error in answer.json()["errors"])
+    except (ValueError, LookupError, TypeError):
+        said = answer.text
+    raise RemoteError(f"{plan.repo_id}: {api.endpoint} refuses the metadata of README.md: {' '.join(said.split())}")
+
+
+def _is_created(api: HfApi, plan: Plan) -> bool:
+    """Create the repository; return False where somebody has in the meantime."""
+    try:
+        api.create_repo(plan.repo_id, private=plan.private)
+    except HfHubHTTPError as error:
+        if error.response.status_code != CONFLICT:
+            raise
+        return False
+    return True
+
+
+def _is_branched(api: HfApi, plan: Plan) -> bool:
+    """Create the branch from what the plan compares with; return False where somebody has in the meantime.
+
+    Raises:
+        RemoteError: that branch holds something else than the plan knows.
+    """
+    try:
+        api.create_branch(plan.repo_id, branch=plan.revision, revision=plan.base)
+    except HfHubHTTPError as error:
+        if error.response.status_code != CONFLICT:
+            raise
+        if plan.base and api.model_info(plan.repo_id, revision=plan.revision).sha != plan.base:
+            message = f"{plan.repo_id}: the branch {plan.revision} was created in the meantime, and is not what main is"
+            raise RemoteError(message, hint="run it again: nothing was changed by this push") from error
+        return False
+    return True
+
+
+def _delete_repository(api: HfApi, repo_id: str) -> None:
+    """Delete what this push has created, unless somebody has put something into it."""
+    try:
+        refs = api.list_repo_refs(repo_id, include_pull_requests=True)
+        heads = {ref.target_commit for ref in [*refs.branches, *(refs.pull_requests or ())]}
+        if len(heads) == 1 and len(api.list_repo_commits(repo_id, revision=heads.pop())) == 1:
+            api.delete_repo(repo_id)
+            return
+        why = "somebody has committed to it"
+    except Exception as error:  # noqa: BLE001 - the push has failed already, and that error matters more
+        why = " ".join(str(error).split())
+    warnings.warn(f"{repo_id}: this push has created the repository, and leaves it on the Hub: {why}", stacklevel=2)
+
+
+def _delete_branch(api: HfApi, plan: Plan) -> None:
+    """Delete the branch that this push has created, unless somebody has committed to it."""
+    try:
+        if api.model_info(plan.repo_id, revision=plan.revision).sha == plan.base:
+            api.delete_branch(plan.repo_id, branch=plan.revision)
+            return
+        why = "somebody has committed to it"
+    except Exception as error:  # noqa: BLE001 - as above
+        why = " ".join(str(error).split())
+    message = f"{plan.repo_id}: this push has created the branch {plan.revision}, and leaves it on the Hub: {why}"
+    warnings.warn(message, stacklevel=2)
+
+
+def _commit(api: HfApi, plan: Plan, parent: str, message: str) -> tuple[str, str | None]:
+    """Send what is new, changed and gone as one commit; return it, and the address of its pull request."""
+    with ExitStack() as stack:
         plain = not _speaks_xet(api, plan)
-        stack.enter_context(_quiet_client())
         # The client sends an open file by plain LFS, a path by xet, and has no way back from a Hub without xet.
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             CommitOperationAdd(file.name, file.content or (_opened(file, stack) if plain else file.path))
-            for file in plan.files
+            for file in plan.sent
         ]
         operations += [CommitOperationDelete(name) for name in plan.removed]
-        commit = api.create_commit(
-            plan.repo_id,
-            operations,
-            commit_message=f"Publish {run.name} by zoo",
-            revision=plan.revision,
-            parent_commit=parent,
-            create_pr=plan.create_pr,
-            # Files with the same content share one handle, which only one upload may read at a time.
-            num_threads=1,
-        )
-    changed = commit.oid != parent
-    url = f"{api.endpoint}/{plan.repo_id}"
-    return Pushed(url, commit.oid if changed else None, commit.pr_url if changed else None, plan)
+        try:
+            made = api.create_commit(
+                plan.repo_id,
+                operations,
+                commit_message=message,
+                revision=plan.revision,
+                parent_commit=parent,
+                create_pr=plan.create_pr,
+                # Files with the same content share one handle, which only one upload may read at a time.
+                num_threads=1,
+            )
+        except (HfHubHTTPError, LostError) as error:
+            landed = _landed(api, plan, error)
+            if landed is None:
+                raise
+            return landed, None
+    return made.oid, made.pr_url
+
+
+def _landed(api: HfApi, plan: Plan, error: HfHubHTTPError | LostError) -> str | None:
+    """Return the branch's newest commit if it is what was to be committed: the answer was lost, not the commit.
+
+    Sent again after a cut connection, a commit meets itself as a change in the meantime.
+    """
+    if plan.create_pr:
+        return None
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if status is not None and status < INTERNAL_SERVER_ERROR and status not in {CONFLICT, PRECONDITION_FAILED}:
+        return None
+    try:
+        commit = str(api.model_info(plan.repo_id, revision=plan.revision).sha)
+        there = read_files(api, plan.repo_id, commit)
+    except (HfHubHTTPError, LostError, OSError):
+        return None  # what has failed first is reported
+    return commit if holds(there, plan.files, plan.removed) else None
+
+
+def _tag(api: HfApi, plan: Plan, commit: str, *, made: bool) -> None:
+    try:
+        with hub_errors(api, plan.repo_id):
+            try:
+                api.create_tag(plan.repo_id, tag=str(plan.tag), revision=commit)
+            except HfHubHTTPError as error:
+                # Sent again after its answer was lost, a tag meets itself.
+                tags = api.list_repo_refs(plan.repo_id).tags if error.response.status_code == CONFLICT else []
+                if not any((tag.name, tag.target_commit) == (plan.tag, commit) for tag in tags):
+                    raise
+    except RemoteError as error:
+        done = f"commit {commit} was made" if made else f"nothing has changed since commit {commit}"
+        hint = f"run it again with --tag {plan.tag}, or another"
+        raise RemoteError(f"{plan.repo_id}: {done}, but it has no tag: {error}", hint=hint) from error
 
 
 def _opened(file: PublishedFile, stack: ExitStack) -> BinaryIO:
     return stack.enter_context(file.path.open("rb"))
-
-
-def _own_repo(api: HfApi, name: str) -> str:
-    if not token_of(api):
-        raise RemoteError(f"{api.endpoint}: not logged in, and no ORG/NAME is given", hint=LOGIN)
-    with hub_errors(api, name):
-        return f"{api.whoami()['name']}/{name}"
-
-
-def _remote(api: HfApi, repo_id: str, revision: str, *, private: bool) -> _Remote:
-    """Read what the repository holds; of a branch that does not exist yet, what it will start from."""
-    with hub_errors(api, repo_id):
-        try:
-            main = api.model_info(repo_id)
-        except RepositoryNotFoundError:
-            return _Remote(exists=False, private=private)
-        try:
-            info = main if revision == constants.DEFAULT_REVISION else api.model_info(repo_id, revision=revision)
-            commit = info.sha
-        except RevisionNotFoundError:
-            info, commit = main, None
-        names = tuple(sibling.rfilename for sibling in info.siblings or [])
-        card = _fetch_card(api, repo_id, info.sha) if CARD in names else None
-    return _Remote(exists=True, private=bool(main.private), commit=commit, names=names, card=card)
-
-
-def _fetch_card(api: HfApi, repo_id: str, commit: str | None) -> str | None:
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            path = Path(api.hf_hub_download(repo_id, CARD, revision=commit, local_dir=scratch))
-        except EntryNotFoundError:
-            return None
-        try:
-            return path.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise RemoteError(f"{repo_id}: README.md is not UTF-8: {error}", hint="correct it on the Hub") from error
-
-
-def _card(facts: Facts, repo_id: str, artifact: ArtifactFolder, remote: str | None) -> str:
-    local = artifact.card.read_bytes().decode() if artifact.card.is_file() else None
-    return merge(metadata(facts, repo_id), body(facts, repo_id), local=local, remote=remote)
-
-
-def _create(api: HfApi, plan: Plan) -> str | None:
-    if not plan.exists:
-        api.create_repo(plan.repo_id, private=plan.private, exist_ok=True)
-    if plan.revision != constants.DEFAULT_REVISION:
-        api.create_branch(plan.repo_id, branch=plan.revision, exist_ok=True)
-    return api.model_info(plan.repo_id, revision=plan.revision).sha
 
 
 def _speaks_xet(api: HfApi, plan: Plan) -> bool:
