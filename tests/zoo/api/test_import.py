@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 
-FUNCTIONS = ("bench", "calibrate", "evaluate", "export", "pull", "push", "train")
+FUNCTIONS = ("bench", "calibrate", "compare", "evaluate", "export", "pull", "push", "train")
 USER = """\
 import zoo
 
@@ -89,6 +89,8 @@ def test_every_option_has_a_keyword_and_is_told(name):
         "calibrate": ["model", "data"],
         "pull": ["repo_id"],
         "train": ["recipe"],
+        "evaluate": ["model"],
+        "compare": ["models"],
     }.get(name, ["run"])
     assert positional == expected
     for one in parameters:

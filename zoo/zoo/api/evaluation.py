@@ -7,7 +7,6 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from zoo.api.loading import locate
 from zoo.api.surroundings import (
     left_as_found,
     open_registry,
@@ -164,6 +163,8 @@ def find_graph(model: str | os.PathLike[str] | None, revision: str | None = None
     """
     if model is None:
         return None
+    from zoo.api.loading import locate
+
     path, name = Path(model), os.fspath(model)
     if path.exists():
         return path if path.is_file() or ArtifactFolder(path).onnx.is_file() else None

@@ -36,7 +36,7 @@ def _rates(document: Mapping[str, Any]) -> list[list[str]]:
     for point in points:
         target = point["fpr_target"]
         if point.get("too_few_pairs"):
-            rows.append([f"{target:.0e}", "-", "-", "-", f"too few pairs: {10 / target:,.0f} needed", "-", "-"])
+            rows.append([f"{target:.0e}", "-", "-", "-", "too few pairs", "-", "-"])
             continue
         before = untrained.get(f"tpr_at_fpr_{target:.0e}".replace("e-0", "e-"))
         rows.append(
@@ -97,4 +97,6 @@ def _about(document: Mapping[str, Any]) -> list[str]:
         f"{counts['impostor_pairs']:,} impostor pairs"
         + (f" of strangers and {alike:,} of look-alikes" if alike else "")
     ]
+    if any(point.get("too_few_pairs") for point in document["thresholds"]):
+        lines.append("too few pairs: a rate is known from 10 / FPR impostor pairs on")
     return [*lines, *([f"{protocol['name']}, protocol {protocol['digest']}"] if protocol else [])]
