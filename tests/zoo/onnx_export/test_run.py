@@ -109,9 +109,17 @@ def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_mo
     assert open_graph(tmp_path / "pixels.onnx").pixels.maximum == 255
 
 
+def evaluated(run):
+    """Evaluate a run, and say that its few pairs are enough for a threshold; return what its metrics.json holds."""
+    document, _ = evaluation.evaluate_run(run, load_run_recipe(run), discover())
+    points = [{**point, "threshold": 0.9, "too_few_pairs": False} for point in document["thresholds"]]
+    (run.evaluation / "metrics.json").write_text(json.dumps({**document, "thresholds": points}))
+    return json.loads((run.evaluation / "metrics.json").read_text())
+
+
 def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_run):
     loaded = load_run_recipe(trained_run)
-    document, _ = evaluation.evaluate_run(trained_run, loaded, discover())
+    document = evaluated(trained_run)
     verified = exported()
     written, warnings = write_artifact(verified, trained_run, discover())
     artifact = trained_run.artifact
@@ -120,7 +128,7 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     assert {path.relative_to(artifact.path).as_posix() for path in written} == {
         *("config.json", "preprocessor_config.json", "recipe.yaml", "model.safetensors"),
         *("onnx/model.onnx", "onnx/export.json", "eval/metrics.json", "assets/roc.png", "assets/scores.png"),
-        "assets/embedding.png",
+        *("assets/embedding.png", "manifest.json"),
     }
     report = json.loads(artifact.export_report.read_text())
     assert report["sha256"] == hashlib.sha256(artifact.onnx.read_bytes()).hexdigest()
@@ -202,12 +210,11 @@ def test_an_evaluation_of_other_weights_is_left_out(exported, trained_run):
 
 
 def test_a_malformed_evaluation_is_refused_and_leaves_the_artifact(exported, trained_run):
-    evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
+    document = evaluated(trained_run)
     verified = exported()
     write_artifact(verified, trained_run, discover())
     files = {path: path.read_bytes() for path in trained_run.artifact.path.rglob("*") if path.is_file()}
     path = trained_run.evaluation / "metrics.json"
-    document = json.loads(path.read_text())
     point = document["thresholds"][0]
     for wrong, reason in (
         ([], "holds a JSON list instead of a mapping"),
