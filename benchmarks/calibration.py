@@ -1,9 +1,10 @@
 """Do calibrated thresholds hold? Galleries and strangers drawn 500 times, as JSON.
 
 ``python benchmarks/calibration.py`` draws embeddings of a known distribution: Gaussian pictures around classes, classes
-around families, all on the sphere. With ``--model MODEL`` the classes are documents/synthetic (``--templates``, without
-look-alikes) or class folders (``--data``), embedded once. Each time gallery, strangers to calibrate with and strangers
-to test with have no class in common; in the mode "themselves" the gallery's classes calibrate, and others test.
+around families, all on the sphere. 100,000 strangers, each of a class of its own, tell the realised rate. With
+``--model MODEL`` the classes are documents/synthetic (``--templates``, without look-alikes) or class folders
+(``--data``), embedded once. Each time gallery, strangers to calibrate with and strangers to test with have no class in
+common; in the mode "themselves" the gallery's classes calibrate, and others test.
 
 For each setting: the share of times that the realised FPIR is at most the target, the median of realised FPIR over
 target, and how much TPIR the oracle, who sees the test strangers, is ahead.
@@ -84,9 +85,11 @@ def folders(model: zoo.Model, data: Path) -> Classes:
     return model.embed(path for one in classes for path in one[:least]).reshape(len(classes), least, -1)
 
 
-def measure(setting: Setting, draw: Callable[[np.random.Generator], Classes], trials: int) -> dict[str, object]:
+def measure(
+    setting: Setting, draw: Callable[[np.random.Generator], Classes], tests: Classes | None, trials: int
+) -> dict[str, object]:
     """Calibrate and test ``trials`` times."""
-    rows = [_trial(setting, draw(np.random.default_rng([1, trial])), trial) for trial in range(trials)]
+    rows = [_trial(setting, draw(np.random.default_rng([1, trial])), tests, trial) for trial in range(trials)]
     realised, behind, oracle, guessed = np.array(rows).T
     return {
         **setting.__dict__,
@@ -102,7 +105,7 @@ def measure(setting: Setting, draw: Callable[[np.random.Generator], Classes], tr
     }
 
 
-def _trial(setting: Setting, classes: Classes, trial: int) -> tuple[float, float, float, float]:
+def _trial(setting: Setting, classes: Classes, tests: Classes | None, trial: int) -> tuple[float, float, float, float]:
     order = np.random.default_rng([2, trial]).permutation(len(classes))
     known, others = order[: setting.gallery], order[setting.gallery :]
     calibrating, testing = others[: setting.strangers], others[setting.strangers :]
@@ -118,7 +121,9 @@ def _trial(setting: Setting, classes: Classes, trial: int) -> tuple[float, float
     if threshold is None:
         raise SystemExit(f"{len(found.strangers.pictures)} classes are too few")
     # The test compares for itself.
-    realised = _closest(classes[testing, pictures if themselves else slice(1, None)], references)[0]
+    if tests is None:
+        tests = classes[testing, pictures if themselves else slice(1, None)]
+    realised = _closest(tests, references)[0]
     own = np.repeat(np.arange(setting.gallery), queries.shape[1])
     scores, nearest = _closest(queries, references)
     right = np.where(nearest == own, scores, -1)
@@ -133,7 +138,9 @@ def _closest(pictures: Classes, references: Classes) -> tuple[npt.NDArray[np.flo
     """Return for each picture the score with the closest class, and which that is."""
     flat = references.reshape(-1, references.shape[-1]).T
     found: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]] = []
-    for block in np.array_split(pictures.reshape(-1, pictures.shape[-1]), max(1, pictures.size // 2**21)):
+    for block in np.array_split(
+        pictures.reshape(-1, pictures.shape[-1]), 1 + pictures[..., 0].size * flat.shape[1] // 2**22
+    ):
         scores = block @ flat
         best = scores.argmax(axis=1)
         found.append((scores[np.arange(len(block)), best], best // references.shape[1]))
@@ -153,7 +160,7 @@ def main() -> None:
     parser.add_argument("--model", help="what embeds; default: a known distribution")
     parser.add_argument("--data", type=Path, help="class folders; default: documents/synthetic")
     parser.add_argument("--templates", type=int, default=20_000)
-    parser.add_argument("--pool", type=int, default=12_000, help="classes of the known distribution, each time")
+    parser.add_argument("--pool", type=int, default=100_000, help="strangers of the known distribution to test with")
     parser.add_argument("--gallery", type=int, default=100)
     parser.add_argument("--strangers", type=int, default=3000)
     parser.add_argument("--themselves", type=int, default=2000, help="classes that are strangers to each other")
@@ -161,20 +168,25 @@ def main() -> None:
     parser.add_argument("--fpir", type=float, default=0.01)
     parser.add_argument("--embeddings", type=Path, help="file to keep embeddings in")
     options = parser.parse_args()
-    draw, population = _population(options)
+    draw, tests, population = _population(options)
     settings = [
         Setting("strangers", options.gallery, 1, options.strangers, 1, options.fpir),
         Setting("strangers", options.gallery, 2, options.strangers, 2, options.fpir),
         Setting("themselves", options.themselves, 2, 0, 0, options.fpir),
     ]
     chosen = settings if options.row is None else settings[options.row : options.row + 1]
-    rows = [{"population": population, **measure(one, draw, options.trials)} for one in chosen]
+    rows = [{"population": population, **measure(one, draw, tests, options.trials)} for one in chosen]
     print(json.dumps({"schema": 1, "confidence": CONFIDENCE, "rows": rows}, indent=2))
 
 
-def _population(options: argparse.Namespace) -> tuple[Callable[[np.random.Generator], Classes], str]:
+def _population(
+    options: argparse.Namespace,
+) -> tuple[Callable[[np.random.Generator], Classes], Classes | None, str]:
+    """Return what draws classes, strangers that test in every trial (None: classes that are left), and a name."""
     if not options.model:
-        return lambda generator: drawn(generator, options.pool, 4), "Gaussian, known"
+        classes = max(options.gallery + options.strangers, options.themselves)
+        tests = drawn(np.random.default_rng(3), options.pool, 1)
+        return lambda generator: drawn(generator, classes, 4), tests, "Gaussian, known"
     model = zoo.load(options.model)
     if options.embeddings and options.embeddings.exists():
         embeddings = np.load(options.embeddings)
@@ -185,7 +197,7 @@ def _population(options: argparse.Namespace) -> tuple[Callable[[np.random.Genera
     if options.embeddings:
         np.save(options.embeddings, embeddings)
     name = "class folders" if options.data else "documents/synthetic"
-    return lambda _: embeddings, f"{name}, {len(embeddings):,} classes"
+    return lambda _: embeddings, None, f"{name}, {len(embeddings):,} classes"
 
 
 if __name__ == "__main__":

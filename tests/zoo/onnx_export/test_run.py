@@ -123,7 +123,8 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     verified = exported()
     written, warnings = write_artifact(verified, trained_run, discover())
     artifact = trained_run.artifact
-    assert warnings == []
+    # Of 6 documents there are 135 pairs.
+    assert warnings == ["the evaluation has too few pairs of strangers for a threshold, so none is recommended"]
     assert sorted(written) == sorted(path for path in artifact.path.rglob("*") if path.is_file())
     assert {path.relative_to(artifact.path).as_posix() for path in written} == {
         *("config.json", "preprocessor_config.json", "recipe.yaml", "model.safetensors"),
@@ -137,14 +138,23 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     state = safetensors.torch.load_file(artifact.weights)
     torch_model[0].load_state_dict(state)
     config = json.loads(artifact.config.read_text())
-    threshold = next(point["threshold"] for point in document["thresholds"] if point["fpr_target"] == 1e-3)
-    said = config["zoo"]["threshold"]
-    assert (said["fpr_target"], said["value"]) == (1e-3, threshold)
-    assert said["impostor_pairs"] == document["counts"]["impostor_pairs"]
-    assert said["protocol"]["name"] == "documents/synthetic"
+    assert config["zoo"]["threshold"] is None
     assert (config["num_features"], config["pretrained_cfg"]["input_size"]) == (16, [3, 32, 32])
     assert yaml.safe_load(artifact.recipe.read_text()) == loaded.recipe.model_dump(mode="json")
     assert json.loads(artifact.metrics.read_text()) == document
+
+
+def test_the_threshold_says_on_what_it_rests(exported, trained_run):
+    document, _ = evaluation.evaluate_run(trained_run, load_run_recipe(trained_run), discover())
+    (point,) = (point for point in document["thresholds"] if point["fpr_target"] == 1e-3)
+    point["too_few_pairs"] = False
+    (trained_run.evaluation / "metrics.json").write_text(json.dumps(document))
+    _, warnings = write_artifact(exported(), trained_run, discover())
+    assert warnings == []
+    said = json.loads(trained_run.artifact.config.read_text())["zoo"]["threshold"]
+    assert (said["fpr_target"], said["value"]) == (1e-3, point["threshold"])
+    assert said["protocol"] == {"name": "documents/synthetic", "digest": document["protocol"]["digest"]}
+    assert (said["impostor_pairs"], said["strangers_only"]) == (document["counts"]["impostor_pairs"], True)
 
 
 def test_the_metric_is_the_same_through_the_file(exported, torch_model, trained_run):
