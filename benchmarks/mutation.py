@@ -65,7 +65,8 @@ GROUPS: dict[str, list[Part]] = {
     ],
     "push": [
         (["zoo/publish/hub.py"], ["zoo/publish/test_hub.py"]),
-        (["zoo/publish/push.py"], ["zoo/publish/test_push.py"]),
+        (["zoo/publish/plan.py", "zoo/publish/remote.py", "zoo/publish/push.py"], ["zoo/publish/test_push.py"]),
+        (["zoo/publish/retry.py"], ["zoo/publish/test_retry.py"]),
     ],
     "parity": [
         (["zoo/onnx_export/pixels.py"], ["zoo/onnx_export/test_pixels.py"]),

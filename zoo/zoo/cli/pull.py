@@ -27,4 +27,7 @@ def command(repo_id: str, revision: str | None, output: Path | None, as_json: bo
         print_json({"repo_id": repo_id, "path": str(path)})
         return
     click.echo(str(path))
-    say(f"next: zoo predict --model {shlex.quote(str(path if output else repo_id))} --gallery FOLDER IMAGES")
+    model = shlex.quote(str(path if output else repo_id))
+    if revision and not output:
+        model += f" --revision {shlex.quote(revision)}"
+    say(f"next: zoo predict --model {model} --gallery FOLDER IMAGES")

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of HTTPErr
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.manifest import CARD, MANIFEST, check, read_manifest
 from zoo.publish.hub import check_repo_id, hub_errors, open_hub, progress_bars
+from zoo.publish.retry import retrying
 from zoo_core.errors import RemoteError, RunError, UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def pull(
         revision: branch, tag or commit; the main branch by default.
         output: a new folder for a copy of the files.
         precision: only what it takes to predict with this one of ``PRECISIONS``; all files by default.
-        show: show the client's progress on a terminal.
+        show: show the client's progress on a terminal, and print a line on stderr for each wait for the Hub.
         api: the Hub; by default the one that HF_ENDPOINT and HF_TOKEN name.
 
     Raises:
@@ -58,7 +59,7 @@ def pull(
     if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output}: exists already", hint="name a new folder")
     api = api or open_hub()
-    with hub_errors(api, repo_id), progress_bars(show=show):
+    with hub_errors(api, repo_id), retrying(show=show), progress_bars(show=show):
         listing = _listing(api, repo_id, revision)
         try:
             manifest = read_manifest(listing.parent)
