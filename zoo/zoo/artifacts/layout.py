@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # The forms that a model's graph comes in; the first is always there, and the others are judged by it.
 PRECISIONS = ("fp32", "fp16", "int8")
+# The pictures of an evaluation that are published.
+PICTURES = ("roc.png", "scores.png", "embedding.png")
 
 
 @dataclass(frozen=True)

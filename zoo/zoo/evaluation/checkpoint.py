@@ -12,10 +12,11 @@ from zoo.assembly import RecipeBuilder
 from zoo.evaluation.files import LabelledFiles
 from zoo.models.torch_model import embed, open_checkpoint
 from zoo.recipes.loading import load_run_recipe
+from zoo.recipes.public import unset_data
 from zoo.runs.layout import RunFolder
 from zoo.validation.protocol import Protocol
 from zoo.workers import loader_processes
-from zoo_core.errors import UsageError
+from zoo_core.errors import RecipeError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,8 @@ def recipe_data(model: Path, overrides: Overrides, registry: Registry) -> Recipe
         raise UsageError(f"{model}: comes without a recipe", hint="name a folder of class folders with --data DIR")
     # Laid out like a run's folder, as far as the recipe goes.
     loaded = load_run_recipe(RunFolder(model), overrides, registry=registry if overrides else None)
+    if unset := unset_data(loaded.document, ("data", "valid")):
+        raise RecipeError(unset)
     return RecipeData(loaded, registry)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
-from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
+from zoo.artifacts.layout import PICTURES, PRECISIONS, ArtifactFolder
 from zoo.artifacts.manifest import keep_only, write_manifest
 from zoo.artifacts.swap import replacing_folder
 from zoo.artifacts.thresholds import recommended_threshold
@@ -15,6 +15,7 @@ from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_t
 from zoo.onnx_export.precision import NO_OTHERS, Precisions, make_precisions
 from zoo.onnx_export.run import export_run
 from zoo.recipes.loading import load_run_recipe
+from zoo.recipes.public import public_recipe
 from zoo_core.config import dump
 from zoo_core.errors import RunError
 from zoo_core.events import notify
@@ -100,6 +101,7 @@ def write_artifact(
     # Read before anything is written: what is wrong with it leaves the older artifact as it is.
     metrics, warnings = _evaluation(run, export)
     threshold = None
+    recipe = public_recipe(export.loaded.recipe, registry)
     if metrics is not None:
         threshold = recommended_threshold(run.evaluation / "metrics.json", hint="run 'zoo eval' again")
         if threshold is None:
@@ -108,9 +110,9 @@ def write_artifact(
         artifact = ArtifactFolder(staged)
         write_bytes(artifact.weights, export.weights)
         graphs = _write_graphs({PRECISIONS[0]: export.graph, **precisions.graphs}, artifact)
-        write_text(artifact.recipe, dump(export.loaded.recipe.model_dump(mode="json")))
+        write_text(artifact.recipe, dump(recipe.model_dump(mode="json", exclude={"hub"})))
         write_json(artifact.preprocessor, _preprocessor_config(export))
-        copied = _copy_evaluation(run, artifact, wanted=metrics is not None)
+        copied = _copy_evaluation(run, artifact, metrics and {**metrics, "data": recipe.validation_protocol()})
         write_json(artifact.config, _config(export, threshold))
         write_json(artifact.export_report, _report(export, precisions))
         written = [*graphs, artifact.export_report, artifact.weights, artifact.config]
@@ -132,7 +134,11 @@ def _write_graphs(graphs: Mapping[str, bytes], artifact: ArtifactFolder) -> list
 
 
 def _report(export: VerifiedExport, precisions: Precisions) -> dict[str, Any]:
-    return {**export.report, "precisions": precisions.report}
+    report = dict(precisions.report or {})
+    if left_out := report.get("left_out"):
+        # What follows is an error's own text, which may name files.
+        report["left_out"] = {name: reason.partition(": ")[0] for name, reason in left_out.items()}
+    return {**export.report, "precisions": precisions.report and report}
 
 
 def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] | None, list[str]]:
@@ -149,14 +155,18 @@ def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] 
     return metrics, []
 
 
-def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, *, wanted: bool) -> list[Path]:
-    """Copy figures and pictures, or remove those of an earlier export."""
-    pairs = {run.evaluation / "metrics.json": artifact.metrics}
-    names = {path.name for folder in (run.evaluation, artifact.assets) for path in folder.glob("*.png")}
-    pairs |= {run.evaluation / name: artifact.assets / name for name in sorted(names)}
+def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, metrics: dict[str, Any] | None) -> list[Path]:
+    """Write the figures and copy the pictures, or remove those of an earlier export."""
     copied = []
-    for source, target in pairs.items():
-        if wanted and source.is_file():
+    if metrics is None:
+        artifact.metrics.unlink(missing_ok=True)
+    else:
+        write_json(artifact.metrics, metrics)
+        copied.append(artifact.metrics)
+    # By name: whatever else lies there is not zoo's.
+    for name in PICTURES:
+        source, target = run.evaluation / name, artifact.assets / name
+        if metrics is not None and source.is_file():
             with replacing(target) as beside:
                 shutil.copyfile(source, beside)
             copied.append(target)

@@ -22,6 +22,7 @@ from zoo.onnx_export.proof import batch_sizes, check_spread, check_wrapper, prov
 from zoo.onnx_export.torch_export import local_folders, opset, simplified, to_onnx
 from zoo.onnx_export.witnesses import find_witnesses
 from zoo.onnx_export.wrapping import check_outputs, wrap
+from zoo.recipes.public import public_recipe
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
 from zoo_core.provenance import installed_versions, recipe_sha256, timestamp
 
@@ -66,6 +67,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
             checkpoint.
     """
     section = loaded.recipe.onnx
+    published = public_recipe(loaded.recipe, registry)
     pixels = image_input(loaded)
     created = _created(run)
     builder = RecipeBuilder(loaded, registry)
@@ -101,7 +103,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     with wrapper.blamed("its forward"):
         counted = cost(wrapper.module, pixels.shape, getattr(torch, pixels.dtype))
     facts = {
-        "recipe_sha256": recipe_sha256(loaded.recipe.model_dump(mode="json")),
+        "recipe_sha256": recipe_sha256(published.model_dump(mode="json", exclude={"card", "hub"})),
         "weights_sha256": digest,
         "wrapper": wrapper.component.qualified_name,
         "preprocess": pixels.describe(reference.preprocessing),
@@ -111,7 +113,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
         **asdict(counted),
         **({"created": created} if created else {}),
     }
-    _write_metadata(graph, loaded, pixels, facts, counted)
+    _write_metadata(graph, pixels, facts, counted)
     data = graph.SerializeToString(deterministic=True)
     _check_local(graph, run)
     proof = prove(data, reference, pixels, witnesses, spread=spread, seed=seed)
@@ -188,12 +190,9 @@ def image_input(loaded: LoadedRecipe) -> PixelInput:
     return pixels
 
 
-def _write_metadata(
-    graph: onnx.ModelProto, loaded: LoadedRecipe, pixels: PixelInput, facts: Mapping[str, Any], counted: Cost
-) -> None:
+def _write_metadata(graph: onnx.ModelProto, pixels: PixelInput, facts: Mapping[str, Any], counted: Cost) -> None:
+    """Write what a reader of the graph needs; no licence, which may be chosen after the export."""
     entries = {"version": __version__, **facts}
-    if loaded.recipe.card.license:
-        entries["license"] = loaded.recipe.card.license
     properties = {
         f"zoo.{key}": value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
         for key, value in entries.items()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from zoo.recipes.licences import LICENSE_KEYS, license_problem
 from zoo.recipes.onnx_checking import check_onnx
+from zoo.recipes.public import unset_data
 from zoo.recipes.schema import ALSO, Recipe, component_paths
 from zoo.recipes.torch_checking import check_schedule, check_torch
 from zoo_core.building import check_options
@@ -35,10 +37,12 @@ def check_recipe(document: Document, registry: Registry) -> list[Problem]:
         RecipeError: it is wrong; all problems at once.
         ComponentError: it may be right, but a plugin or an extra that it needs is not available.
     """
+    if unset := unset_data(document):
+        raise RecipeError(unset)
     check = _ComponentCheck(document, registry)
     problems = schema_problems(Recipe, document)
     others = [*check.problems(), *_check_shares(document), *_check_captures(document), *check_onnx(document)]
-    others += check_schedule(document)
+    others += [*check_schedule(document), *_check_license(document)]
     # One report per location: what is in a value that the schema refuses is not checked.
     known = {problem.location for problem in problems}
     problems += [problem for problem in others if problem.location not in known]
@@ -188,6 +192,12 @@ def _check_shares(document: Document) -> list[Problem]:
     if total < 1:
         return []
     return [Problem(f"the shares sum to {total:g}, which leaves data.train nothing", document.locate(ALSO))]
+
+
+def _check_license(document: Document) -> list[Problem]:
+    card = document.get(("card",), {})
+    found = license_problem(*(card.get(key) for key in LICENSE_KEYS)) if isinstance(card, dict) else None
+    return [Problem(found[0], document.locate(("card", "license")), found[1])] if found else []
 
 
 def _check_captures(document: Document) -> list[Problem]:

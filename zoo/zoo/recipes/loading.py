@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -135,8 +135,12 @@ def load_recipe(
         UsageError: there is no such recipe.
         RecipeError: it is wrong; all problems at once.
     """
+    from zoo.recipes.licensing import without_inherited_license  # noqa: PLC0415 - needs YAML
+
     path = find_recipe(cfg)
-    return _loaded(path.stem, path, overrides, os.environ, registry)
+    loaded = _loaded(path.stem, path, overrides, os.environ, registry)
+    recipe, dropped = without_inherited_license(loaded.recipe, loaded.document, _candidates)
+    return replace(loaded, recipe=recipe, notes=(*loaded.notes, *dropped))
 
 
 def load_run_recipe(run: RunFolder, overrides: Overrides = (), *, registry: Registry | None = None) -> LoadedRecipe:

@@ -251,7 +251,11 @@ class OnnxSection(Section):
 class CardSection(Section):
     """What only a person can say about the model."""
 
-    license: str | None = Field(default=None, description="licence of the weights, as the Hub names it: apache-2.0")
+    license: str | None = Field(
+        default=None, description="licence of the weights, by its id on the Hub or of SPDX: apache-2.0, mit, other"
+    )
+    license_name: str | None = Field(default=None, description="name of a licence that is 'other'")
+    license_link: str | None = Field(default=None, description="address of a licence that is 'other'")
     summary: str | None = None
     datasets: list[str] = Field(default=[], description="ids of the training data on the Hub: ORG/NAME")
 
