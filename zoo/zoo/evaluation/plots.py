@@ -54,7 +54,7 @@ def draw_roc(verification: Verification, path: Path, *, title: str, intervals: I
     diagonal = np.geomspace(_LOWEST_FPR, 1, 100)
     axes.plot(diagonal, diagonal, color="0.7", linestyle=":", linewidth=1.2, label="chance")
     points = [point for point in verification.operating_points if verification.has_enough(point.fpr_target)]
-    bottom = _bottom(verification, points)
+    bottom = _bottom(verification, points, intervals or {})
     _mark(axes, points, intervals or {}, middle=(1 + bottom) / 2)
     few = LEAST_FALSE / verification.impostor_pairs
     if few > _LOWEST_FPR:
@@ -66,12 +66,14 @@ def draw_roc(verification: Verification, path: Path, *, title: str, intervals: I
     _save(figure, path)
 
 
-def _bottom(verification: Verification, points: Sequence[OperatingPoint]) -> float:
+def _bottom(verification: Verification, points: Sequence[OperatingPoint], intervals: Intervals) -> float:
     """Return where the picture begins: a good model's curve lives in a narrow band at the top, look-alikes below."""
     alike = verification.look_alikes
-    shown = [point.tpr for point in points] + ([alike.at_fpr(_ALIKE_FPR).tpr] if alike else [])
+    shown = [intervals.get(point.fpr_target, (point.tpr, 1.0))[0] for point in points] + (
+        [alike.at_fpr(_ALIKE_FPR).tpr] if alike else []
+    )
     lowest = min(shown, default=0.0)
-    return max(0.0, lowest - max(0.02, 0.35 * (1 - lowest)))
+    return max(0.0, lowest - max(0.02, 0.1 * (1 - lowest)))
 
 
 def _mark(axes: Axes, points: Sequence[OperatingPoint], intervals: Intervals, *, middle: float) -> None:
