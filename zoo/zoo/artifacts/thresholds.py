@@ -28,18 +28,18 @@ def read_thresholds(path: Path, *, hint: str) -> dict[float, float]:
     """
     try:
         points = [
-            (point["fpr_target"], point["threshold"])
+            (point["fpr_target"], point["threshold"], point.get("too_few_pairs"))
             for point in read_json(path)["thresholds"]
-            if not point.get("too_few_pairs")
         ]
     except (LookupError, TypeError, AttributeError):
         msg = f"{path}: not what 'zoo eval' writes: thresholds has to list fpr_target and threshold"
         raise UsageError(msg, hint=hint) from None
-    return {
-        finite(path, "fpr_target", target, hint=hint): finite(path, "threshold", threshold, hint=hint)
-        for target, threshold in points
+    read = [
+        (finite(path, "fpr_target", target, hint=hint), finite(path, "threshold", threshold, hint=hint), few)
+        for target, threshold, few in points
         if threshold is not None
-    }
+    ]
+    return {target: threshold for target, threshold, few in read if not few}
 
 
 def recommended_threshold(path: Path, *, hint: str) -> dict[str, Any] | None:
