@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 import zoo as api
+from zoo.artifacts.manifest import write_manifest
 from zoo_core.errors import UsageError
 
 QUICK = ("--seconds", "0.02", "--threads", "1")
@@ -20,8 +21,13 @@ QUICK = ("--seconds", "0.02", "--threads", "1")
 @pytest.fixture
 def two_files(exported, graph_file):
     """An artifact with two precisions: what is in the files does not matter here."""
-    exported.artifact.graph("fp16").write_bytes(graph_file(seed=1).read_bytes())
-    return exported.artifact
+    artifact, data = exported.artifact, graph_file(seed=1).read_bytes()
+    artifact.graph("fp16").write_bytes(data)
+    report = json.loads(artifact.export_report.read_text())
+    report["precisions"] = {"files": {"fp16": {"sha256": hashlib.sha256(data).hexdigest()}}}
+    artifact.export_report.write_text(json.dumps(report))
+    write_manifest(artifact.path)
+    return artifact
 
 
 @pytest.fixture

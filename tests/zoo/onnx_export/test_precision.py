@@ -213,6 +213,10 @@ def test_a_loss_is_that_of_numpy():
     expected = verify(noisy, labels).at_fpr(1e-3).tpr - verify(rows, labels).at_fpr(1e-3).tpr
     assert loss.tpr_difference[1e-3] == pytest.approx(expected)
     assert expected < 0
+    threshold = verify(rows, labels).at_fpr(1e-3).threshold
+    above = (unit[1] @ unit[1].T)[np.triu_indices(160, 1)] >= threshold
+    strangers = (labels[:, None] != labels)[np.triu_indices(160, 1)]
+    assert loss.fpr_at_threshold == pytest.approx(above[strangers].mean())
     assert loss.one_pair == pytest.approx(1 / 240)
 
 

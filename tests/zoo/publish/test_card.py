@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -42,6 +43,25 @@ def section(card, title):
 def cells(text):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     return [row for row in rows if set("".join(row)) - {"-"}]
+
+
+def test_precisions_are_compared_where_there_are_several(facts, card):
+    assert "## Precisions" not in card
+    fp32 = {"file": "onnx/model.onnx", "bytes": 2344302, "p50_ms": 0.36, "verdict": "no smaller, as fast"}
+    files = {
+        "fp32": {**fp32, "tpr": {"tpr_at_fpr_1e-3": 0.9787}},
+        "int8": {
+            "file": "onnx/model_int8.onnx", "bytes": 774774, "p50_ms": 0.43, "tpr": {}, "verdict": "smaller, slower",
+            "mean_cosine": 0.99913, "lowest_cosine": 0.98771,
+        },
+    }  # fmt: skip
+    export = {**facts.export, "precisions": {"files": files, "protocol": {"images": 855}}}
+    text = section(body(replace(facts, export=export), REPO), "Precisions")
+    assert "on the 855 images of the validation data" in text
+    assert cells(text)[1:] == [
+        ["`onnx/model.onnx`", "2,344,302", "0.36", "", "", "0.9787", ""],
+        ["`onnx/model_int8.onnx`", "774,774", "0.43", "0.99913", "0.98771", "", "smaller, slower"],
+    ]
 
 
 def test_metadata_says_what_the_hub_wants_to_know(card):

@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub import HfApi
 
 from zoo.artifacts.layout import ArtifactFolder
-from zoo.artifacts.manifest import role_of
+from zoo.artifacts.manifest import role_of, write_manifest
+from zoo.models.model import Model
 from zoo.publish.pull import pull
 from zoo_core.errors import RemoteError, UsageError
 
@@ -65,6 +66,31 @@ def test_prediction_downloads_no_weights_of_torch(hub, published, api):  # noqa:
     folder = pull(REPO, api=api, precision="fp32")
     assert {"config.json", "onnx/model.onnx", "eval/metrics.json"} <= set(contents(folder))
     assert not hub.requests("GET", "safetensors")
+
+
+def test_prediction_downloads_the_one_file_that_it_asks_for(hub, hub_double, exported, graph_file, cache, api):  # noqa: ARG001 - as above
+    artifact, data = exported.artifact, graph_file(seed=1).read_bytes()
+    artifact.graph("fp16").write_bytes(data)
+    report = json.loads(artifact.export_report.read_text())
+    report["precisions"] = {"files": {"fp16": {"sha256": hashlib.sha256(data).hexdigest()}}}
+    artifact.export_report.write_text(json.dumps(report))
+    write_manifest(artifact.path)
+    repo = hub.repos[REPO] = hub_double.Repo(private=True)
+    found = contents(artifact.path)
+    repo.commit("main", {name: hub_double.Blob(data, name.endswith(".onnx")) for name, data in found.items()}, "first")
+    folder = pull(REPO, api=api, precision="fp16")
+    assert {path.name for path in (folder / "onnx").iterdir()} == {"model_fp16.onnx", "export.json"}
+    assert Model.open(folder, precision="fp16").embedding_dim == 8
+    with pytest.raises(RemoteError, match=r"holds no onnx/model_int8\.onnx"):
+        pull(REPO, api=api, precision="int8")
+    # Neither is one taken that is another file than the report says.
+    report["precisions"]["files"]["fp16"]["sha256"] = "0" * 64
+    artifact.export_report.write_text(json.dumps(report))
+    write_manifest(artifact.path)
+    found = contents(artifact.path)
+    repo.commit("main", {name: hub_double.Blob(data, name.endswith(".onnx")) for name, data in found.items()}, "second")
+    with pytest.raises(RemoteError, match=r"model_fp16\.onnx"):
+        pull(REPO, api=api, precision="fp16")
 
 
 def test_a_copy_is_whole_and_never_over_something_else(published, api, tmp_path):

@@ -24,7 +24,7 @@ _HEADER = (
     "images/s",
     "open ms",
     "peak MB",
-    "of model",
+    "added",
 )
 
 

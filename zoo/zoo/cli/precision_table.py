@@ -30,7 +30,7 @@ def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
     rates = [_number(entry["tpr"].get(key), 4) for key in _SHOWN]
     tpir = _number((entry["tpir"] or {}).get("fpir_1e-2"), 4)
     size, speed = f"{entry['bytes'] / 1000:,.0f}", f"{entry['p50_ms']:.2f}"
-    return [name, size, speed, *cosines, *rates, tpir, entry.get("verdict", "")]
+    return [name, size, speed, *cosines, *rates, tpir, "" if name == "fp32" else entry["verdict"]]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -52,7 +52,8 @@ class Loss:
     """How embeddings differ from others of the same images, ``before``.
 
     ``mean_cosine``, ``lowest_cosine``: between the two embeddings of an image. ``judged_at``: the FPR that a budget is
-    about, None without pairs enough. ``one_pair``: what one genuine pair is worth.
+    about, None without pairs enough. ``fpr_at_threshold``: the FPR at the threshold that float32 has for that one.
+    ``one_pair``: what one genuine pair is worth.
     """
 
     mean_cosine: float
@@ -60,6 +61,7 @@ class Loss:
     rates: Rates
     before: Rates
     judged_at: float | None
+    fpr_at_threshold: float | None
     one_pair: float
 
     @property
@@ -124,15 +126,23 @@ def measure_loss(found: EmbeddedImages, reference: EmbeddedImages) -> Loss:
         before, after = (verify(one.embeddings, one.labels, one.groups) for one in (reference, found))
     except RunError:  # no two images of one class, or a single class: cosines alone can be judged
         nothing = Rates({}, None, None)
-        return Loss(**cosine, rates=nothing, before=nothing, judged_at=None, one_pair=0.0)
+        return Loss(**cosine, rates=nothing, before=nothing, judged_at=None, fpr_at_threshold=None, one_pair=0.0)
     rates = _rates(before, reference)
+    judged_at = min((target for target in rates.tpr if target >= _STRICTEST_BUDGET), default=None)
     return Loss(
         **cosine,
         rates=_rates(after, found),
         before=rates,
-        judged_at=min((target for target in rates.tpr if target >= _STRICTEST_BUDGET), default=None),
+        judged_at=judged_at,
+        fpr_at_threshold=None if judged_at is None else _fpr(after, before.at_fpr(judged_at).threshold),
         one_pair=1 / before.genuine_pairs,
     )
+
+
+def _fpr(verification: Verification, threshold: float) -> float:
+    rates, _, thresholds = verification.roc()
+    # Each rate has the lowest threshold that gives it; these descend.
+    return float(rates[min(int(np.searchsorted(-thresholds, -threshold)), len(rates) - 1)])
 
 
 def _rates(verification: Verification, embedded: EmbeddedImages) -> Rates:

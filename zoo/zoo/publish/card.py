@@ -232,9 +232,9 @@ def _precisions(facts: Facts) -> str | None:
             f"{entry['p50_ms']:.2f}",
             *("" if entry.get(key) is None else f"{entry[key]:.5f}" for key in ("mean_cosine", "lowest_cosine")),
             f"{entry['tpr']['tpr_at_fpr_1e-3']:.4f}" if "tpr_at_fpr_1e-3" in entry["tpr"] else "",
-            entry.get("verdict", ""),
+            entry["verdict"] if name != "fp32" else "",
         )
-        for entry in files.values()
+        for name, entry in files.items()
     ]
     return (
         f"Smaller files against the float32 one, on the {found['protocol']['images']:,} images of the validation data; "
