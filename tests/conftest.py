@@ -33,6 +33,7 @@ data:
 optimizer: {reference_batch: null}
 ema: null
 trainer: {max_epochs: 2, accelerator: cpu}
+card: {license: apache-2.0}
 """
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RunError, ZooError
 from zoo_core.registry import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pluggy
 
@@ -42,6 +42,18 @@ def notify(registry: Registry, hook: str, /, **arguments: object) -> None:
                 raise
             msg = f"plugin {plugin.id} ({plugin.provenance}) stopped the push: {describe(error)}"
             raise RunError(msg) from error
+
+
+def collect(registry: Registry, hook: str, /, **arguments: object) -> Iterator[tuple[str, Any]]:
+    """Yield each plugin's id and what its ``hook`` returns; one that fails is left out, with a warning."""
+    for plugin in registry.plugins:
+        if not hasattr(plugin.manifest, hook):
+            continue
+        try:
+            yield plugin.id, call_alone(registry.hooks, plugin.manifest, hook, arguments)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises
+            message = f"plugin {plugin.id} ({plugin.provenance}) failed in {hook}: {describe(error)}"
+            warnings.warn(message, stacklevel=2)
 
 
 def call_alone(manager: pluggy.PluginManager, manifest: object, hook: str, arguments: Mapping[str, object]) -> object:

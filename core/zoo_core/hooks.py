@@ -34,6 +34,12 @@ def zoo_exported(artifact: Path) -> None:
 
 
 @hookspec
+def zoo_card_sections(artifact: Path) -> Mapping[str, str]:  # noqa: ARG001 - a specification
+    """Return sections for the model card of an artifact folder: Markdown by title."""
+    raise AssertionError  # pragma: no cover: a specification is never called
+
+
+@hookspec
 def zoo_card_written(card: Path) -> None:
     """Hear that a model card was written; the plugin may edit the file."""
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,10 @@ GIT_TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True)
 class ComponentRecord:
-    """One component of a model and the distribution it came from; ``direct_url`` is PEP 610's."""
+    """One component of a model and the distribution it came from.
+
+    ``direct_url`` is PEP 610's; ``license`` the component's own, else its distribution's; ``tags`` its manifest's.
+    """
 
     kind: str
     name: str
@@ -52,6 +55,8 @@ class ComponentRecord:
     entry_point: str
     api_version: int | None
     direct_url: Mapping[str, Any] | None = None
+    license: str | None = None
+    tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, component: Component) -> ComponentRecord:
@@ -66,6 +71,8 @@ class ComponentRecord:
             entry_point=source.entry_point,
             api_version=source.api_version,
             direct_url=source.direct_url,
+            license=component.spec.license or distribution_license(source.distribution),
+            tags=tuple(component.spec.tags),
         )
 
     @property
@@ -153,7 +160,10 @@ class BuildRecord:
         try:
             values = {one.name: document[one.name] for one in fields(cls)}
             values["git"] = GitState(**values["git"]) if values["git"] else None
-            values["components"] = tuple(ComponentRecord(**component) for component in values["components"])
+            values["components"] = tuple(
+                ComponentRecord(**{**component, "tags": tuple(component.get("tags", ()))})
+                for component in values["components"]
+            )
         except (KeyError, TypeError) as error:
             msg = f"not a build record: {error}"
             raise UsageError(msg) from error
@@ -192,6 +202,17 @@ def installed_versions(distributions: Iterable[str] = DISTRIBUTIONS) -> dict[str
         except PackageNotFoundError:
             continue
     return versions
+
+
+def distribution_license(distribution: str) -> str | None:
+    """Return the licence that an installed distribution names; None where it names none."""
+    try:
+        found = metadata(distribution)
+    except PackageNotFoundError:
+        return None
+    said = next((found[key] for key in ("License-Expression", "License") if key in found), None)
+    # Some hold the whole text there.
+    return said if said and "\n" not in said else None
 
 
 def git_state(folder: Path | None = None) -> GitState | None:

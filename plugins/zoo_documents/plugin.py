@@ -16,5 +16,6 @@ def zoo_components() -> list[ComponentSpec]:
             name="synthetic",
             factory="zoo_documents.synthetic:SyntheticDocuments",
             summary="drawn cards, letters, forms, receipts and tickets; needs no data",
+            tags=("synthetic",),
         ),
     ]

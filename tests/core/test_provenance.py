@@ -58,7 +58,10 @@ def test_a_record_says_what_made_the_model(record):
         "entry_point": "good = zoo_good_good_manifest",
         "api_version": 1,
         "direct_url": {"url": "file:///src/zoo-good", "dir_info": {"editable": True}},
+        "license": None,
+        "tags": (),
     }
+    assert own["license"] == "Apache-2.0"
     assert own["distribution"] == "plugzoo"
     assert record.components[0].is_editable
 

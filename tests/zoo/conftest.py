@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -117,11 +118,19 @@ def tiny_graph(*, layout="NCHW", dtype="float32", size=SIZE, normalized=True, me
 def write_run(path, **graph_options):
     """A trained, evaluated and exported run, as the other stages leave it."""
     from zoo.artifacts.manifest import write_manifest
+    from zoo.models.model import Model
+    from zoo.models.sample import sample_document
+    from zoo.recipes.public import published_sha256
+    from zoo.recipes.schema import Recipe
+    from zoo_core.config import dump, load
     from zoo_core.provenance import BuildRecord
 
     artifact = path / "artifact"
     for folder in (artifact / "onnx", artifact / "eval", artifact / "assets"):
         folder.mkdir(parents=True)
+    published = artifact / "recipe.yaml"
+    recipe = Recipe.model_validate(yaml.safe_load(RECIPE.replace("/home/somebody/pictures", "<own data>")))
+    published.write_text(dump(recipe.model_dump(mode="json", exclude={"hub"})), encoding="utf-8")
     graph = tiny_graph(**graph_options)
     normalized = graph_options.get("normalized", True)
     weights = {"weights": "timm/lcnet_050.ra2_in1k", "revision": "abc123", "license": "apache-2.0", "reason": "cache"}
@@ -145,6 +154,7 @@ def write_run(path, **graph_options):
         "macs": 8601600,
         "params": 927792,
         "wrapper": "WarpFeatureLearning",
+        "recipe_sha256": published_sha256(load(published).value),
     }
     config = {
         "architecture": "lcnet_050",
@@ -168,12 +178,20 @@ def write_run(path, **graph_options):
         "record.json": record,
         "artifact/onnx/export.json": export,
         "artifact/config.json": config,
-        "artifact/eval/metrics.json": {**METRICS, "weights_sha256": export["weights_sha256"]},
+        "artifact/eval/metrics.json": {
+            **METRICS,
+            "data": recipe.validation_protocol(),
+            "weights_sha256": export["weights_sha256"],
+        },
         "artifact/preprocessor_config.json": {"do_normalize": False},
     }.items():
         (path / name).write_text(json.dumps(document), encoding="utf-8")
     (path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
-    (artifact / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    (artifact / "sample").mkdir()
+    motif = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    Image.fromarray(motif).resize((90, 60), Image.Resampling.BICUBIC).save(artifact / "sample/image.png")
+    sample = sample_document(Model.open(artifact / "onnx/model.onnx"), artifact / "sample/image.png")
+    (artifact / "sample/embedding.json").write_text(json.dumps(sample), encoding="utf-8")
     (artifact / "model.safetensors").write_bytes(WEIGHTS)
     for side, name in ((8, "roc.png"), (9, "scores.png")):
         Image.new("RGB", (side, side), "white").save(artifact / "assets" / name)
@@ -236,6 +254,7 @@ data:
   valid: {options: {templates: 6, samples_per_template: 3}}
   valid_captures: 0
   loader: {batch_size: 16, num_workers: 0}
+card: {license: apache-2.0}
 """
 
 

@@ -171,7 +171,7 @@ def test_metadata_says_how_to_use_the_graph(exported, trained_run):
     write_artifact(verified, trained_run, discover())
     graph = open_graph(trained_run.artifact.onnx)
     said = graph.metadata
-    keys = "version recipe_sha256 weights_sha256 wrapper preprocess embedding_dim normalized opset license"
+    keys = "version recipe_sha256 weights_sha256 wrapper preprocess embedding_dim normalized opset"
     assert {f"zoo.{key}" for key in (*keys.split(), "flops", "macs", "params")} | {"metadata"} == set(said)
     assert (said["zoo.opset"], said["zoo.embedding_dim"], said["zoo.normalized"]) == ("16", "16", "true")
     assert said["zoo.wrapper"] == "onnx/WarpFeatureLearning"

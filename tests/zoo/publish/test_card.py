@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,13 +14,22 @@ from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 
 from zoo.artifacts.manifest import write_manifest
-from zoo.publish.card import body, metadata
-from zoo.publish.card_facts import gather
-from zoo.publish.card_merge import merge
+from zoo.publish.card.document import body, plugin_sections
+from zoo.publish.card.merging import merge
+from zoo.publish.card.metadata import metadata
+from zoo.publish.facts import gather
 from zoo.recipes.loading import load_run_recipe
-from zoo_core.errors import UsageError
+from zoo_core.errors import RunError, UsageError
 
 REPO = "org/tiny"
+SECTIONS = """
+from zoo_core.api import hookimpl
+ZOO_API = 1
+@hookimpl
+def zoo_components(): return []
+@hookimpl
+def zoo_card_sections(artifact): return %s
+"""
 
 
 @pytest.fixture
@@ -129,7 +139,8 @@ def test_pictures_are_those_that_are_published(card, facts):
 def test_no_section_is_empty_and_no_local_path_is_told(card):
     assert not re.search(r"^## .*\n\s*(?=## |<!--)", card, re.MULTILINE)
     assert "/home/somebody" not in card
-    assert "`root=pictures`" in card
+    assert "pictures`" not in card
+    assert "`root=<own data>`" in card
     assert "None |" not in card
 
 
@@ -151,7 +162,7 @@ def test_devices_and_the_state_of_the_code_are_told(exported):
         record["git"] = {"revision": "0123abc", "dirty": dirty}
         exported.record.write_text(json.dumps(record))
         card = body(gather(exported, load_run_recipe(exported)), REPO)
-        assert "| hardware | Some CPU, cuda:0 |" in section(card, "Environment")
+        assert "| hardware | Some CPU (4 cores), cuda:0 |" in section(card, "Environment")
         assert ("at commit `0123abc` with uncommitted changes." in card) == dirty
 
 
@@ -178,7 +189,7 @@ def test_text_outside_the_block_survives_byte_for_byte(facts, card):
 
 
 def test_a_card_that_somebody_wrote_before_zoo_is_kept_below(facts):
-    theirs = "---\nlicense: mit\nlanguage: de\ntags: [receipts]\n---\n\n# Mine\n"
+    theirs = "---\nlicense: apache-2.0\nlanguage: de\ntags: [receipts]\n---\n\n# Mine\n"
     card = merge(metadata(facts, REPO), body(facts, REPO), remote=theirs)
     assert card.endswith("<!-- zoo: end -->\n\n\n# Mine\n")
     said = front(card)
@@ -247,7 +258,7 @@ def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path,
 
     run = RunFolder.open(make_run(**graph))
     facts = gather(run, load_run_recipe(run))
-    (code,) = re.findall(r"```python\n(.*?)```", body(facts, REPO), re.DOTALL)
+    _, code = re.findall(r"```python\n(.*?)```", body(facts, REPO), re.DOTALL)
     size = (40, 60) if graph.get("size", 1) else (32, 48)
     paths = [picture(tmp_path / f"{name}.jpg", seed, size) for seed, name in enumerate(("first", "second"))]
     turned = Image.Exif()
@@ -255,11 +266,11 @@ def test_the_cards_example_runs_and_agrees_with_zoo(make_run, picture, tmp_path,
     Image.open(paths[0]).save(paths[0], exif=turned)
     images = [read_image(path) for path in paths]
     snapshot = tmp_path / "cache/models--org--tiny/snapshots/0123456789012345678901234567890123456789"
-    (snapshot / "onnx").mkdir(parents=True)
-    (snapshot / "onnx/model.onnx").write_bytes(run.artifact.onnx.read_bytes())
+    shutil.copytree(run.artifact.path, snapshot)
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs/main").write_text(snapshot.name)
-    script = f"import sys\nsys.modules['zoo'] = None\n{code}\nprint(repr(score))"
+    score = "print(repr(float(embed('first.jpg') @ embed('second.jpg'))))"
+    script = f"import sys\nsys.modules['zoo'] = None\n{code}\n{score}"
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
@@ -278,5 +289,135 @@ def test_only_an_evaluation_that_says_so_is_of_classes_not_trained_on(exported, 
     (model,) = front(card)["model-index"]
     titles = {result["dataset"]["name"] for result in model["results"]}
     assert titles == {metrics["data"]["name"] + (", classes not trained on" if unseen else "")}
-    assert ("On classes that were not trained on it finds" in card) == bool(unseen)
+    assert ("classes that were not trained on its threshold accepts" in card) == bool(unseen)
     assert ("classes that were not trained on" in section(card, "Evaluation")) == bool(unseen)
+
+
+def test_both_examples_print_what_the_card_says(card):
+    zoo_example, onnx_example = re.findall(r"```text\n(.*?)```", card, re.DOTALL)
+    assert re.fullmatch(r"8 (\[('-?\d\.\d{3}'(, )?){4}\])\n", zoo_example)
+    assert onnx_example == "cosine to the published embedding 1.0000\n"
+
+
+def test_an_example_that_fails_is_not_published(exported):
+    exported.artifact.sample_embedding.write_text("{}")
+    write_manifest(exported.artifact.path)
+    with pytest.raises(RunError, match=r"org/tiny: an example of its card fails: KeyError: 'embedding'"):
+        body(gather(exported, load_run_recipe(exported)), REPO)
+
+
+def test_the_examples_name_the_tag_that_is_pushed(facts):
+    text = body(facts, REPO, revision="v1.0")
+    assert text.count('revision="v1.0"') == 3
+    assert 'revision="main"' not in text
+    assert "zoo pull org/tiny --revision v1.0" in text
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"auc": 0.527, "tpr_at_fpr_1e-3": 0.0012}, "hardly tells classes apart: its ROC AUC is 0.53"),
+        ({"auc": 0.51, "rank1": 0.01}, "hardly tells classes apart"),
+        ({"auc": 0.95, "rank1": 0.4, "tpr_at_fpr_1e-3": 0.3}, None),
+    ],
+)
+def test_a_bad_model_reads_as_what_it_is(exported, figures, said):
+    metrics = json.loads(exported.artifact.metrics.read_text())
+    changed = {**metrics, "metrics": figures, "untrained": None}
+    exported.artifact.metrics.write_text(json.dumps(changed))
+    write_manifest(exported.artifact.path)
+    text = body(gather(exported, load_run_recipe(exported)), REPO)
+    head = text.split("## Use")[0]
+    assert (f"**It {said}" in head) if said else ("**It" not in head)
+    assert ("For: recognising" in section(text, "Use")) == (said is None)
+
+
+def test_a_model_that_fell_below_the_untrained_one_says_so(exported):
+    metrics = json.loads(exported.artifact.metrics.read_text())
+    worse = {**metrics, "metrics": {"auc": 0.9, "rank1": 0.5}, "untrained": {"auc": 0.95, "rank1": 0.6}}
+    exported.artifact.metrics.write_text(json.dumps(worse))
+    write_manifest(exported.artifact.path)
+    text = body(gather(exported, load_run_recipe(exported)), REPO)
+    assert "**It is worse than it was before training: ROC AUC 0.9000, untrained 0.9500" in text
+
+
+def test_intervals_look_alikes_and_galleries_stand_beside_the_figures(exported):
+    metrics = json.loads(exported.artifact.metrics.read_text())
+    metrics["intervals"] = {"auc": [0.99, 0.9995]}
+    metrics["look_alikes"] = {"pairs": 77, "auc": 0.6543, "points": []}
+    for point in metrics["thresholds"]:
+        point |= {"interval": [0.85, 0.93], "too_few_pairs": point["fpr_target"] < 1e-3, "look_alike_fpr": 0.4321}
+    exported.artifact.metrics.write_text(json.dumps(metrics))
+    config = json.loads(exported.artifact.config.read_text())
+    config["zoo"]["threshold"]["expected_fpir"] = {"10": 0.0099, "1000": 0.6}
+    exported.artifact.config.write_text(json.dumps(config))
+    write_manifest(exported.artifact.path)
+    text = section(body(gather(exported, load_run_recipe(exported)), REPO), "Evaluation")
+    rows = cells(text)
+    assert ["ROC AUC", "0.9988", "0.9900 to 0.9995", "0.6123"] in rows
+    assert ["0.0001", "9.8e-05", "0.8123", "0.912346", "too few pairs to know"] in rows
+    assert ["1,000", "60 %"] in rows
+    assert "77 pairs, ROC AUC 0.6543" in text
+    assert ["0.001", "0.4321"] in rows
+
+
+def test_the_training_is_told_in_steps_images_and_time(exported):
+    exported.metrics_csv.write_text("step,seconds\n100,61\n1720,893.7\n")
+    record = json.loads(exported.record.read_text())
+    record |= {"classes": 4000, "images_per_step": 256, "hardware": {"cpu": "Some CPU", "cores": 2, "devices": []}}
+    record["data"] = {"train": {"samples": 5000, "classes": 4000, "pixels_sha256": "abcdef0123456789"}}
+    exported.record.write_text(json.dumps(record))
+    text = body(gather(exported, load_run_recipe(exported)), REPO)
+    assert "for 1,720 steps of 256 images, 440,320 images in all (110 for each of 4,000 classes)" in text
+    assert "in 15 minutes, on Some CPU (2 cores)." in text
+    assert "Training data: 5,000 images of 4,000 classes, sha256 of the pixels `abcdef012345`." in text
+
+
+def test_what_a_person_sets_on_the_hub_is_kept_and_told(facts, card):
+    edited = card.replace("base_model: timm/lcnet_050.ra2_in1k", "base_model: org/mine\nlanguage: de")
+    edited = edited.replace("- metric-learning\n", "")
+    with pytest.warns(UserWarning, match="keeps base_model: 'org/mine', which somebody has written"):
+        again = merge(metadata(facts, REPO), body(facts, REPO), local=card, remote=edited)
+    said = front(again)
+    assert (said["base_model"], said["language"]) == ("org/mine", "de")
+    assert "metric-learning" not in said["tags"]
+    with pytest.warns(UserWarning, match="keeps base_model"):
+        assert merge(metadata(facts, REPO), body(facts, REPO), local=again, remote=again) == again
+
+
+def test_a_licence_set_on_the_hub_is_not_reverted_in_silence(facts, card):
+    for theirs in (card.replace("license: apache-2.0", "license: mit"), "---\nlicense: mit\n---\n"):
+        with pytest.raises(
+            UsageError, match=r"has set license to 'mit', and this push has 'apache-2.0'; push with card"
+        ):
+            merge(metadata(facts, REPO), body(facts, REPO), local=card, remote=theirs)
+
+
+def test_figures_edited_on_the_hub_are_set_back_and_told(facts, card):
+    edited = card.replace("value: 0.9987654", "value: 0.9999999")
+    assert edited != card
+    with pytest.warns(UserWarning, match="model-index was edited, and is set back"):
+        assert merge(metadata(facts, REPO), body(facts, REPO), remote=edited) == card
+
+
+def test_what_zoo_no_longer_says_goes(exported, card):
+    """Metadata that nobody has edited follow the model."""
+    record = json.loads(exported.record.read_text())
+    record["weights"] = {"weights": "random"}
+    exported.record.write_text(json.dumps(record))
+    facts = gather(exported, load_run_recipe(exported))
+    assert "base_model" not in front(merge(metadata(facts, REPO), body(facts, REPO), remote=card))
+
+
+def test_plugins_add_sections(exported, add_distribution):
+    from zoo_core.discovery import discover
+
+    add_distribution("zoo-carbon", carbon=SECTIONS % "{'Emissions': f'{artifact.name}: 3 g'}")
+    add_distribution("zoo-broken", broken=SECTIONS % "1 / 0", wrong=SECTIONS % "['a']")
+    with pytest.warns(UserWarning, match="zoo_card_sections") as told:
+        more = plugin_sections(discover(), exported.artifact.path)
+    assert more == [("Emissions", "artifact: 3 g")]
+    assert any("failed in zoo_card_sections: ZeroDivisionError" in str(one.message) for one in told)
+    assert any("plugin wrong: its zoo_card_sections returns no mapping" in str(one.message) for one in told)
+    text = body(gather(exported, load_run_recipe(exported)), REPO, more=more)
+    assert "\n\n## Emissions\n\nartifact: 3 g\n\n## Files" in text

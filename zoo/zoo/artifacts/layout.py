@@ -68,3 +68,13 @@ class ArtifactFolder:
     def assets(self) -> Path:
         """Pictures that the card shows."""
         return self.path / "assets"
+
+    @property
+    def sample_image(self) -> Path:
+        """A drawn picture."""
+        return self.path / "sample" / "image.png"
+
+    @property
+    def sample_embedding(self) -> Path:
+        """Its embedding."""
+        return self.path / "sample" / "embedding.json"

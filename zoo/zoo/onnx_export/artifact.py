@@ -6,19 +6,26 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from zoo import __version__
 from zoo.artifacts.layout import PICTURES, PRECISIONS, ArtifactFolder
 from zoo.artifacts.manifest import keep_only, write_manifest
 from zoo.artifacts.swap import replacing_folder
 from zoo.artifacts.thresholds import recommended_threshold
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
+from zoo.models.model import Model
+from zoo.models.sample import sample_document
 from zoo.onnx_export.precision import NO_OTHERS, Precisions, make_precisions
 from zoo.onnx_export.run import export_run
+from zoo.onnx_export.witnesses import patterns
 from zoo.recipes.loading import load_run_recipe
 from zoo.recipes.public import public_recipe
+from zoo.recipes.schema import component_paths
 from zoo_core.config import dump
-from zoo_core.errors import RunError
+from zoo_core.errors import ComponentError, RunError
 from zoo_core.events import notify
+from zoo_core.provenance import cpu_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 _BILINEAR = 2
+# Apart from the drawn pictures of the proof.
+_SAMPLE_SEED = 3
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,8 @@ def write_artifact(
         write_text(artifact.recipe, dump(recipe.model_dump(mode="json", exclude={"hub"})))
         write_json(artifact.preprocessor, _preprocessor_config(export))
         copied = _copy_evaluation(run, artifact, metrics and {**metrics, "data": recipe.validation_protocol()})
-        write_json(artifact.config, _config(export, threshold))
+        copied += _write_sample(artifact)
+        write_json(artifact.config, _config(export, threshold, registry))
         write_json(artifact.export_report, _report(export, precisions))
         written = [*graphs, artifact.export_report, artifact.weights, artifact.config]
         written += [artifact.preprocessor, artifact.recipe, *copied]
@@ -121,6 +131,16 @@ def write_artifact(
         written.append(write_manifest(staged))
     notify(registry, "zoo_exported", artifact=run.artifact.path)
     return [run.artifact.path / path.relative_to(staged) for path in written], warnings
+
+
+def _write_sample(artifact: ArtifactFolder) -> list[Path]:
+    artifact.sample_image.parent.mkdir(exist_ok=True)
+    (drawn,) = patterns(1, seed=_SAMPLE_SEED)
+    with replacing(artifact.sample_image) as beside:
+        Image.fromarray(drawn).save(beside, format="png")
+    model = Model.open(artifact.onnx)
+    write_json(artifact.sample_embedding, sample_document(model, artifact.sample_image))
+    return [artifact.sample_image, artifact.sample_embedding]
 
 
 def _write_graphs(graphs: Mapping[str, bytes], artifact: ArtifactFolder) -> list[Path]:
@@ -138,6 +158,8 @@ def _report(export: VerifiedExport, precisions: Precisions) -> dict[str, Any]:
     if left_out := report.get("left_out"):
         # What follows is an error's own text, which may name files.
         report["left_out"] = {name: reason.partition(": ")[0] for name, reason in left_out.items()}
+    if report.get("files"):
+        report["cpu"] = cpu_model()
     return {**export.report, "precisions": precisions.report and report}
 
 
@@ -175,7 +197,7 @@ def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, metrics: dict[str
     return copied
 
 
-def _config(export: VerifiedExport, threshold: dict[str, Any] | None) -> dict[str, Any]:
+def _config(export: VerifiedExport, threshold: dict[str, Any] | None, registry: Registry) -> dict[str, Any]:
     """Describe the model as timm does, with what ``zoo predict`` needs under ``zoo``."""
     recipe, report = export.loaded.recipe, export.report
     preprocess = report["preprocess"]
@@ -199,8 +221,24 @@ def _config(export: VerifiedExport, threshold: dict[str, Any] | None) -> dict[st
             "input": export.pixels.name,
             "output": recipe.onnx.output_names[0],
             "threshold": threshold,
+            "plugins": _plugins(export.loaded, registry),
         },
     }
+
+
+def _plugins(loaded: LoadedRecipe, registry: Registry) -> dict[str, dict[str, str]]:
+    """Return distribution and version of each plugin whose components the recipe names, by the plugin's id."""
+    teacher = loaded.recipe.model.distillation is not None
+    found = {}
+    for path, kind in component_paths(len(loaded.recipe.data.train_also), teacher=teacher).items():
+        try:
+            component = registry.find(kind, loaded.reference(path).name)
+        except ComponentError:
+            # Of data that are not at hand here: the export did without.
+            continue
+        source = component.provenance
+        found[component.plugin] = {"distribution": source.distribution, "version": source.version}
+    return dict(sorted(found.items()))
 
 
 def _preprocessor_config(export: VerifiedExport) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from zoo.onnx_export.proof import batch_sizes, check_spread, check_wrapper, prov
 from zoo.onnx_export.torch_export import local_folders, opset, simplified, to_onnx
 from zoo.onnx_export.witnesses import find_witnesses
 from zoo.onnx_export.wrapping import check_outputs, wrap
-from zoo.recipes.public import public_recipe
+from zoo.recipes.public import public_recipe, published_sha256
 from zoo_core.errors import Problem, RecipeError, RunError, UsageError
-from zoo_core.provenance import installed_versions, recipe_sha256, timestamp
+from zoo_core.provenance import installed_versions, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     with wrapper.blamed("its forward"):
         counted = cost(wrapper.module, pixels.shape, getattr(torch, pixels.dtype))
     facts = {
-        "recipe_sha256": recipe_sha256(published.model_dump(mode="json", exclude={"card", "hub"})),
+        "recipe_sha256": published_sha256(published.model_dump(mode="json")),
         "weights_sha256": digest,
         "wrapper": wrapper.component.qualified_name,
         "preprocess": pixels.describe(reference.preprocessing),

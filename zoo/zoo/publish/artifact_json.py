@@ -45,6 +45,7 @@ class ExportReport(_Section):
     verified: bool
     sha256: str
     weights_sha256: str
+    recipe_sha256: str | None = None
     opset: int
     tolerance: FiniteFloat
     batches: list[_Batch]

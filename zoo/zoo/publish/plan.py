@@ -15,10 +15,12 @@ from huggingface_hub import constants
 
 from zoo.artifacts.manifest import CARD
 from zoo.atomic import write_text
-from zoo.publish.card import body, metadata
-from zoo.publish.card_facts import PublishedFile, gather
-from zoo.publish.card_merge import merge
+from zoo.publish.card.document import body, plugin_sections
+from zoo.publish.card.merging import merge
+from zoo.publish.card.metadata import metadata
+from zoo.publish.facts import PublishedFile, gather
 from zoo.publish.hub import LOGIN, check_repo_id, hub_errors, token_of
+from zoo.publish.private import check_private
 from zoo.publish.remote import ATTRIBUTES, read_remote
 from zoo_core.errors import RemoteError, UsageError
 from zoo_core.events import notify
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
     from zoo.artifacts.layout import ArtifactFolder
-    from zoo.publish.card_facts import Facts
+    from zoo.publish.facts import Facts
     from zoo.publish.remote import Remote
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
@@ -143,7 +145,8 @@ def plan_push(
     if remote.exists and target.private not in {None, remote.private}:
         state = "private" if remote.private else "public"
         warnings.warn(f"{repo_id} exists and stays {state}: change that in its settings on the Hub", stacklevel=2)
-    card = _write_card(facts, repo_id, run.artifact, remote.card, registry, dry_run=dry_run)
+    at = target.tag or target.revision
+    card = _write_card(facts, repo_id, at, run.artifact, remote.card, registry, dry_run=dry_run)
     files = (card, *facts.files)
     plan = Plan(
         repo_id=repo_id,
@@ -201,13 +204,22 @@ def _own_repo(api: HfApi, name: str) -> str:
 
 
 def _write_card(
-    facts: Facts, repo_id: str, artifact: ArtifactFolder, remote: str | None, registry: Registry, *, dry_run: bool
+    facts: Facts,
+    repo_id: str,
+    at: str,
+    artifact: ArtifactFolder,
+    remote: str | None,
+    registry: Registry,
+    *,
+    dry_run: bool,
 ) -> PublishedFile:
     """Write the card, let plugins change it, and return it with its content."""
     local = artifact.card.read_bytes().decode() if artifact.card.is_file() else None
-    text = merge(metadata(facts, repo_id), body(facts, repo_id), local=local, remote=remote)
+    more = plugin_sections(registry, artifact.path)
+    text = merge(metadata(facts, repo_id), body(facts, repo_id, revision=at, more=more), local=local, remote=remote)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / CARD if dry_run else artifact.card
         write_text(path, text)
         notify(registry, "zoo_card_written", card=path)
+        check_private(str(artifact.card), path.read_bytes(), facts.private)
         return replace(PublishedFile.of(path, CARD), path=artifact.card).saying(path.read_bytes())

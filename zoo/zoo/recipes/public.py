@@ -9,6 +9,7 @@ from zoo.recipes.schema import component_paths
 from zoo_core.components import WIRED
 from zoo_core.config.document import dotted
 from zoo_core.errors import ComponentError, Problem
+from zoo_core.provenance import recipe_sha256
 from zoo_core.signatures import option_schema
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def public_recipe(recipe: Recipe, registry: Registry, *, strict: bool = True) ->
     return type(recipe).model_validate(document)
 
 
+def published_sha256(document: Mapping[str, Any]) -> str:
+    """Return the hash of a published recipe, by which an export names it; the card may change after an export."""
+    return recipe_sha256({key: value for key, value in document.items() if key not in {"card", "hub"}})
+
+
 def unset_data(document: Document, below: KeyPath = ()) -> list[Problem]:
     """Return the one problem of a published recipe whose data are somebody else's: all keys that have to be set."""
     found = (
@@ -73,7 +79,7 @@ def unset_data(document: Document, below: KeyPath = ()) -> list[Problem]:
             for path in document.marks
             if path[: len(below)] == below and document.get(path) in {OWN_DATA, OWN_FILE} and isinstance(path[-1], str)
         ]
-        if _has_marker(document.get(below, {}))
+        if is_unset(document.get(below, {}))
         else []
     )
     if not found:
@@ -84,7 +90,8 @@ def unset_data(document: Document, below: KeyPath = ()) -> list[Problem]:
     return [Problem(message, document.locate(found[0]), f"set {keys}")]
 
 
-def _has_marker(value: object) -> bool:
+def is_unset(value: object) -> bool:
+    """Return whether options hold a placeholder of what was not published."""
     return any(text in {OWN_DATA, OWN_FILE} for text in _texts(value))
 
 

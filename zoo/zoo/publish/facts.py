@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.artifacts.manifest import MANIFEST, Entry, Manifest, check, strangers
 from zoo.artifacts.onnx_model import Graph, open_graph
-from zoo.atomic import as_text, read_json
+from zoo.atomic import as_text, read_json, read_mapping
 from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
+from zoo.publish.licensing import chosen_license
+from zoo.publish.private import check_private, private_words
+from zoo.recipes.public import published_sha256
+from zoo.runs.summary import summarize
+from zoo_core.config import dump, load
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import BuildRecord
 
@@ -18,10 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.artifacts.layout import ArtifactFolder
+    from zoo.recipes.licences import Licence
     from zoo.recipes.loading import LoadedRecipe
     from zoo.recipes.schema import Recipe
     from zoo.runs.layout import RunFolder
 
+_COUNTS = ("classes", "images_per_step")
 _AGAIN = "export it again: zoo export"
 
 
@@ -49,26 +56,56 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is known of a model; ``metrics`` is None when it is published without an evaluation."""
+    """All that is known of a model.
+
+    Attributes:
+        recipe_name: its recipe's.
+        recipe: what is published of its recipe.
+        license: of the weights.
+        licences: of what they are made of, by name; empty where nothing states one.
+        record: what made it.
+        data: what the record says of data and steps: ``train`` and ``valid``, ``classes``, ``images_per_step``.
+        curves: the last row of its training curves, as text.
+        config: ``config.json``.
+        export: ``onnx/export.json``.
+        metrics: ``eval/metrics.json``; None when it is published without an evaluation.
+        graph: the float32 graph.
+        files: all that is published but the card.
+        private: what must stand in none of them.
+    """
 
     recipe_name: str
     recipe: Recipe
+    license: Licence
+    licences: tuple[tuple[str, str], ...]
     record: BuildRecord
+    data: Mapping[str, Any]
+    curves: Mapping[str, str]
     config: Mapping[str, Any]
     export: Mapping[str, Any]
     metrics: Mapping[str, Any] | None
     graph: Graph
     files: tuple[PublishedFile, ...]
-
-    @property
-    def license(self) -> str:
-        """The licence of the weights; `gather` has refused a model without one."""
-        return str(self.recipe.card.license)
+    private: frozenset[bytes]
 
     @property
     def base_model(self) -> str | None:
         """The model on the Hub whose weights training started from, if it did."""
         return self.record.weights["weights"] if "revision" in self.record.weights else None
+
+    def is_synthetic(self, part: Literal["train", "valid"]) -> float:
+        """Return which share, 0..1, of the images of training or validation is drawn."""
+        data = self.recipe.data
+        if part == "valid":
+            return float(self._is_drawn(data.valid.name))
+        shares = [(data.train.name, 1 - sum(one.share for one in data.train_also))]
+        shares += [(one.name, one.share) for one in data.train_also]
+        return round(sum(share for name, share in shares if self._is_drawn(name)), 6)
+
+    def _is_drawn(self, name: str) -> bool:
+        tagged = {one.name for one in self.record.components if one.kind == "dataset" and "synthetic" in one.tags}
+        # Records of before have no tags.
+        return name in tagged or name.rpartition("/")[2] == "synthetic"
 
 
 def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> Facts:
@@ -80,19 +117,18 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
         evaluated: publish the evaluation too; without it, nothing that tells of one is published.
 
     Raises:
-        UsageError: there is no licence, no artifact or no evaluation.
-        RunError: the export is not verified, or its files are not all of the same export and evaluation.
+        UsageError: there is no licence, no artifact or no evaluation, or the licence is unknown.
+        RunError: the export is not verified, its files are not all of the same export and evaluation, the licence is
+            at odds with another's, or something private is in them.
     """
     artifact = run.artifact
     for path in (artifact.onnx, artifact.export_report, artifact.config, artifact.recipe, artifact.weights):
         if not path.is_file():
             hint = f"export it first: zoo export --run {run.typed}"
             raise UsageError(f"{path}: missing, so there is nothing to publish", hint=hint)
-    if not loaded.recipe.card.license:
-        raise UsageError(
-            f"{run.recipe}: card.license is not set, and a model is not published without a licence",
-            hint="add card.license=apache-2.0 (or yours) to the command, and to the recipe",
-        )
+    record = run.read_record()
+    built = BuildRecord.from_json(record)
+    chosen, sources = chosen_license(run, loaded.recipe.card, built)
     if evaluated and not artifact.metrics.is_file():
         hint = (
             f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', "
@@ -102,26 +138,54 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
     manifest = _checked(artifact)
     export, report = read_document(artifact.export_report, ExportReport, hint=_AGAIN)
     config, described = read_document(artifact.config, Config, hint=_AGAIN)
-    metrics, left_out, silent = None, frozenset[str](), b""
+    recipe, changed = _published_recipe(artifact, loaded.recipe, report)
+    graph = open_graph(artifact.onnx)
+    if graph.metadata.get("zoo.license", loaded.recipe.card.license) != loaded.recipe.card.license:
+        said = graph.metadata["zoo.license"]
+        raise RunError(f"{artifact.onnx}: says {said} of its licence, the card {chosen}", hint=_AGAIN)
+    metrics, left_out = None, frozenset[str]()
     if evaluated:
         metrics, measured = read_document(artifact.metrics, Metrics, hint=_AGAIN)
-        _check_evaluation(run, report, measured, described)
+        _check_evaluation(run, report, measured, described, recipe.validation_protocol())
     else:
         left_out = frozenset({"evaluation", "picture"})
         if described.zoo.threshold:
             # The threshold is a figure of the evaluation too; the file in the run folder keeps it.
             config = {**config, "zoo": {**config["zoo"], "threshold": None}}
-            silent = as_text(config).encode()
-    return Facts(
+            changed[artifact.config] = as_text(config).encode()
+    facts = Facts(
         recipe_name=loaded.name,
-        recipe=loaded.recipe,
-        record=BuildRecord.from_json(read_json(run.record)),
+        recipe=recipe,
+        license=chosen,
+        licences=sources,
+        record=built,
+        data={**(record.get("data") or {}), **{key: record[key] for key in _COUNTS if key in record}},
+        curves=summarize(run).curves,
         config=config,
         export=export,
         metrics=metrics,
-        graph=open_graph(artifact.onnx),
-        files=_files(artifact, manifest, without=left_out, config=silent),
+        graph=graph,
+        files=_files(artifact, manifest, without=left_out, changed=changed),
+        private=private_words(run, record, loaded.recipe, recipe),
     )
+    for file in facts.files:
+        check_private(str(file.path), file.content or file.path.read_bytes(), facts.private)
+    return facts
+
+
+def _published_recipe(artifact: ArtifactFolder, kept: Recipe, report: ExportReport) -> tuple[Recipe, dict[Path, bytes]]:
+    """Return the artifact's recipe with the card that is published, and its file's content where that is another.
+
+    Raises:
+        RunError: the recipe is not the one that was exported.
+    """
+    document = load(artifact.recipe).value
+    if report.recipe_sha256 != published_sha256(document):
+        raise RunError(f"{artifact.recipe}: is not the published form of the recipe that was exported", hint=_AGAIN)
+    recipe = type(kept).model_validate({**document, "card": kept.card.model_dump()})
+    if document.get("card") == kept.card.model_dump(mode="json"):
+        return recipe, {}
+    return recipe, {artifact.recipe: dump(recipe.model_dump(mode="json", exclude={"hub"})).encode()}
 
 
 def _checked(artifact: ArtifactFolder) -> Manifest:
@@ -138,12 +202,15 @@ def _checked(artifact: ArtifactFolder) -> Manifest:
     return manifest
 
 
-def _check_evaluation(run: RunFolder, export: ExportReport, metrics: Metrics, config: Config) -> None:
+def _check_evaluation(
+    run: RunFolder, export: ExportReport, metrics: Metrics, config: Config, protocol: Mapping[str, Any]
+) -> None:
     """Refuse figures that are not those of these weights: a card must not promise what another model can do."""
     artifact, newest = run.artifact, run.evaluation / "metrics.json"
     if metrics.weights_sha256 not in {None, export.weights_sha256}:
         raise RunError(f"{artifact.metrics}: is the evaluation of other weights", hint=_AGAIN)
-    if newest.is_file() and newest.read_bytes() != artifact.metrics.read_bytes():
+    # What is published of the run's own names its data as the published recipe does.
+    if newest.is_file() and {**read_mapping(newest), "data": dict(protocol)} != read_json(artifact.metrics):
         raise RunError(f"{artifact.metrics}: is not the run's evaluation, {newest}", hint=_AGAIN)
     threshold = config.zoo.threshold
     if threshold and (threshold.fpr_target, threshold.value) not in {
@@ -154,16 +221,15 @@ def _check_evaluation(run: RunFolder, export: ExportReport, metrics: Metrics, co
 
 
 def _files(
-    artifact: ArtifactFolder, manifest: Manifest, *, without: frozenset[str], config: bytes
+    artifact: ArtifactFolder, manifest: Manifest, *, without: frozenset[str], changed: Mapping[Path, bytes]
 ) -> tuple[PublishedFile, ...]:
-    """Return the files that the manifest names, and the manifest of those; ``config``, if any, is sent in its place."""
+    """Return the files that the manifest names, and the manifest of those; ``changed`` are sent in their place."""
     files = [
         PublishedFile(name, artifact.path / name, entry.size, entry.sha256)
         for name, entry in sorted(manifest.files.items())
         if entry.role not in without
     ]
-    if config:
-        files = [file.saying(config) if file.path == artifact.config else file for file in files]
+    files = [file.saying(changed[file.path]) if file.path in changed else file for file in files]
     sent = Manifest({file.name: Entry(file.sha256, file.size, manifest.files[file.name].role) for file in files})
     path = artifact.path / MANIFEST
     listing = PublishedFile.of(path, MANIFEST)

@@ -1,0 +1,55 @@
+"""How to use a model: commands and code, with what they print."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, metadata
+from typing import TYPE_CHECKING
+
+from zoo.publish.card.snippets import onnxruntime_snippet, run_snippets, zoo_snippet
+
+if TYPE_CHECKING:
+    from zoo.publish.facts import Facts
+
+_SOURCES = ("source", "repository", "source code", "homepage")
+
+
+def usage(facts: Facts, repo_id: str, revision: str) -> str:
+    """Return the section; its code is run, and refused if it fails.
+
+    Raises:
+        RunError: an example fails.
+    """
+    at = "" if revision == "main" else f" --revision {revision}"
+    command = f'zoo predict --model "$(zoo pull {repo_id}{at})" --gallery references/ picture.jpg'
+    if not at:
+        command = f"zoo predict --model {repo_id} --gallery references/ picture.jpg"
+    if not facts.config["zoo"].get("threshold"):
+        command += " --threshold 0.5"
+    codes = [zoo_snippet(repo_id, revision), onnxruntime_snippet(facts, repo_id, revision)]
+    printed = run_snippets(codes, facts.files, repo_id, revision)
+    examples = [
+        f"```python\n{code}```\n\nIt prints:\n\n```text\n{output}```"
+        for code, output in zip(codes, printed, strict=True)
+    ]
+    return (
+        "Put one picture of each class into a folder (its name is the label), and name others by their closest one:\n\n"
+        f"```bash\n{install_line()}\n{command}\n```\n\n"
+        f"In Python:\n\n{examples[0]}\n\n"
+        f"Or with onnxruntime, numpy, Pillow and huggingface_hub alone:\n\n{examples[1]}"
+    )
+
+
+def install_line() -> str:
+    """Return how to install zoo: no package index has it, so from where the installed one says that it comes from."""
+    try:
+        urls = metadata("plugzoo").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        urls = []
+    pairs = (line.partition(",") for line in urls)
+    named = {label.strip().lower(): url.strip() for label, _, url in pairs}
+    for label in _SOURCES:
+        if label in named:
+            return f'pip install "plugzoo @ git+{named[label]}"'
+    return (
+        "pip install ./plugzoo-*.whl  # zoo's wheel: no package index has it; 'pip install .' in its source does, too"
+    )
