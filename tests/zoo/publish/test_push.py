@@ -247,6 +247,16 @@ def test_what_others_have_added_stays_and_goes_when_asked(hub, hub_double, publi
     assert ".gitattributes" in repo.files
 
 
+def test_without_a_manifest_the_card_tells_what_an_earlier_push_left(hub, hub_double, publish, exported):
+    publish(exported)
+    repo = hub.repos[REPO]
+    repo.commit("main", {name: blob for name, blob in repo.files.items() if name != "manifest.json"}, "older")
+    add(hub_double, repo, **{"onnx/model_q4.onnx": b"theirs"})
+    done = publish(exported, evaluated=False)
+    assert set(done.plan.removed) == {"assets/roc.png", "assets/scores.png", "eval/metrics.json"}
+    assert "onnx/model_q4.onnx" in repo.files
+
+
 @pytest.mark.parametrize("manifest", [None, b"\xff", b"[]", b'{"files": 3}', b'{"files": {"old/one.bin": {}}}'])
 def test_the_manifest_or_else_the_names_tell_what_an_earlier_push_left(hub, hub_double, publish, exported, manifest):
     """A card without the table of files is an older zoo's, or a person's."""
@@ -790,6 +800,8 @@ def test_a_tag_names_the_commit_and_is_never_moved(hub, hub_double, publish, exp
     assert repo.files["preprocessor_config.json"].content == b"{}"
     assert publish(exported, tag="v2.0").commit is None
     assert repo.tags["v2.0"] == repo.history[0].oid
+    with pytest.raises(UsageError, match=r"^org/tiny: v1\.0 exists already"):  # though nothing has changed
+        publish(exported, tag="v1.0")
 
 
 @pytest.mark.parametrize(

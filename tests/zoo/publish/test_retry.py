@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -191,6 +192,20 @@ def test_a_hub_that_stays_away_is_asked_a_few_times_by_each_layer_of_the_client(
     with pytest.raises(RemoteError, match=line), hub_errors(api, REPO), retrying(RetryLimits(tries=3, first=0.01)):
         api.upload_file(path_or_fileobj=exported.recipe, path_in_repo="recipe.yaml", repo_id=REPO)
     assert len(hub.requests("POST", "/preupload/")) == 3
+
+
+def test_threads_that_wait_for_the_same_are_one_line_and_one_wait(hub, hub_double, model, api, capsys):  # noqa: ARG001 - as above
+    hub.befall("GET ", times=3, answer=hub_double.Answer(429, headers={"Retry-After": "4"}))
+    with retrying(RetryLimits(waiting=6)), ThreadPoolExecutor(3) as threads:
+        assert [info.id for info in threads.map(api.model_info, [REPO] * 3)] == [REPO] * 3
+    assert capsys.readouterr().err == f"{hub.url.removeprefix('http://')} answers 429: trying again in 4 s\n"
+
+
+def test_a_hub_that_is_not_there_is_told_at_once(capsys):
+    api = HfApi(endpoint="http://127.0.0.1:9", token=False)
+    with pytest.raises(RemoteError, match="cannot be reached"):
+        ask(api)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_answer_that_is_final_is_given_at_once(hub, hub_double, model, api):  # noqa: ARG001 - as above

@@ -207,8 +207,6 @@ def _landed(api: HfApi, plan: Plan, error: HfHubHTTPError | LostError) -> str | 
 
     Sent again after a cut connection, a commit meets itself as a change in the meantime.
     """
-    if plan.create_pr:
-        return None
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if status is not None and status < INTERNAL_SERVER_ERROR and status not in {CONFLICT, PRECONDITION_FAILED}:
         return None

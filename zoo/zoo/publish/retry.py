@@ -118,7 +118,8 @@ class Retries:
         charged = self._charge(now, now + seconds)
         if charged is None:
             return False
-        if charged:
+        # Threads that wait for the same are one line.
+        if charged > seconds / 2:
             self._tell(f"{why}: trying again in {max(1, round(seconds))} s")
         return not self.interrupted.wait(seconds)
 
