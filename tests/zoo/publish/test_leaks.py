@@ -18,10 +18,8 @@ from zoo.publish.facts import gather
 from zoo.recipes.loading import load_run_recipe
 from zoo_core.errors import RunError
 
-SECRETS = {
-    name: f"zzq{name}zzq"
-    for name in ("folder", "data", "class", "file", "user", "home", "variable", "remote", "branch")
-}
+PLACES = ("folder", "data", "class", "file", "user", "home", "variable", "remote", "branch")
+SECRETS = {place: f"zzq{place}zzq" for place in PLACES}
 RECIPE = """\
 data:
   train: {name: images/folder, options: {root: ROOT}}

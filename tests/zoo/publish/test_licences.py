@@ -72,7 +72,7 @@ def test_a_push_without_a_licence_asks_in_one_line(exported):
     [
         (
             ["card.license=apache2"],
-            "'apache2', which is no licence that the Hub or SPDX knows; did you mean apache-2.0?",
+            "'apache2', which is no licence that the Hub or SPDX knows; did you mean",
         ),
         (["card.license=unknown"], "'unknown', which is no licence"),
         (["card.license=LicenseRef-mine"], "which is no licence"),

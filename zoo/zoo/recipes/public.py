@@ -73,15 +73,9 @@ def published_sha256(document: Mapping[str, Any]) -> str:
 
 def unset_data(document: Document, below: KeyPath = ()) -> list[Problem]:
     """Return the one problem of a published recipe whose data are somebody else's: all keys that have to be set."""
-    found = (
-        [
-            path
-            for path in document.marks
-            if path[: len(below)] == below and document.get(path) in {OWN_DATA, OWN_FILE} and isinstance(path[-1], str)
-        ]
-        if is_unset(document.get(below, {}))
-        else []
-    )
+    value = document.get(below, {})
+    paths = [path for path in document.marks if path[: len(below)] == below] if is_unset(value) else []
+    found = [path for path in paths if document.get(path) in (OWN_DATA, OWN_FILE)]
     if not found:
         return []
     keys = ", ".join(f"{dotted(path)}=..." for path in found)

@@ -119,10 +119,11 @@ def _tags(ours: list[str], cards: list[Card]) -> list[str]:
     tagged = next((card for card in cards if card.has_edited("tags")), None)
     if tagged is None:
         return ours
-    kept = [tag for tag in tagged.metadata.get("tags") or [] if not str(tag).startswith(_OWN_TAGS)]
+    theirs = tagged.metadata.get("tags") or []
+    kept = [tag for tag in theirs if tag in ours or not str(tag).startswith(_OWN_TAGS)]
     # Of a card that zoo has not written before, nobody has removed a tag of zoo's.
-    own = [tag for tag in ours if tag.startswith(_OWN_TAGS)] if tagged.keys else ours
-    return list(dict.fromkeys([*own, *kept]))
+    both = [*kept, *(tag for tag in ours if tag.startswith(_OWN_TAGS))] if tagged.keys else [*ours, *kept]
+    return list(dict.fromkeys(both))
 
 
 def _chosen(here: Card | None, there: Card | None) -> Card:
