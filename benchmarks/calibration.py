@@ -194,7 +194,7 @@ def _population(
         embeddings = folders(model, options.data)
     else:
         embeddings = synthetic(model, options.templates, 4, seed=1)
-    if options.embeddings:
+    if options.embeddings and not options.embeddings.exists():
         np.save(options.embeddings, embeddings)
     name = "class folders" if options.data else "documents/synthetic"
     return lambda _: embeddings, None, f"{name}, {len(embeddings):,} classes"
