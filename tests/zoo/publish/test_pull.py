@@ -264,3 +264,19 @@ def test_a_port_where_nobody_listens_is_one_line(cache):  # noqa: ARG001 - as ab
     with pytest.raises(RemoteError, match="cannot be reached") as caught:
         pull(REPO, api=HfApi(endpoint=f"http://127.0.0.1:{port}", token="hf_x"))  # noqa: S106 - no real token
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_gives_its_sample_another_embedding_is_refused(hub_double, published, api, exported):
+    """A manifest that names the changed file proves nothing: the sample does."""
+    document = json.loads(exported.artifact.sample_embedding.read_text())
+    document["embedding"][0] += 0.01
+    exported.artifact.sample_embedding.write_text(json.dumps(document))
+    write_manifest(exported.artifact.path)
+    changed = {
+        name: hub_double.Blob((exported.artifact.path / name).read_bytes(), lfs=False)
+        for name in ("sample/embedding.json", "manifest.json")
+    }
+    published.commit("main", {**published.files, **changed}, "changed")
+    with pytest.raises(RemoteError, match=r"org/tiny: .*sample/image\.png: has another embedding than .* do not use"):
+        pull(REPO, api=api)
+    pull(REPO, api=api, precision="fp32")

@@ -17,6 +17,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of HTTPErr
 
 from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.manifest import CARD, MANIFEST, check, read_manifest
+from zoo.models.sample import check_sample
 from zoo.publish.hub import check_repo_id, hub_errors, open_hub, progress_bars
 from zoo.publish.retry import retrying
 from zoo_core.errors import RemoteError, RunError, UsageError
@@ -69,6 +70,8 @@ def pull(
             _compare_with_hub(api, repo_id, commit, manifest)
             snapshot = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=[*wanted, MANIFEST, CARD]))
             check(snapshot, needed=wanted)
+            if precision is None:
+                check_sample(snapshot)
         except RunError as error:
             raise RemoteError(f"{repo_id}: {error}", hint="do not use this model; tell its owner") from error
     return snapshot if output is None else _copy(snapshot, [*wanted, MANIFEST, CARD], output)
