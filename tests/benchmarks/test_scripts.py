@@ -112,6 +112,25 @@ def test_photographs_are_class_folders_of_the_held_out_images(cards, tmp_path):
 
 
 @pytest.mark.slow
+def test_precisions_prints_a_row_a_file(zoo, tiny_recipe, tmp_path):
+    # given: a model that tells images apart
+    zoo("train", "--cfg", tiny_recipe, "-o", tmp_path / "run", "trainer.max_epochs=30", check=0)
+
+    # when
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in run("precisions", "--run", tmp_path / "run").splitlines()[2:]
+    ]
+
+    # then
+    names = [row[0] for row in rows]
+    assert names[0] == "fp32"
+    assert {"zoo fp16", "zoo int8", "int8 static, percentile"} < set(names)
+    sizes = {name: int(row[1]) for name, row in zip(names, rows, strict=True)}
+    assert sizes["zoo fp16"] < sizes["fp32"]
+
+
+@pytest.mark.slow
 def test_reading_compares_all_ways(cards):
     found = json.loads(run("reading", "--images", cards))
     for name in ("as_they_are", "12_megapixels"):
