@@ -153,7 +153,9 @@ def test_a_response_says_how_long_to_wait(headers, seconds):
     assert found is seconds is None or found == pytest.approx(seconds, abs=600)
 
 
-@pytest.mark.parametrize("after", ["86400", format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)])
+@pytest.mark.parametrize(
+    "after", ["86400", format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)], ids=["seconds", "date"]
+)
 def test_a_wait_beyond_all_patience_ends_at_once(hub, hub_double, model, api, after):  # noqa: ARG001 - as above
     busy = hub_double.Answer(429, {"error": "come back tomorrow"}, headers={"Retry-After": after})
     hub.answers.append(("GET ", busy))
