@@ -12,8 +12,9 @@ PAGE = (Path(__file__).parents[3] / "docs/publish.md").read_text(encoding="utf-8
 
 
 def test_the_commands_run_one_after_the_other(zoo, hub, hub_environment, exported):  # noqa: ARG001 - it is published
-    (block,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.replace("ORG/NAME", "org/tiny").splitlines():
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 2
+    for line in "".join(blocks).replace("ORG/NAME", "org/tiny").splitlines():
         name, *arguments = shlex.split(line, comments=True)
         assert name == "zoo"
         zoo(*arguments, env=hub_environment, check=0)

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 import yaml
 
-from zoo import assembly
+from zoo import __version__, assembly
 from zoo.artifacts.onnx_model import open_graph
 from zoo.evaluation import run as evaluation
 from zoo.metrics.verification import verify
@@ -139,6 +139,8 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     config = json.loads(artifact.config.read_text())
     assert config["zoo"]["threshold"]["value"] == 0.9
     assert (config["num_features"], config["pretrained_cfg"]["input_size"]) == (16, [3, 32, 32])
+    assert set(config["zoo"]["plugins"]) == {"documents", "embedding", "images", "margin", "onnx", "timm"}
+    assert config["zoo"]["plugins"]["timm"] == {"distribution": "plugzoo", "version": __version__}
     assert yaml.safe_load(artifact.recipe.read_text()) == loaded.recipe.model_dump(mode="json", exclude={"hub"})
     assert json.loads(artifact.metrics.read_text()) == document
 

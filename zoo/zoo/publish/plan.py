@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # What git takes as the name of a tag, without its rarer characters.
 _TAG = re.compile(r"(?!.*(\.\.|//|\.lock(/|$)|/\.))[A-Za-z0-9_][A-Za-z0-9_.+/-]*(?<![./])")
 
+_PINNED = re.compile(r'revision="[^"\n]+"')
+
 
 @dataclass(frozen=True)
 class Target:
@@ -217,9 +219,21 @@ def _write_card(
     local = artifact.card.read_bytes().decode() if artifact.card.is_file() else None
     more = plugin_sections(registry, artifact.path)
     text = merge(metadata(facts, repo_id), body(facts, repo_id, revision=at, more=more), local=local, remote=remote)
+    text = _as_pinned_before(text, at, remote)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / CARD if dry_run else artifact.card
         write_text(path, text)
         notify(registry, "zoo_card_written", card=path)
         check_private(str(artifact.card), path.read_bytes(), facts.private)
         return replace(PublishedFile.of(path, CARD), path=artifact.card).saying(path.read_bytes())
+
+
+def _as_pinned_before(text: str, at: str, remote: str | None) -> str:
+    """Return the card on the Hub where the revision that its examples name is all that would change.
+
+    Another name for what is there makes no commit: the older name is as good.
+    """
+    found = _PINNED.search(remote or "")
+    if remote is None or found is None:
+        return text
+    return remote if text.replace(f'revision="{at}"', found[0]) == remote else text

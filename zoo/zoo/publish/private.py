@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A shorter word may stand anywhere.
 _SHORTEST = 5
+# The root and a folder in it.
+_FEW_PARTS = 2
 
 
 def private_words(run: RunFolder, record: Mapping[str, Any], kept: Recipe, published: Recipe) -> frozenset[bytes]:
@@ -31,19 +33,13 @@ def private_words(run: RunFolder, record: Mapping[str, Any], kept: Recipe, publi
         kept: its recipe.
         published: what is published of that.
     """
-    words = [
-        str(Path.home()),
-        str(Path.cwd()),
-        str(run.path.absolute()),
-        str(record.get("folder", "")),
-        get_token() or "",
-    ]
-    words += [
-        text for text in _replaced(kept.model_dump(mode="json"), published.model_dump(mode="json")) if "/" in text
-    ]
-    words += [
-        str(one.get("direct_url", {}).get("url", "")) for one in record.get("components", []) if one.get("direct_url")
-    ]
+    folders = [str(Path.home()), str(run.path.absolute()), str(record.get("folder", ""))]
+    # Of a short one, such as /home, a text may speak.
+    folders += [str(folder) for folder in [Path.cwd()] if len(folder.parts) > _FEW_PARTS]
+    replaced = _replaced(kept.model_dump(mode="json"), published.model_dump(mode="json"))
+    sources = [(one.get("direct_url") or {}).get("url", "") for one in record.get("components", [])]
+    local = [str(url).removeprefix("file://") for url in sources if str(url).startswith("file:")]
+    words = [*folders, *local, get_token() or "", *(text for text in replaced if "/" in text)]
     return frozenset(word.encode() for word in words if len(word) >= _SHORTEST)
 
 

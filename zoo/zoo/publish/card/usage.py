@@ -19,10 +19,7 @@ def usage(facts: Facts, repo_id: str, revision: str) -> str:
     Raises:
         RunError: an example fails.
     """
-    at = "" if revision == "main" else f" --revision {revision}"
-    command = f'zoo predict --model "$(zoo pull {repo_id}{at})" --gallery references/ picture.jpg'
-    if not at:
-        command = f"zoo predict --model {repo_id} --gallery references/ picture.jpg"
+    command = f"zoo predict --model {repo_id} --gallery references/ picture.jpg"
     if not facts.config["zoo"].get("threshold"):
         command += " --threshold 0.5"
     codes = [zoo_snippet(repo_id, revision), onnxruntime_snippet(facts, repo_id, revision)]
