@@ -81,6 +81,7 @@ def unmeasured(figures, path=()):
     return found + [each for name, below in figures.items() for each in unmeasured(below, (*path, name))]
 
 
+@pytest.mark.slow
 def test_every_stage_measures_something_at_the_smallest_sizes(measured):
     out, done = measured
 
@@ -96,6 +97,7 @@ def test_every_stage_measures_something_at_the_smallest_sizes(measured):
         assert {"date", "seconds", "driver", "cuda", "versions", "device_name"} <= document.keys()
 
 
+@pytest.mark.slow
 def test_the_summary_and_the_table_have_each_stage(measured):
     out, done = measured
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
@@ -105,6 +107,7 @@ def test_the_summary_and_the_table_have_each_stage(measured):
     assert all(f"{stage} " in done.stdout for stage in STAGES)
 
 
+@pytest.mark.slow
 def test_figures_that_the_aims_are_about(measured):
     out, _ = measured
     figures = {stage: read(out, stage)["figures"] for stage in STAGES}
@@ -131,6 +134,7 @@ def test_figures_that_the_aims_are_about(measured):
     }
 
 
+@pytest.mark.slow
 def test_steps_are_counted_by_their_parts(measured):
     out, _ = measured
     resident = read(out, "synchronisation")["figures"]["resident, 32-true"]
@@ -145,6 +149,7 @@ def test_steps_are_counted_by_their_parts(measured):
     assert resident["by_part"]["rest"] > 0
 
 
+@pytest.mark.slow
 def test_all_that_the_aim_of_quality_waits_for_counts(measured):
     out, _ = measured
     quality = read(out, "quality")["figures"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import onnx
 import pytest
 from onnx import parser
 from PIL import Image
+
+from zoo.artifacts.manifest import write_manifest
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "shipped_threshold.py"
 # Its embedding is the image at 4x4 pixels.
@@ -39,6 +42,9 @@ def test_the_rate_of_an_artifact_is_compared_with_what_it_says(tmp_path):
     onnx.save(model, tmp_path / "artifact/onnx/model.onnx")
     threshold = {"fpr_target": 0.5, "value": 0.75, "expected_fpir": {"1": 0.5}}
     (tmp_path / "artifact/config.json").write_text(json.dumps({"zoo": {"threshold": threshold}}))
+    graph = hashlib.sha256((tmp_path / "artifact/onnx/model.onnx").read_bytes()).hexdigest()
+    (tmp_path / "artifact/onnx/export.json").write_text(json.dumps({"verified": True, "sha256": graph}))
+    write_manifest(tmp_path / "artifact")
     for seed in range(4):
         coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
         (tmp_path / f"photos/{seed}").mkdir(parents=True)

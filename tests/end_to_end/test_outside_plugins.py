@@ -140,7 +140,7 @@ def test_its_components_train_export_and_are_verified(zoo, tmp_path):
     (artifact,) = tmp_path.glob("runs/swatch/*/artifact")
     report = json.loads((artifact / "onnx/export.json").read_text(encoding="utf-8"))
     assert report["verified"] is True
-    assert {batch["size"] for batch in report["batches"]} == {1, 3, 16}
+    assert {batch["size"] for batch in report["batches"]} > {1, 3, 16, 65}
     record = json.loads((artifact.parent / "record.json").read_text(encoding="utf-8"))
     assert {("swatch", "plugzoo-swatch", "0.3")} <= {
         (component["plugin"], component["distribution"], component["version"]) for component in record["components"]

@@ -59,6 +59,7 @@ def weights(run):
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.filterwarnings("ignore:the evaluation has too few pairs")
 def test_the_process_is_left_as_it_was_and_nothing_is_printed(tiny_recipe, trained_run, capfd):
     def call_all():
         zoo.train(tiny_recipe, overrides={**SHORT, "seed": 5, "trainer.deterministic": "warn"})

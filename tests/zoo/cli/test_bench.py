@@ -130,7 +130,7 @@ def test_what_is_wrong_is_said_before_anything_is_measured(zoo, two_files, argum
 
 def test_without_matplotlib_a_picture_is_refused_first(two_files, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in [one for one in sys.modules if one.startswith("zoo.benchmark.plot")]:
+    for name in [one for one in sys.modules if one.startswith(("matplotlib.", "zoo.benchmark.plot"))]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(api.ZooError, match=r"a picture needs matplotlib.*pip install 'plugzoo\[train\]'"):
         api.bench(two_files.path, picture="b.png")

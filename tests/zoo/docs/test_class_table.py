@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from zoo_margin.options import TableOptions
 from zoo_margin.plugin import zoo_components
 
 PAGE = (Path(__file__).parents[3] / "docs" / "class-table.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_commands_run(zoo):
     (commands,) = re.findall(r"^```bash\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
 

@@ -5,6 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from zoo_documents.synthetic import SyntheticDocuments
 
 PAGE = (Path(__file__).parents[3] / "docs" / "documents.md").read_text(encoding="utf-8")
@@ -25,6 +27,7 @@ def test_the_table_has_all_options_with_their_defaults():
     }
 
 
+@pytest.mark.slow
 def test_the_commands_run(zoo, tmp_path):
     (commands,) = re.findall(r"^```bash\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
     for line in commands.splitlines():

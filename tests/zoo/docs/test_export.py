@@ -30,6 +30,7 @@ def test_the_budgets_are_the_defaults():
     assert said == PrecisionSection()
 
 
+@pytest.mark.slow
 def test_the_commands_about_precisions_run(zoo, trained_run, picture):
     root = trained_run.path.parents[2]
     picture(root / "photo.jpg", 1)

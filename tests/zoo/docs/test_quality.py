@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from zoo_documents.synthetic import SyntheticDocuments
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_commands_behind_the_table_are_ones_that_run(zoo, tmp_path):
     documents = SyntheticDocuments(templates=16, samples_per_template=1, seed=5)
     (tmp_path / "CARDS").mkdir()

@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 PAGE = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
 
 
@@ -15,6 +17,7 @@ def test_the_examples_are_recipes(zoo, tmp_path):
         zoo("config", "check", "--cfg", f"my{number}.yaml", check=0)
 
 
+@pytest.mark.slow
 def test_the_commands_run(zoo):
     commands, *_ = re.findall(r"^```bash\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
 

@@ -144,13 +144,24 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "overrides", "reason"), FAULTS, ids=[f"{one[0]}{i}" for i, one in enumerate(FAULTS)])
+# One of each kind; the others take minutes together.
+OFTEN = {"Bgr", "Mirror", "Scale", "EmbeddingBias", "Rolled", "FlippedRow", "FirstRowOnly", "NotANumber", "PixelsBgr"}
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "reason"),
+    [
+        pytest.param(*one, id=f"{one[0]}{number}", marks=() if one[0] in OFTEN else pytest.mark.slow)
+        for number, one in enumerate(FAULTS)
+    ],
+)
 def test_a_faulty_wrapper_is_refused_in_one_line_that_says_what_differs(export, model, name, overrides, reason):
     with pytest.raises(ZooError, match=reason) as caught:
         export(model, name, *overrides)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["Bgr", "Mirror", "Scale", "Offset", "Gamma", "Bfloat16", "FlippedRow", "TrainingMode"]
 )
@@ -161,6 +172,7 @@ def test_around_a_weakly_trained_model_it_is_refused_too(export, weak_model, nam
         export(weak_model, name)
 
 
+@pytest.mark.slow
 def test_a_wrapper_may_leave_normalisation_to_the_consumer_and_says_so(export, model):
     assert export(model, "Wrapper").report["normalized"] is True
     assert export(model, "Unnormalized").report["normalized"] is False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 LOADER_ONLY = """
@@ -19,6 +20,7 @@ def train(zoo, recipe, output, *overrides, check=0):
     return torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+@pytest.mark.slow
 def test_training_on_device_pictures_is_deterministic_and_near_the_loader_s(zoo, tiny_recipe, tmp_path):
     """The pictures are the loader's but for rounding: what the first layer has seen is nearly the same."""
     device = train(zoo, tiny_recipe, tmp_path / "device", "data.augment_on=device")

@@ -30,7 +30,7 @@ def test_a_run_folder_holds_all_that_was_promised(zoo, tiny_recipe, tmp_path, re
     assert outcome["schema"] == 1
     assert Path(outcome["run"]) == run.relative_to(tmp_path)
     evaluation = outcome["evaluation"]
-    assert set(evaluation["metrics"]) == set(evaluation["untrained"]) >= {"tpr_at_fpr_1e-3", "auc", "rank1"}
+    assert set(evaluation["metrics"]) & set(evaluation["untrained"]) >= {"auc", "rank1"}
     assert yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))["trainer"]["max_epochs"] == 2
     record = json.loads((run / "record.json").read_text(encoding="utf-8"))
     names = {component["name"] for component in record["components"]}
@@ -53,9 +53,8 @@ def test_the_same_seed_trains_the_same_weights(zoo, tiny_recipe, tmp_path):
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
-def test_data_sets_are_mixed_by_their_shares(zoo, tiny_recipe, tmp_path):
-    with tiny_recipe.open("a", encoding="utf-8") as file:
-        file.write("card: {license: mit}\n")
+@pytest.mark.usefixtures("tiny_recipe")
+def test_data_sets_are_mixed_by_their_shares(zoo, tmp_path):
     recipe = tmp_path / "mixed.yaml"
     recipe.write_text(
         "extends: tiny.yaml\n"
@@ -238,6 +237,7 @@ def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_pat
     assert len(read_curves(run)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", ["trainer.devices=1", "data.loader.batch_size=8"], ids=["one device", "half a batch"]
 )

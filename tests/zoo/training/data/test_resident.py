@@ -99,6 +99,7 @@ def test_images_of_many_sizes_are_gathered_in_any_order():
         assert not canvas[:, width:].any()
 
 
+@pytest.mark.slow
 def test_two_ranks_with_processes_of_their_own_learn_the_same(zoo, tiny_recipe, tmp_path):
     states = []
     for name in ("true", "false"):
