@@ -65,7 +65,7 @@ def test_the_functions_make_what_the_commands_make(zoo, tiny_recipe, hub, hub_en
     files -= timed
     different = [file for file in files if (by_api / file).read_bytes() != (by_command / file).read_bytes()]
     assert different == []
-    again = zoo("push", "--run", "run", "--repo", "org/tiny", cwd=by_command, env=environment, check=0)
+    again = zoo("push", "--run", "run", "--repo", "org/tiny", cwd=by_api, env=environment, check=0)
     assert "nothing has changed" in again.stderr
 
     metrics = json.loads((by_command / "run/evaluation/metrics.json").read_text(encoding="utf-8"))
