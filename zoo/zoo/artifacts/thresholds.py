@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.artifacts.digests import sha256
 from zoo.atomic import read_json
 from zoo_core.errors import UsageError
 
@@ -150,9 +150,7 @@ def read_calibration(path: Path, graph: Path) -> CalibratedThreshold:
         written_for = document["model"]["graph_sha256"]
     except (LookupError, TypeError, ValueError):
         raise UsageError(f"{path}: not what 'zoo calibrate' writes", hint=hint) from None
-    with graph.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if written_for != found:
+    if written_for != sha256(graph):
         raise UsageError(f"{path}: is the threshold of another model than {graph}", hint=hint)
     return CalibratedThreshold(finite(path, "threshold", value, hint=hint), classes)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from zoo.artifacts.digests import sha256
 from zoo_core.errors import RunError, UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def embed_labelled(
             if isinstance(found, ZooError):
                 unreadable(found)
                 continue
-            with path.open("rb") as file:
-                kept.append((label, path, hashlib.file_digest(file, "sha256").hexdigest()))
+            kept.append((label, path, sha256(path)))
             embeddings.append(found)
     if not kept:
         raise RunError(f"none of {len(pictures):,} pictures can be read")

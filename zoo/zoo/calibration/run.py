@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.artifacts.digests import sha256
 from zoo.calibration.bounds import interval, least_strangers, lowest_rate
 from zoo.calibration.comparison import compare
 from zoo.calibration.pictures import embed_labelled, refuse_copies
@@ -85,10 +85,10 @@ def calibrate(
     threshold = lowest_threshold(compared.strangers, promise.fpir, promise.confidence)
     if threshold is None:
         raise _too_few(compared.strangers, promise)
-    with model.graph.path.open("rb") as file:
-        graph = hashlib.file_digest(file, "sha256").hexdigest()
     data = {"sha256": found.sha256, "gallery_sha256": (gallery or found).sha256, "unreadable": found.unreadable}
-    return _calibration(compared, found, threshold, promise, {"model": {"graph_sha256": graph}, "data": data})
+    return _calibration(
+        compared, found, threshold, promise, {"model": {"graph_sha256": sha256(model.graph.path)}, "data": data}
+    )
 
 
 def _too_few(strangers: Strangers, promise: Promise) -> RunError:

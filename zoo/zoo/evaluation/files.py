@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.artifacts.digests import sha256
 from zoo.models.ordered_map import ordered_map
 from zoo.validation.dataset import ValidationItems
 from zoo.validation.protocol import APART, FIRST, Protocol
@@ -159,7 +160,6 @@ def _read(path: Path, size: tuple[int, int] | None) -> UInt8Image:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error

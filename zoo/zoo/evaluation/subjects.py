@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from zoo.artifacts.digests import sha256
 from zoo.evaluation.files import LabelledFiles
 from zoo.validation.dataset import UNREADABLE_LABEL
 from zoo.validation.embedded_images import EmbeddedImages
@@ -84,8 +84,7 @@ class GraphSubject:
     @property
     def identity(self) -> dict[str, Any]:
         """The file's SHA-256."""
-        with self.model.graph.path.open("rb") as file:
-            return {"name": self.name, "onnx_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"name": self.name, "onnx_sha256": sha256(self.model.graph.path)}
 
     def embed(self, data: EvaluationData, *, advance: Advance, unreadable: UnreadableSamples) -> EmbeddedImages:
         """Embed all images of ``data``.

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.metrics.embeddings import checked_groups, checked_labels, unit_vectors
 from zoo.metrics.pairs import run_parts
+from zoo.metrics.verification import LEAST_FALSE
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 REGISTERED, REFERENCES, FPIR_TARGETS = (10, 100, 1000), (1, 2, 4), (0.01, 0.05)
 RANKS = (1, 5)
-# A rate is not known from fewer false positives than this.
-LEAST_FALSE = 10
 # Cosines of float32 that differ by less are equal but for rounding.
 _TIE = 1e-6
 _BLOCK_SCORES = 2**22

@@ -144,12 +144,8 @@ def _write_sample(artifact: ArtifactFolder) -> list[Path]:
 
 
 def _write_graphs(graphs: Mapping[str, bytes], artifact: ArtifactFolder) -> list[Path]:
-    """Write a graph for each precision, and remove those of an earlier export."""
-    for name in PRECISIONS:
-        if name in graphs:
-            write_bytes(artifact.graph(name), graphs[name])
-        else:
-            artifact.graph(name).unlink(missing_ok=True)
+    for name, graph in graphs.items():
+        write_bytes(artifact.graph(name), graph)
     return [artifact.graph(name) for name in graphs]
 
 
@@ -178,22 +174,17 @@ def _evaluation(run: RunFolder, export: VerifiedExport) -> tuple[dict[str, Any] 
 
 
 def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, metrics: dict[str, Any] | None) -> list[Path]:
-    """Write the figures and copy the pictures, or remove those of an earlier export."""
-    copied = []
     if metrics is None:
-        artifact.metrics.unlink(missing_ok=True)
-    else:
-        write_json(artifact.metrics, metrics)
-        copied.append(artifact.metrics)
+        return []
+    write_json(artifact.metrics, metrics)
+    copied = [artifact.metrics]
     # By name: whatever else lies there is not zoo's.
     for name in PICTURES:
         source, target = run.evaluation / name, artifact.assets / name
-        if metrics is not None and source.is_file():
+        if source.is_file():
             with replacing(target) as beside:
                 shutil.copyfile(source, beside)
             copied.append(target)
-        else:
-            target.unlink(missing_ok=True)
     return copied
 
 

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoo.artifacts.digests import sha256
 from zoo.artifacts.manifest import MANIFEST, Entry, Manifest, check, strangers
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo.atomic import as_text, read_json, read_mapping
@@ -45,9 +46,7 @@ class PublishedFile:
     @classmethod
     def of(cls, path: Path, name: str) -> PublishedFile:
         """Measure the file at ``path``."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name, path, path.stat().st_size, digest)
+        return cls(name, path, path.stat().st_size, sha256(path))
 
     def saying(self, content: bytes) -> PublishedFile:
         """Return this file with another content, which is in memory only."""
