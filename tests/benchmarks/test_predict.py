@@ -7,34 +7,13 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import parser
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "predict.py"
-# Its embedding is the image at 4x4 pixels.
-GRAPH = """\
-<ir_version: 8, opset_import: ["": 17]>
-averages (float[N, 3, 96, 96] img) => (float[N, 48] feats) {
-  small = AveragePool <kernel_shape = [24, 24], strides = [24, 24]> (img)
-  feats = Flatten (small)
-}
-"""
-PREPROCESS = {
-    "layout": "NCHW",
-    "dtype": "float32",
-    "size": [96, 96],
-    "color": "RGB",
-    "range": [0, 1],
-    "resample": "bilinear",
-    "antialias": True,
-    "normalization": "in graph",
-}
 
 
 @pytest.mark.slow
-def test_one_command_measures_all(tmp_path):
-    model = parser.parse_model(GRAPH)
-    onnx.helper.set_model_props(model, {"zoo.preprocess": json.dumps(PREPROCESS)})
-    onnx.save(model, tmp_path / "averages.onnx")
+def test_one_command_measures_all(averages, tmp_path):
+    onnx.save(averages, tmp_path / "averages.onnx")
     command = [sys.executable, SCRIPT, "--model", tmp_path / "averages.onnx", "--images", "50", "--rounds", "1"]
     measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
