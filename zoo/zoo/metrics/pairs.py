@@ -27,6 +27,9 @@ TIE = 2.0**-48
 # A tile of scores fits into the last cache, a chunk of it into that of a core.
 _TILE_ROWS, _TILE_COLUMNS = 1024, 2048
 _CHUNK_SCORES = 2**15
+# A float64 of 2**52 and more is an integer, and its lowest bits are that integer's: adding this rounds, in place.
+_ROUNDING = 2.0**52
+_ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 # Each has its own counts.
 _MOST_WORKERS = 8
 
@@ -122,7 +125,6 @@ class _Scan:
         classes = images.classes
         self.mixed, self.alike = Worst(classes**2, min(WORST, classes * (classes - 1) // 2)), Worst(classes**2, WORST)
         self.torn = Worst(classes, min(WORST, classes))
-        self.buffer = np.empty(max(_CHUNK_SCORES, _TILE_COLUMNS), np.int64)
 
     def over(self, tiles: Sequence[tuple[slice, slice]]) -> _Scan:
         """Count the pairs of ``tiles`` too."""
@@ -132,11 +134,31 @@ class _Scan:
             tile = scores[: height * breadth].reshape(height, breadth)
             # A width is a power of two: nothing is lost.
             np.matmul(unit[rows] * (-1 / self.width), unit[columns].T, out=tile)
+            # Rounding can lift a cosine above 1 by less than half a cell: none is below 0.
+            tile += 1 / self.width + _ROUNDING
+            cells = tile.view(np.int64)
+            cells -= _ROUNDING_BITS
             step = max(1, _CHUNK_SCORES // breadth)
-            for top in range(0, height, step):
-                chunk = slice(rows.start + top, min(rows.start + top + step, rows.stop))
-                self._chunk(tile[top : top + step], chunk, columns)
+            chunks = [slice(top, min(top + step, height)) for top in range(0, height, step)]
+            whole = self._whole(rows, columns)
+            if whole is None or self._near(whole[1], cells, whole[1].limit):
+                for chunk in chunks:
+                    where = slice(rows.start + chunk.start, rows.start + chunk.stop), columns
+                    if whole is None:
+                        self._chunk(cells[chunk], *where)
+                    else:
+                        self._offer_all(whole[1], cells[chunk], *where)
+            if whole is not None:
+                _count(cells, whole[0])
         return self
+
+    def _whole(self, rows: slice, columns: slice) -> tuple[Integers, Worst] | None:
+        """Return where the pairs of a tile belong if they are of one kind, as nearly all tiles are."""
+        last = rows.stop - 1
+        if self.images.group_ends[last] <= columns.start:
+            return self.impostor, self.mixed
+        one_class = self.images.are_one_class(rows) and columns.stop <= self.images.class_ends[last]
+        return (self.genuine, self.torn) if one_class and columns.start >= rows.stop else None
 
     def add(self, other: _Scan) -> None:
         """Take over what ``other`` counted."""
@@ -147,7 +169,7 @@ class _Scan:
         self.alike.merge(other.alike)
         self.torn.merge(other.torn)
 
-    def _chunk(self, scores: Floats, rows: slice, columns: slice) -> None:
+    def _chunk(self, chunk: Integers, rows: slice, columns: slice) -> None:
         """Count the pairs of the images at ``rows`` with later ones of those at ``columns``."""
         last = rows.stop - 1
         class_end, group_end = int(self.images.class_ends[last]), int(self.images.group_ends[last])
@@ -155,10 +177,7 @@ class _Scan:
         for start, stop in pairwise(edges.tolist()):
             if start == stop:
                 continue
-            cells = self.buffer[: len(scores) * (stop - start)].reshape(len(scores), stop - start)
-            # Rounding can lift a cosine above 1 by less than half a cell: none is below 0.
-            part = scores[:, start - columns.start : stop - columns.start]
-            np.add(part, 1 / self.width + 0.5, out=cells, casting="unsafe")
+            cells = chunk[:, start - columns.start : stop - columns.start]
             where = rows, slice(start, stop)
             if start >= group_end:
                 np.add.at(self.impostor, cells.ravel(), 1)
@@ -189,11 +208,13 @@ class _Scan:
         limit = worst.limit
         if self.images.are_one_class(rows) and self.images.are_one_class(columns):
             limit = min(limit, worst.best_of(self._key(worst, rows.start, columns.start)))
-        # The least similar pairs of a class are the worst.
-        near = -cells.max() <= limit if worst is self.torn else cells.min() <= limit
-        if near:
+        if self._near(worst, cells, limit):
             chosen = np.nonzero(cells >= -limit) if worst is self.torn else np.nonzero(cells <= limit)
             self._offer(worst, cells[chosen], chosen, rows, columns)
+
+    def _near(self, worst: Worst, cells: Integers, limit: int) -> bool:
+        """Return whether one of ``cells`` may be among the worst: of one class the least similar pairs are."""
+        return bool(-cells.max() <= limit if worst is self.torn else cells.min() <= limit)
 
     def _offer(self, worst: Worst, cells: Integers, chosen: tuple[Integers, ...], rows: slice, columns: slice) -> None:
         ranks = -cells if worst is self.torn else cells
@@ -210,6 +231,17 @@ class _Scan:
         if worst is self.torn:
             return np.asarray(first)
         return np.asarray(np.minimum(first, second) * self.images.classes + np.maximum(first, second))
+
+
+def _count(cells: Integers, counts: Integers) -> None:
+    """Add the number of each of ``cells`` to ``counts``, and leave ``cells`` changed.
+
+    Not by ``add.at``, which keeps all other threads waiting.
+    """
+    lowest = int(cells.min())
+    cells -= lowest
+    found = np.bincount(cells.ravel())
+    counts[lowest : lowest + len(found)] += found
 
 
 def _ends(numbers: Integers) -> Integers:
