@@ -27,10 +27,14 @@ from zoo_core.errors import Problem, RecipeError, RunError, UsageError
 from zoo_core.provenance import installed_versions, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from zoo.assembly import EmbeddingModel
+    from zoo.onnx_export.wrapping import Wrapper
     from zoo.recipes.loading import LoadedRecipe
+    from zoo.recipes.schema import OnnxSection
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
 
@@ -86,20 +90,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     # Of one image alone a fault tells least, and of sixteen enough.
     by_size = [witnesses.batch(count, size) for count in (counts if pixels.batch else (16, 3, *counts[3:]))]
     check_wrapper(wrapper, reference, pixels, by_size, spread)
-    references = [wrapper.outputs(torch.from_numpy(array)) for array in arrays]
-    axes = {name: {int(axis): label for axis, label in labels.items()} for name, labels in section.dynamic_axes.items()}
-
-    def compared(candidate: onnx.ModelProto) -> Parity:
-        return check_parity(candidate, wrapper.module, arrays, references, axes=axes, output_names=section.output_names)
-
-    with wrapper.blamed("its export"):
-        graph = to_onnx(wrapper.module, pixels, output_names=section.output_names, axes=axes, options=section.options)
-    parity = compared(graph)
-    nodes = {"exported": len(graph.graph.node), "simplified": None}
-    if simplify:
-        graph = simplified(graph)
-        nodes["simplified"] = len(graph.graph.node)
-        parity = compared(graph)
+    graph, parity, nodes = _graph(wrapper, pixels, arrays, section, simplify=simplify)
     with wrapper.blamed("its forward"):
         counted = cost(wrapper.module, pixels.shape, getattr(torch, pixels.dtype))
     facts = {
@@ -133,6 +124,27 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
         "versions": installed_versions(_TOOLS),
     }
     return VerifiedExport(loaded, reference.model, pixels, data, tensors, report, witnesses.warnings)
+
+
+def _graph(
+    wrapper: Wrapper, pixels: PixelInput, arrays: Sequence[npt.NDArray[Any]], section: OnnxSection, *, simplify: bool
+) -> tuple[onnx.ModelProto, Parity, dict[str, int | None]]:
+    """Export the wrapper, and compare the graph that is kept with it; the last value counts the graph's nodes."""
+    references = [wrapper.outputs(torch.from_numpy(array)) for array in arrays]
+    axes = {name: {int(axis): label for axis, label in labels.items()} for name, labels in section.dynamic_axes.items()}
+
+    def compared(candidate: onnx.ModelProto) -> Parity:
+        return check_parity(candidate, wrapper.module, arrays, references, axes=axes, output_names=section.output_names)
+
+    with wrapper.blamed("its export"):
+        graph = to_onnx(wrapper.module, pixels, output_names=section.output_names, axes=axes, options=section.options)
+    parity = compared(graph)
+    nodes = {"exported": len(graph.graph.node), "simplified": None}
+    if simplify:
+        graph = simplified(graph)
+        nodes["simplified"] = len(graph.graph.node)
+        parity = compared(graph)
+    return graph, parity, nodes
 
 
 def _created(run: RunFolder) -> str | None:
