@@ -177,7 +177,7 @@ def _announce(plan: TrainingPlan) -> None:
         f"{plan.data.samples_per_epoch:,} an epoch  |  {plan.report.side}, {recipe.data.valid.name}: "
         f"{len(plan.data.validation.dataset.classes):,} classes, {len(plan.data.validation):,} images"
     )
-    for line in plan.report.lines:
+    for line in (*plan.report.lines, *plan.first_batch.warnings):
         warn(line)
     if isinstance(plan.loss, HasClassTable):
         say(f"class table: {plan.loss.class_table_summary}")

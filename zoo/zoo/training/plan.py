@@ -9,6 +9,7 @@ import lightning
 import torch
 
 from zoo.assembly import RecipeBuilder
+from zoo.contract_checks.batch import FirstBatch, FirstBatchCheck
 from zoo.recipes.schema import TEACHER
 from zoo.training.data.items import TrainingItems
 from zoo.training.data.mixed_dataset import MixedDataset
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from zoo.recipes.schema import Recipe
     from zoo.runs.layout import RunFolder
     from zoo_core.capabilities import DeviceAugmentation
+    from zoo_core.contracts import Teacher
     from zoo_core.registry import Component, Registry
 
 
@@ -49,6 +51,7 @@ class TrainingPlan:
         executor: augments a batch on the device, where the recipe wants that.
         devices: how many train, over all nodes.
         images_per_step: of all devices, accumulated batches included.
+        first_batch: what one batch through all of it has shown.
         resumption: what has changed since the run was started that is resumed; ``None``: a new one is.
         report: what is left out, leaked, dropped or replaced.
     """
@@ -63,6 +66,7 @@ class TrainingPlan:
     executor: nn.Module | None
     devices: int
     images_per_step: int
+    first_batch: FirstBatch
     resumption: Resumption | None
     report: StartReport
 
@@ -110,12 +114,12 @@ def plan_training(
     augmentation = on_device.prepare if on_device else builder.augmentation()
     items = TrainingItems(dataset, augmentation, recipe.seed, recipe.data.captures)
     validation = builder.validation_items()
+    check = FirstBatchCheck(builder)
+    samples = check.data([source.dataset for source in sources], validation.dataset)
     model = builder.model(initial_weights=resume is None)
     if recipe.model.memory_format == "channels_last":
         model.to(memory_format=torch.channels_last)
     report = StartReport.of(loaded, [source.dataset for source in sources], validation.dataset, model.backbone)
-    if strict:
-        report.require_nothing()
     loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
     streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
     teacher = _teacher(builder, streamed=streamed)
@@ -140,6 +144,10 @@ def plan_training(
             resumption = Resumption(changes, check_data(data, loss, resume), check_versions(components, resume))
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
     check_batch(model, images, recipe.data.image_size, loaded)
+    plain = on_device or builder.augmentation()
+    first_batch = check.run(samples, sources[0].dataset.classes, plain, model, cast("Teacher | None", teacher))
+    if strict:
+        report.require_nothing(first_batch.warnings)
     return TrainingPlan(
         loaded=loaded,
         registry=registry,
@@ -151,6 +159,7 @@ def plan_training(
         executor=residency.executor if residency else on_device.executor() if on_device else None,
         devices=trainer.world_size,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
+        first_batch=first_batch,
         resumption=resumption,
         report=report,
     )

@@ -72,14 +72,14 @@ class StartReport:
         lines = [line for one in self.left_out for line in one.lines]
         return [*lines, str(self.leak)] if self.leak else lines
 
-    def require_nothing(self) -> None:
-        """Make each line an error, as ``--strict`` asks.
+    def require_nothing(self, more: Sequence[str] = ()) -> None:
+        """Make each line, and each of ``more``, an error, as ``--strict`` asks.
 
         Raises:
             RunError: there is something to report.
         """
         fallback = [f"model.backbone starts from random weights: {self.fallback}"] if self.fallback else []
-        problems = [*self.recipe, *map(Problem, self.lines), *map(Problem, fallback)]
+        problems = [*self.recipe, *map(Problem, [*self.lines, *fallback, *more])]
         if problems:
             raise RunError(problems[0].message).with_problems(problems)
 
