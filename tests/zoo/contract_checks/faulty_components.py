@@ -227,3 +227,33 @@ class WritesIntoSample(GoodAugmentation):
 class FloatImage(GoodAugmentation):
     def __call__(self, sample, generator):
         return np.zeros((*self.image_size, 3))
+
+
+class GoodWrapper(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, img):
+        return self.model(img)
+
+
+class TwoOutputs(GoodWrapper):
+    def forward(self, img):
+        return self.model(img), img.mean((1, 2, 3))
+
+
+class ShortOutput(GoodWrapper):
+    def forward(self, img):
+        return self.model(img)[:, :8]
+
+
+class OtherColours(GoodWrapper):
+    def forward(self, img):
+        return self.model(img.flip(1))
+
+
+class Unexportable(GoodWrapper):
+    def forward(self, img):
+        embeddings = self.model(img)
+        return embeddings + 0 * torch.linalg.eigvals(embeddings[:, :, None] * embeddings[:, None]).real

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "recipes": ("zoo.cli.recipes", "List the recipes that 'zoo train' finds by name."),
     "data": ("zoo.cli.data", "Look at a recipe's data, and check it, before training."),
+    "check": ("zoo.cli.check", "Run one real batch through a recipe before training."),
     "train": ("zoo.cli.train", "Train a model from a recipe."),
     "runs": ("zoo.cli.runs", "List, show, compare, name and delete runs."),
     "eval": ("zoo.cli.eval", "Measure a model: verification, identification, pictures."),

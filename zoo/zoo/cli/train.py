@@ -80,6 +80,7 @@ def command(
     registry = open_registry()
     loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
 
+    from zoo.onnx_export.rehearsal import rehearse_export
     from zoo.runs.resuming import resume_command
     from zoo.training.plan import plan_training
     from zoo.training.start import new_folder, train_or_leave_nothing
@@ -88,6 +89,7 @@ def command(
     if resumed and _has_ended(resumed, loaded, registry, as_json=as_json, dry_run=dry_run):
         return
     plan = plan_training(loaded, registry, resume=resumed, strict=strict)
+    rehearse_export(plan.model, loaded, registry)
     if is_first_rank():
         _announce(plan)
     if dry_run:
