@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Overrides: TypeAlias = Sequence[str] | Mapping[str, object]
 
 EXTENDS = "extends"
-# A file that writes one of these replaces its base's: their keys are names of the graph's own inputs and outputs.
-# Merged, a renamed input would stand beside the old one, and a misnamed axis beside the base's right one.
+# A file or an override that writes one of these replaces what is below: their keys are names of the graph's own inputs
+# and outputs. Merged, a renamed input would stand beside the old one, and a misnamed axis beside the base's right one.
 WHOLE = frozenset({"onnx.input_shape", "onnx.dynamic_axes"})
 
 
@@ -66,7 +66,11 @@ def load(
     given = from_program(overrides) if isinstance(overrides, Mapping) else from_command_line(overrides)
     for assignments, bad in (from_environment(environment or {}), given):
         root, refused = override(
-            root, assignments, partial(merge, keep=renames.keep_shared), within=partial(merge, keep=_keep_all)
+            root,
+            assignments,
+            partial(merge, keep=renames.keep_shared),
+            within=partial(merge, keep=_keep_all),
+            whole=WHOLE,
         )
         problems += bad + refused
     root, unresolved = resolve(root)

@@ -13,7 +13,7 @@ from zoo_core.config.reading import read_value
 from zoo_core.errors import Location, Problem, RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     Merge = Callable[[Node, Node], Node]
 
@@ -108,7 +108,12 @@ def from_environment(environment: Mapping[str, str]) -> tuple[list[Assignment], 
 
 
 def override(
-    root: Node, assignments: Iterable[Assignment], merge: Merge, *, within: Merge
+    root: Node,
+    assignments: Iterable[Assignment],
+    merge: Merge,
+    *,
+    within: Merge,
+    whole: Collection[str] = (),
 ) -> tuple[Node, list[Problem]]:
     """Lay the assignments over ``root`` as one layer, so that a new ``name`` drops old options but not new ones.
 
@@ -117,6 +122,7 @@ def override(
         assignments: of the layer, weakest first.
         merge: lays the layer over ``root``.
         within: lays an assignment over an earlier one of the same key.
+        whole: dotted keys whose mapping, where an assignment gives it as such, replaces the one below.
     """
     problems: list[Problem] = []
     layer = Node({}, root.location)
@@ -124,10 +130,22 @@ def override(
         try:
             text = assignment.text
             value = read_value(text, assignment.location) if isinstance(text, str) else text
-            layer = _assigned(layer, root, assignment.key.split("."), value, within)
+            path = assignment.key.split(".")
+            if assignment.key in whole and isinstance(value.value, dict):
+                root = _without(root, path)
+            layer = _assigned(layer, root, path, value, within)
         except RecipeError as error:
             problems += error.problems
     return merge(root, layer), problems
+
+
+def _without(node: Node, path: list[str]) -> Node:
+    if not isinstance(node.value, dict) or path[0] not in node.value:
+        return node
+    others = {key: below for key, below in node.value.items() if key != path[0]}
+    if len(path) > 1:
+        others[path[0]] = _without(node.value[path[0]], path[1:])
+    return Node(others, node.location)
 
 
 def _assigned(layer: Node | None, base: Node | None, path: list[str], value: Node, merge: Merge) -> Node:

@@ -98,6 +98,21 @@ def test_overrides_merge_into_the_names_of_the_graph(files):
     }
 
 
+def test_an_override_that_gives_all_names_of_the_graph_replaces_them(files):
+    root = files(mine="onnx: {input_shape: {img: {shape: [1]}}, dynamic_axes: {img: {'0': n}}, options: {a: 1}}\n")
+    environment = {"ZOO_RECIPE__onnx__dynamic_axes": "{image: {'0': m}}"}
+    given = {"onnx.input_shape": {"image": {"shape": [2]}}, "onnx.options": {"b": 2}}
+
+    document = load(root / "mine.yaml", given, environment)
+
+    assert document.value["onnx"] == {
+        "input_shape": {"image": {"shape": [2]}},
+        "dynamic_axes": {"image": {"0": "m"}},
+        "options": {"a": 1, "b": 2},
+    }
+    assert load(root / "mine.yaml", ["onnx.input_shape=nonsense"]).value["onnx"]["input_shape"] == "nonsense"
+
+
 leaves = st.integers() | st.text(max_size=3) | st.none() | st.lists(st.integers(), max_size=2)
 # Each key always holds the same kind of thing: that is where merging is associative.
 trees = st.recursive(
