@@ -38,6 +38,8 @@ DISTRIBUTIONS = (
     "pydantic",
 )
 GIT_TIMEOUT_SECONDS = 10
+# By these libraries choose their code, and so in which order they add.
+_INSTRUCTIONS = frozenset({"avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve"})
 
 
 @dataclass(frozen=True)
@@ -241,12 +243,21 @@ def _git(*arguments: str, folder: Path | None) -> str | None:
 
 def cpu_model() -> str:
     """Return the name of the processor."""
+    return _cpu_info().get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_kind() -> dict[str, Any]:
+    """Return what decides how a processor rounds: its name, and those of its vector instructions that are known."""
+    info = _cpu_info()
+    flags = (info.get("flags") or info.get("Features") or "").split()
+    return {"cpu": cpu_model(), "instructions": sorted(_INSTRUCTIONS.intersection(flags))}
+
+
+def _cpu_info() -> dict[str, str]:
+    """Return what Linux says of the first core; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
+        return {}
+    pairs = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,8 +1,8 @@
 """zoo: a plugin-based model zoo for image-embedding models.
 
-`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push`, `pull`, `calibrate` and `bench` are
-the commands; they print nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to do about it.
-Importing zoo imports nothing else.
+`load` opens a model, which embeds images. `train`, `evaluate`, `export`, `push`, `pull`, `verify`, `calibrate` and
+`bench` are the commands; they print nothing on stdout. All raise `zoo.ZooError` with what is wrong, where, and what to
+do about it. Importing zoo imports nothing else.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from zoo.api.publishing import pull, push
     from zoo.api.results import Artifact, Run
     from zoo.api.training import train
+    from zoo.api.verifying import verify
     from zoo.benchmark.run import Benchmark
     from zoo.calibration.result import Calibration
     from zoo.evaluation.comparison import Comparison
     from zoo.evaluation.result import Evaluation
     from zoo.models.model import Model
     from zoo.publish.push import Pushed
+    from zoo.reproduction.check import Reproduction
     from zoo_core.errors import ZooError
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Evaluation",
     "Model",
     "Pushed",
+    "Reproduction",
     "Run",
     "ZooError",
     "bench",
@@ -47,6 +50,7 @@ __all__ = [
     "pull",
     "push",
     "train",
+    "verify",
 ]
 
 # Where each name is found when it is first asked for.
@@ -58,6 +62,7 @@ _HOMES = {
     "Evaluation": "zoo.evaluation.result",
     "Model": "zoo.models.model",
     "Pushed": "zoo.publish.push",
+    "Reproduction": "zoo.reproduction.check",
     "Run": "zoo.api.results",
     "ZooError": "zoo_core.errors",
     "bench": "zoo.api.benchmark",
@@ -69,6 +74,7 @@ _HOMES = {
     "pull": "zoo.api.publishing",
     "push": "zoo.api.publishing",
     "train": "zoo.api.training",
+    "verify": "zoo.api.verifying",
 }
 
 if not TYPE_CHECKING:  # else a checker would take any name for known

@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("zoo.cli.export", "Export a trained model to ONNX and verify the file."),
     "push": ("zoo.cli.push", "Publish an exported model on the Hugging Face Hub."),
     "pull": ("zoo.cli.pull", "Download a published model."),
+    "verify": ("zoo.cli.verify", "Make a published model's figures again, and say which hold."),
     "predict": ("zoo.cli.predict", "Name images by comparing them with a gallery."),
     "calibrate": ("zoo.cli.calibrate", "Find a threshold on pictures of your own."),
     "embed": ("zoo.cli.embed", "Turn images into embeddings, for programs."),

@@ -10,7 +10,7 @@ from zoo.artifacts.layout import ArtifactFolder
 from zoo.artifacts.weights import weights_sha256
 from zoo.assembly import RecipeBuilder
 from zoo.evaluation.files import LabelledFiles
-from zoo.models.torch_model import embed, open_checkpoint
+from zoo.models.torch_model import best_device, embed, open_checkpoint
 from zoo.recipes.loading import load_run_recipe
 from zoo.recipes.public import unset_data
 from zoo.runs.layout import RunFolder
@@ -91,8 +91,8 @@ class CheckpointSubject:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The SHA-256 of the weights."""
-        return {"name": self.name, "weights_sha256": self._opened[1]}
+        """The SHA-256 of the weights, and on what they ran: another kind of device rounds by much more."""
+        return {"name": self.name, "weights_sha256": self._opened[1], "device": best_device().type}
 
     def embed(self, data: EvaluationData, *, advance: Advance, unreadable: UnreadableSamples) -> EmbeddedImages:
         """Embed all images of ``data``.

@@ -35,14 +35,10 @@ def check_sample(artifact: Path) -> float | None:
     Raises:
         RunError: the embedding is another, or the sample is damaged.
     """
-    folder = ArtifactFolder(artifact)
-    if not (folder.sample_image.is_file() and folder.sample_embedding.is_file() and folder.onnx.is_file()):
+    both = embed_sample(artifact)
+    if both is None:
         return None
-    expected = _expected(folder.sample_embedding)
-    found = np.asarray(Model.open(artifact, precision=PRECISIONS[0]).embed(folder.sample_image))
-    if expected.shape != found.shape:
-        message = f"{folder.sample_embedding}: has {expected.size} numbers, and the model gives {found.size}"
-        raise RunError(message, hint="do not use this model; tell its owner")
+    folder, (expected, found) = ArtifactFolder(artifact), both
     difference = float(np.abs(found - expected).max())
     # Written so that NaN fails, too.
     if not difference <= TOLERANCE:
@@ -51,6 +47,25 @@ def check_sample(artifact: Path) -> float | None:
         )
         raise RunError(message, hint="do not use this model here; tell its owner")
     return difference
+
+
+def embed_sample(artifact: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+    """Return the published embedding of the sample picture of an artifact folder, and what the model gives here.
+
+    None where the folder has no sample, or no float32 graph.
+
+    Raises:
+        RunError: the sample is damaged, or the model gives an embedding of another length.
+    """
+    folder = ArtifactFolder(artifact)
+    if not (folder.sample_image.is_file() and folder.sample_embedding.is_file() and folder.onnx.is_file()):
+        return None
+    expected = _expected(folder.sample_embedding)
+    found = np.asarray(Model.open(artifact, precision=PRECISIONS[0]).embed(folder.sample_image))
+    if expected.shape != found.shape:
+        message = f"{folder.sample_embedding}: has {expected.size} numbers, and the model gives {found.size}"
+        raise RunError(message, hint="do not use this model; tell its owner")
+    return expected, found
 
 
 def _expected(path: Path) -> npt.NDArray[np.float32]:

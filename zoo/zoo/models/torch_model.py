@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, cast
 
+import safetensors.torch
 import torch
 from torch.utils.data import DataLoader
 
@@ -34,6 +35,23 @@ def open_checkpoint(builder: RecipeBuilder, checkpoint: Path) -> EmbeddingModel:
     """
     model = builder.model(initial_weights=False)
     load_weights(model, checkpoint)
+    model.eval()
+    return model
+
+
+def load_published(builder: RecipeBuilder, weights: Path) -> EmbeddingModel:
+    """Build the recipe's model with the weights that an artifact holds, on the CPU and in evaluation mode.
+
+    Raises:
+        RunError: the file is missing, unreadable, or does not fit the model.
+    """
+    model = builder.model(initial_weights=False)
+    try:
+        model.load_state_dict(safetensors.torch.load_file(weights))
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        message = f"{weights}: does not hold the weights of the recipe's model: {reason}"
+        raise RunError(message, hint="do not use this model; tell its owner") from error
     model.eval()
     return model
 
@@ -72,6 +90,12 @@ def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     return images.permute(0, 3, 1, 2).to(dtype) / 255
 
 
+def best_device() -> torch.device:
+    """Return the accelerator, else the CPU."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
+
+
 def embed(
     model: nn.Module,
     items: ValidationItems,
@@ -81,7 +105,7 @@ def embed(
     advance: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> EmbeddedImages:
     """Embed a whole validation set on the best device there is; ``advance`` may wrap the batches to show progress."""
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    device = best_device()
     model = model.to(device).eval()
     loader: DataLoader[Any] = DataLoader(
         cast("Dataset[Any]", items), batch_size=batch_size, num_workers=num_workers, collate_fn=collate

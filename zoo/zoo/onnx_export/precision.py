@@ -14,7 +14,6 @@ import onnx
 
 from zoo.artifacts.layout import PRECISIONS, ArtifactFolder
 from zoo.assembly import RecipeBuilder
-from zoo.metrics.summary import tpr_key
 from zoo.models.latency import random_batch, time_runs
 from zoo.models.model import Model
 from zoo.onnx_export.float16 import to_float16
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zoo.artifacts.onnx_model import Graph
-    from zoo.onnx_export.precision_loss import Loss, Rates
+    from zoo.onnx_export.precision_loss import Loss
     from zoo.onnx_export.run import VerifiedExport
     from zoo.recipes.schema import PrecisionBudget
     from zoo.validation.embedded_images import EmbeddedImages
@@ -226,24 +225,12 @@ def _judge(
     for name in entries.keys() - {FLOAT32}:
         loss = measure_loss(embedded[name], embedded[FLOAT32])
         budget: PrecisionBudget = getattr(export.loaded.recipe.onnx.precision, name)
-        entries[FLOAT32] |= _rates(loss.before)
-        entries[name] |= {
-            "mean_cosine": loss.mean_cosine,
-            "lowest_cosine": loss.lowest_cosine,
-            **_rates(loss.rates),
-            "tpr_difference": {tpr_key(target): rate for target, rate in loss.tpr_difference.items()},
-            "fpr_at_threshold": None if loss.judged_at is None else {f"{loss.judged_at:g}": loss.fpr_at_threshold},
-            "budget": budget.model_dump(),
-        }
+        entries[FLOAT32] |= loss.before.to_json()
+        entries[name] |= {**loss.to_json(), "budget": budget.model_dump()}
         reason = _over_budget(name, loss, budget)
         if reason:
             refused[name] = reason
     return refused
-
-
-def _rates(rates: Rates) -> dict[str, Any]:
-    tpir = None if rates.tpir is None else {"registered": rates.registered, "references": 1, "fpir_1e-2": rates.tpir}
-    return {"tpr": {tpr_key(target): rate for target, rate in rates.tpr.items()}, "tpir": tpir}
 
 
 def _over_budget(name: str, loss: Loss, budget: PrecisionBudget) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from zoo.metrics.open_set import open_set
+from zoo.metrics.summary import tpr_key
 from zoo.metrics.verification import FPR_TARGETS, verify
 from zoo.validation.batch import collate
 from zoo.validation.dataset import UNREADABLE_LABEL
@@ -46,6 +47,11 @@ class Rates:
     tpir: float | None
     registered: int | None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what a report says of them."""
+        tpir = None if self.tpir is None else {"registered": self.registered, "references": 1, "fpir_1e-2": self.tpir}
+        return {"tpr": {tpr_key(target): rate for target, rate in self.tpr.items()}, "tpir": tpir}
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -68,6 +74,16 @@ class Loss:
     def tpr_difference(self) -> dict[float, float]:
         """What the true positive rates have gained or, below zero, lost."""
         return {target: rate - self.before.tpr[target] for target, rate in self.rates.tpr.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a report says of it."""
+        return {
+            "mean_cosine": self.mean_cosine,
+            "lowest_cosine": self.lowest_cosine,
+            **self.rates.to_json(),
+            "tpr_difference": {tpr_key(target): rate for target, rate in self.tpr_difference.items()},
+            "fpr_at_threshold": None if self.judged_at is None else {f"{self.judged_at:g}": self.fpr_at_threshold},
+        }
 
 
 def embed_validation(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo.onnx_export.evaluated import EvaluatedModel
 from zoo.onnx_export.proof import check_spread, check_wrapper
-from zoo.onnx_export.run import image_input
+from zoo.onnx_export.reference import image_input
 from zoo.onnx_export.torch_export import to_onnx
 from zoo.onnx_export.witnesses import Witnesses, patterns
 from zoo.onnx_export.wrapping import check_outputs, wrap

@@ -8,37 +8,28 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import onnx
-import torch
 
 from zoo import __version__
 from zoo.artifacts.weights import to_safetensors
 from zoo.assembly import RecipeBuilder
 from zoo.models.torch_model import open_checkpoint
-from zoo.onnx_export.cost import Cost, cost
-from zoo.onnx_export.evaluated import EvaluatedModel
-from zoo.onnx_export.parity import Parity, check_alone, check_parity
-from zoo.onnx_export.pixels import PixelInput
-from zoo.onnx_export.proof import batch_sizes, check_spread, check_wrapper, prove
+from zoo.onnx_export.reference import TorchReference, image_input
 from zoo.onnx_export.torch_export import local_folders, opset, simplified, to_onnx
-from zoo.onnx_export.witnesses import find_witnesses
-from zoo.onnx_export.wrapping import check_outputs, wrap
 from zoo.recipes.public import public_recipe, published_sha256
-from zoo_core.errors import Problem, RecipeError, RunError, UsageError
-from zoo_core.provenance import installed_versions, timestamp
+from zoo_core.errors import RunError, UsageError
+from zoo_core.provenance import cpu_kind, installed_versions, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy.typing as npt
+    from collections.abc import Mapping
 
     from zoo.assembly import EmbeddingModel
-    from zoo.onnx_export.wrapping import Wrapper
+    from zoo.onnx_export.cost import Cost
+    from zoo.onnx_export.pixels import PixelInput
     from zoo.recipes.loading import LoadedRecipe
-    from zoo.recipes.schema import OnnxSection
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry
 
-_TOOLS = ("plugzoo", "torch", "timm", "onnx", "onnxruntime", "onnxsim", "numpy")
+_TOOLS = ("plugzoo", "torch", "timm", "onnx", "onnxruntime", "onnxsim", "numpy", "pillow", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -70,34 +61,30 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
         RunError: the checkpoint does not load, the wrapper or the exporter fails, or the graph differs from the
             checkpoint.
     """
-    section = loaded.recipe.onnx
     published = public_recipe(loaded.recipe, registry)
-    pixels = image_input(loaded)
-    created = _created(run)
+    pixels, created = image_input(loaded), _created(run)
     builder = RecipeBuilder(loaded, registry)
-    size = loaded.recipe.data.image_size
-    reference = EvaluatedModel(open_checkpoint(builder, run.best).requires_grad_(requires_grad=False), size)
-    tensors = to_safetensors(reference.model)
+    model = open_checkpoint(builder, run.best)
+    tensors = to_safetensors(model)
     digest = hashlib.sha256(tensors).hexdigest()
-    witnesses = find_witnesses(builder)
-    # Of the weights, so that they always give the same report.
-    seed = int(digest[:8], 16)
-    counts = batch_sizes(pixels, seed)
-    arrays = pixels.arrays(witnesses, counts, size)
-    wrapper = wrap(loaded, registry, reference)
-    check_outputs(wrapper, arrays[0], section.output_names, reference.model.embedding_dim)
-    spread = check_spread(reference.embed(witnesses.batch(pixels.batch or len(witnesses.images), size)))
-    # Of one image alone a fault tells least, and of sixteen enough.
-    by_size = [witnesses.batch(count, size) for count in (counts if pixels.batch else (16, 3, *counts[3:]))]
-    check_wrapper(wrapper, reference, pixels, by_size, spread)
-    graph, parity, nodes = _graph(wrapper, pixels, arrays, section, simplify=simplify)
-    with wrapper.blamed("its forward"):
-        counted = cost(wrapper.module, pixels.shape, getattr(torch, pixels.dtype))
+    reference = TorchReference.prepare(builder, pixels, model, digest)
+    section, wrapper = loaded.recipe.onnx, reference.wrapper
+    with wrapper.blamed("its export"):
+        graph = to_onnx(
+            wrapper.module, pixels, output_names=section.output_names, axes=reference.axes, options=section.options
+        )
+    parity = reference.parity(graph)
+    nodes = {"exported": len(graph.graph.node), "simplified": None}
+    if simplify:
+        graph = simplified(graph)
+        nodes["simplified"] = len(graph.graph.node)
+        parity = reference.parity(graph)
+    counted = reference.cost()
     facts = {
         "recipe_sha256": published_sha256(published.model_dump(mode="json")),
         "weights_sha256": digest,
         "wrapper": wrapper.component.qualified_name,
-        "preprocess": pixels.describe(reference.preprocessing),
+        "preprocess": pixels.describe(reference.model.preprocessing),
         "embedding_dim": parity.embedding_dim,
         "normalized": parity.normalized,
         "opset": opset(graph),
@@ -107,44 +94,19 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     _write_metadata(graph, pixels, facts, counted)
     data = graph.SerializeToString(deterministic=True)
     _check_local(graph, run)
-    proof = prove(data, reference, pixels, witnesses, spread=spread, seed=seed)
-    alone = 0.0 if pixels.batch else check_alone(graph, arrays[len(counts) - 1], section.output_names)
     report = {
         "schema": 1,
         "verified": True,
         "simplified": simplify,
-        **asdict(parity),
-        **asdict(proof),
-        "alone": alone,
-        "images": witnesses.source,
+        **reference.compare(graph, data, parity),
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
         "nodes": nodes,
         **facts,
         "versions": installed_versions(_TOOLS),
+        "machine": cpu_kind(),
     }
-    return VerifiedExport(loaded, reference.model, pixels, data, tensors, report, witnesses.warnings)
-
-
-def _graph(
-    wrapper: Wrapper, pixels: PixelInput, arrays: Sequence[npt.NDArray[Any]], section: OnnxSection, *, simplify: bool
-) -> tuple[onnx.ModelProto, Parity, dict[str, int | None]]:
-    """Export the wrapper, and compare the graph that is kept with it; the last value counts the graph's nodes."""
-    references = [wrapper.outputs(torch.from_numpy(array)) for array in arrays]
-    axes = {name: {int(axis): label for axis, label in labels.items()} for name, labels in section.dynamic_axes.items()}
-
-    def compared(candidate: onnx.ModelProto) -> Parity:
-        return check_parity(candidate, wrapper.module, arrays, references, axes=axes, output_names=section.output_names)
-
-    with wrapper.blamed("its export"):
-        graph = to_onnx(wrapper.module, pixels, output_names=section.output_names, axes=axes, options=section.options)
-    parity = compared(graph)
-    nodes = {"exported": len(graph.graph.node), "simplified": None}
-    if simplify:
-        graph = simplified(graph)
-        nodes["simplified"] = len(graph.graph.node)
-        parity = compared(graph)
-    return graph, parity, nodes
+    return VerifiedExport(loaded, model, pixels, data, tensors, report, reference.witnesses.warnings)
 
 
 def _created(run: RunFolder) -> str | None:
@@ -179,27 +141,6 @@ def _check_local(graph: onnx.ModelProto, run: RunFolder) -> None:
                 f"the exported graph names a folder of this machine, {folder}",
                 hint="take it out of the wrapper, or out of the recipe's onnx section",
             )
-
-
-def image_input(loaded: LoadedRecipe) -> PixelInput:
-    """Read the one image input out of the ``onnx`` section.
-
-    Raises:
-        RecipeError: there is another number of inputs, or its shape is not that of RGB images.
-    """
-    section, locate = loaded.recipe.onnx, loaded.document.locate
-    names = section.input_names
-    if len(names) != 1 or set(section.input_shape) != set(names):
-        message = f"one image input is needed, with its shape; got input_names {names}"
-        raise RecipeError([Problem(message, locate(("onnx", "input_names")), "see 'zoo config schema'")])
-    tensor = section.input_shape[names[0]]
-    axes = {int(axis): label for axis, label in section.dynamic_axes.get(names[0], {}).items()}
-    pixels = PixelInput(names[0], tuple(tensor.shape), tensor.dtype, axes)
-    if pixels.layout is None:
-        message = f"{tensor.shape} is no batch of RGB images"
-        location = locate(("onnx", "input_shape", names[0], "shape"))
-        raise RecipeError([Problem(message, location, "write [N, 3, H, W] or [N, H, W, 3]")])
-    return pixels
 
 
 def _write_metadata(graph: onnx.ModelProto, pixels: PixelInput, facts: Mapping[str, Any], counted: Cost) -> None:

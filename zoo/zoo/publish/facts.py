@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from zoo.artifacts.digests import sha256
 from zoo.artifacts.manifest import MANIFEST, Entry, Manifest, check, strangers
-from zoo.artifacts.onnx_model import Graph, open_graph
+from zoo.artifacts.onnx_model import open_graph
 from zoo.atomic import as_text, read_json, read_mapping
+from zoo.publish.artifact_facts import ArtifactFacts, PublishedFile
 from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
 from zoo.publish.licensing import chosen_license
 from zoo.publish.private import check_private, private_words
@@ -34,57 +33,25 @@ _AGAIN = "export it again: zoo export"
 
 
 @dataclass(frozen=True)
-class PublishedFile:
-    """A file of the artifact, its name in the repository, and its hash; ``content``, if any, is sent instead."""
-
-    name: str
-    path: Path
-    size: int
-    sha256: str
-    content: bytes | None = None
-
-    @classmethod
-    def of(cls, path: Path, name: str) -> PublishedFile:
-        """Measure the file at ``path``."""
-        return cls(name, path, path.stat().st_size, sha256(path))
-
-    def saying(self, content: bytes) -> PublishedFile:
-        """Return this file with another content, which is in memory only."""
-        return replace(self, size=len(content), sha256=hashlib.sha256(content).hexdigest(), content=content)
-
-
-@dataclass(frozen=True)
-class Facts:
+class Facts(ArtifactFacts):
     """All that is known of a model.
 
     Attributes:
         recipe_name: its recipe's.
-        recipe: what is published of its recipe.
         license: of the weights.
         licences: of what they are made of, by name; empty where nothing states one.
         record: what made it.
         data: what the record says of data and steps: ``train`` and ``valid``, ``classes``, ``images_per_step``.
         curves: the last row of its training curves, as text.
-        config: ``config.json``.
-        export: ``onnx/export.json``.
-        metrics: ``eval/metrics.json``; None when it is published without an evaluation.
-        graph: the float32 graph.
-        files: all that is published but the card.
-        private: what must stand in none of them.
+        private: what must stand in none of the files.
     """
 
     recipe_name: str
-    recipe: Recipe
     license: Licence
     licences: tuple[tuple[str, str], ...]
     record: BuildRecord
     data: Mapping[str, Any]
     curves: Mapping[str, str]
-    config: Mapping[str, Any]
-    export: Mapping[str, Any]
-    metrics: Mapping[str, Any] | None
-    graph: Graph
-    files: tuple[PublishedFile, ...]
     private: frozenset[bytes]
 
     @property
@@ -92,19 +59,10 @@ class Facts:
         """The model on the Hub whose weights training started from, if it did."""
         return self.record.weights["weights"] if "revision" in self.record.weights else None
 
-    def is_synthetic(self, part: Literal["train", "valid"]) -> float:
-        """Return which share, 0..1, of the images of training or validation is drawn."""
-        data = self.recipe.data
-        if part == "valid":
-            return float(self._is_drawn(data.valid.name))
-        shares = [(data.train.name, 1 - sum(one.share for one in data.train_also))]
-        shares += [(one.name, one.share) for one in data.train_also]
-        return round(sum(share for name, share in shares if self._is_drawn(name)), 6)
-
     def _is_drawn(self, name: str) -> bool:
         tagged = {one.name for one in self.record.components if one.kind == "dataset" and "synthetic" in one.tags}
         # Records of before have no tags.
-        return name in tagged or name.rpartition("/")[2] == "synthetic"
+        return name in tagged or super()._is_drawn(name)
 
 
 def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> Facts:

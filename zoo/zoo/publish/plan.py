@@ -15,10 +15,11 @@ from huggingface_hub import constants
 
 from zoo.artifacts.manifest import CARD
 from zoo.atomic import write_text
+from zoo.publish.artifact_facts import PublishedFile
 from zoo.publish.card.document import body, plugin_sections
 from zoo.publish.card.merging import merge
 from zoo.publish.card.metadata import metadata
-from zoo.publish.facts import PublishedFile, gather
+from zoo.publish.facts import gather
 from zoo.publish.hub import LOGIN, check_repo_id, hub_errors, token_of
 from zoo.publish.private import check_private
 from zoo.publish.remote import ATTRIBUTES, read_remote

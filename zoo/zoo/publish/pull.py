@@ -39,6 +39,7 @@ def pull(
     revision: str | None = None,
     output: Path | None = None,
     precision: str | None = None,
+    sampled: bool = True,
     show: bool = True,
     api: HfApi | None = None,
 ) -> Path:
@@ -49,6 +50,7 @@ def pull(
         revision: branch, tag or commit; the main branch by default.
         output: a new folder for a copy of the files.
         precision: only what it takes to predict with this one of ``PRECISIONS``; all files by default.
+        sampled: of all files, embed the sample picture again, too.
         show: show the client's progress on a terminal, and print a line on stderr for each wait for the Hub.
         api: the Hub; by default the one that HF_ENDPOINT and HF_TOKEN name.
 
@@ -70,7 +72,7 @@ def pull(
             _compare_with_hub(api, repo_id, commit, manifest)
             snapshot = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=[*wanted, MANIFEST, CARD]))
             check(snapshot, needed=wanted)
-            if precision is None:
+            if precision is None and sampled:
                 check_sample(snapshot)
         except RunError as error:
             raise RemoteError(f"{repo_id}: {error}", hint="do not use this model; tell its owner") from error

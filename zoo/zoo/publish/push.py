@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-    from zoo.publish.facts import PublishedFile
+    from zoo.publish.artifact_facts import PublishedFile
     from zoo.publish.plan import Plan
     from zoo.runs.layout import RunFolder
     from zoo_core.registry import Registry

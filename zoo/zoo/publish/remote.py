@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-    from zoo.publish.facts import PublishedFile
+    from zoo.publish.artifact_facts import PublishedFile
 
 # The Hub's own; without it large files lose their storage.
 ATTRIBUTES = ".gitattributes"

@@ -73,15 +73,20 @@ def published_sha256(document: Mapping[str, Any]) -> str:
 
 def unset_data(document: Document, below: KeyPath = ()) -> list[Problem]:
     """Return the one problem of a published recipe whose data are somebody else's: all keys that have to be set."""
-    value = document.get(below, {})
-    paths = [path for path in document.marks if path[: len(below)] == below] if is_unset(value) else []
-    found = [path for path in paths if document.get(path) in (OWN_DATA, OWN_FILE)]
+    found = unset_keys(document, below)
     if not found:
         return []
     keys = ", ".join(f"{dotted(path)}=..." for path in found)
     value = document.get(found[0])
     message = f"{value} stands for what its author has not published"
     return [Problem(message, document.locate(found[0]), f"set {keys}")]
+
+
+def unset_keys(document: Document, below: KeyPath = ()) -> list[KeyPath]:
+    """Return the keys of a published recipe whose values were not published."""
+    value = document.get(below, {})
+    paths = [path for path in document.marks if path[: len(below)] == below] if is_unset(value) else []
+    return [path for path in paths if document.get(path) in (OWN_DATA, OWN_FILE)]
 
 
 def is_unset(value: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +65,13 @@ class EmbeddedImages:
             digests=digests[rows].astype(np.int64),
             groups=None if look_alikes is None else look_alikes[ordered_labels],
         )
+
+    def nudged(self, size: float, seed: int) -> EmbeddedImages:
+        """Return them with noise of standard deviation ``size`` in each number, of unit length again."""
+        noise = np.random.default_rng(seed).normal(0, size, self.embeddings.shape)
+        wide = self.embeddings + noise
+        unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), _SMALLEST)
+        return replace(self, embeddings=unit.astype(np.float32))
 
     @property
     def content(self) -> str:

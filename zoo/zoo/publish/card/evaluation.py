@@ -10,7 +10,7 @@ from zoo.publish.card.tables import count, interval, metric_title, percent, tabl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo.publish.facts import Facts
+    from zoo.publish.artifact_facts import ArtifactFacts
 
 _ALTERNATIVES = {
     "roc": "ROC curve: true positive rate over the logarithm of the false positive rate",
@@ -19,7 +19,7 @@ _ALTERNATIVES = {
 }
 
 
-def evaluation(facts: Facts) -> str | None:
+def evaluation(facts: ArtifactFacts) -> str | None:
     """Return the section, None of a model that is published without an evaluation."""
     if facts.metrics is None:
         return None
@@ -39,7 +39,7 @@ def evaluation(facts: Facts) -> str | None:
     return "\n\n".join(part for part in parts if part)
 
 
-def _protocol(facts: Facts, metrics: Mapping[str, Any]) -> str:
+def _protocol(facts: ArtifactFacts, metrics: Mapping[str, Any]) -> str:
     counts, protocol = metrics["counts"], metrics.get("protocol") or {}
     unseen = " that were not trained on" if metrics.get("unseen") is True else ""
     kind = "drawn images" if facts.is_synthetic("valid") else "images"
@@ -86,7 +86,7 @@ def _points(metrics: Mapping[str, Any]) -> str:
     return table(header, rows)
 
 
-def _threshold(facts: Facts) -> str | None:
+def _threshold(facts: ArtifactFacts) -> str | None:
     threshold = facts.config["zoo"].get("threshold")
     if not threshold:
         return None
@@ -135,7 +135,7 @@ def _open_set(metrics: Mapping[str, Any]) -> str | None:
     return f"Identification where most queries may be strangers:\n\n{table(header, rows)}"
 
 
-def _caveats(facts: Facts, metrics: Mapping[str, Any]) -> str:
+def _caveats(facts: ArtifactFacts, metrics: Mapping[str, Any]) -> str:
     chosen = facts.recipe.checkpoint.monitor
     lines = [f"The same data chose the checkpoint (by `{chosen}`) and thresholds: other data may give lower figures."]
     if facts.is_synthetic("valid"):

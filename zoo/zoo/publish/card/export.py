@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from zoo.publish.card.tables import count, facts_table, listed, table
 
 if TYPE_CHECKING:
-    from zoo.publish.facts import Facts
+    from zoo.publish.artifact_facts import ArtifactFacts
 
 
-def model(facts: Facts) -> str:
+def model(facts: ArtifactFacts) -> str:
     """Return what the network is made of, and what it costs."""
     parts, zoo, export = facts.recipe.model, facts.config["zoo"], facts.export
     return facts_table(
@@ -30,7 +30,7 @@ def model(facts: Facts) -> str:
     )
 
 
-def preprocessing(facts: Facts) -> str:
+def preprocessing(facts: ArtifactFacts) -> str:
     """Return what has to be done to a picture before the graph takes it."""
     pixels, said = facts.graph.pixels, facts.config["pretrained_cfg"]
     return facts_table(
@@ -45,13 +45,13 @@ def preprocessing(facts: Facts) -> str:
     )
 
 
-def files(facts: Facts) -> str:
+def files(facts: ArtifactFacts) -> str:
     """Return the published files with their hashes."""
     rows = [(f"[{file.name}]({file.name})", f"{file.size:,}", f"`{file.sha256}`") for file in facts.files]
     return table(("File", "Bytes", "sha256"), rows)
 
 
-def verification(facts: Facts) -> str:
+def verification(facts: ArtifactFacts) -> str:
     """Return how far the graph is from the torch model."""
     export = facts.export
     rows = [(str(b["size"]), f"{b['max_abs_diff']:.1e}", f"{b['min_cosine']:.7f}") for b in export["batches"]]
@@ -63,7 +63,7 @@ def verification(facts: Facts) -> str:
     )
 
 
-def precisions(facts: Facts) -> str | None:
+def precisions(facts: ArtifactFacts) -> str | None:
     """Return what the smaller files lose; None where there are none."""
     found = facts.export.get("precisions") or {}
     entries = found.get("files") or {}
@@ -88,7 +88,7 @@ def precisions(facts: Facts) -> str | None:
     )
 
 
-def _time(facts: Facts) -> str | None:
+def _time(facts: ArtifactFacts) -> str | None:
     found = facts.export.get("precisions") or {}
     entry = (found.get("files") or {}).get("fp32")
     if not entry:
@@ -97,6 +97,6 @@ def _time(facts: Facts) -> str | None:
     return f"{entry['p50_ms']:.2f} ms an image (median, one thread{machine})"
 
 
-def _size(facts: Facts) -> str:
+def _size(facts: ArtifactFacts) -> str:
     size = facts.graph.pixels.size
     return f"{size[0]} x {size[1]} (height x width)" if size else "any size"

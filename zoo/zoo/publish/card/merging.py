@@ -44,7 +44,8 @@ _OWN_TAGS = ("loss:", "embedding-dim:")
 class Card:
     """A card's metadata, and its text around zoo's block.
 
-    ``digest`` is that of this text when zoo last wrote it; ``keys`` those of the metadata that zoo wrote, by key.
+    ``digest`` is that of this text when zoo last wrote it; ``keys`` those of the metadata that zoo wrote, by key;
+    ``block`` is what zoo has written, None where the card has no such block.
     """
 
     metadata: Mapping[str, Any]
@@ -52,6 +53,7 @@ class Card:
     after: str
     digest: str | None
     keys: Mapping[str, str] = field(default_factory=dict)
+    block: str | None = None
 
     @property
     def edited(self) -> bool:
@@ -76,7 +78,7 @@ def merge(metadata: ModelCardData, block: str, *, local: str | None = None, remo
         UsageError: the metadata of a card is not YAML, the text was edited both here and on the Hub, or the card names
             another licence than this push.
     """
-    here, there = _split(local, "README.md here"), _split(remote, "README.md on the Hub")
+    here, there = read_card(local, "README.md here"), read_card(remote, "README.md on the Hub")
     text = _chosen(here, there)
     ours: dict[str, Any] = yaml.safe_load(metadata.to_yaml())
     cards = [card for card in (there, here) if card is not None]
@@ -137,7 +139,12 @@ def _chosen(here: Card | None, there: Card | None) -> Card:
     return here if here.edited else there
 
 
-def _split(card: str | None, name: str) -> Card | None:
+def read_card(card: str | None, name: str) -> Card | None:
+    """Take a card apart; ``name`` is what an error calls it.
+
+    Raises:
+        UsageError: its metadata is no YAML, or no mapping.
+    """
     if card is None:
         return None
     front = _FRONT.match(card)
@@ -153,7 +160,7 @@ def _split(card: str | None, name: str) -> Card | None:
         return Card(metadata or {}, "\n", "\n\n" + body if body.strip() else "\n", None)
     pairs = (word.rpartition(":") for word in (block["keys"] or "").split())
     keys = {key: digest for key, _, digest in pairs}
-    return Card(metadata or {}, body[: block.start()], body[block.end() :], block["digest"], keys)
+    return Card(metadata or {}, body[: block.start()], body[block.end() :], block["digest"], keys, block[0])
 
 
 def _digest(before: str, after: str) -> str:

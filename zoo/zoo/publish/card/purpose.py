@@ -9,14 +9,14 @@ from zoo.publish.card.tables import metric_title, percent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo.publish.facts import Facts
+    from zoo.publish.artifact_facts import ArtifactFacts
 
 # Below these a model is of no use: guessing has an AUC of 0.5, and accepts as many genuine pairs as it does others.
 _POOR_AUC, _POOR_TPR = 0.8, 0.1
 _JUDGED = ("auc", "rank1", "tpr_at_fpr_1e-3")
 
 
-def summary(facts: Facts) -> str:
+def summary(facts: ArtifactFacts) -> str:
     """Return what the model does, and how well, with the figures that say so."""
     size = facts.config["zoo"]["embedding_dim"]
     said = facts.recipe.card.summary or (
@@ -50,7 +50,7 @@ def verdict(metrics: Mapping[str, Any]) -> str | None:
     return None
 
 
-def intended_use(facts: Facts) -> str:
+def intended_use(facts: ArtifactFacts) -> str:
     """Return uses within and out of scope."""
     seen = "documents" if facts.is_synthetic("train") == 1 else "pictures like those it was trained on"
     good = facts.metrics is not None and verdict(facts.metrics) is None
@@ -69,7 +69,7 @@ def intended_use(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _figure(facts: Facts, metrics: Mapping[str, Any]) -> str:
+def _figure(facts: ArtifactFacts, metrics: Mapping[str, Any]) -> str:
     threshold, counts = facts.config["zoo"].get("threshold"), metrics["counts"]
     kind = "drawn images" if facts.is_synthetic("valid") else "images"
     where = f"{counts['images']:,} {kind} of {counts['classes']:,} classes"

@@ -15,7 +15,8 @@ from zoo_core.errors import RunError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from zoo.publish.facts import Facts, PublishedFile
+    from zoo.publish.artifact_facts import PublishedFile
+    from zoo.publish.facts import Facts
 
 _ZOO = """\
 import zoo
