@@ -88,12 +88,14 @@ def train(
 def _trained(
     loaded: LoadedRecipe, registry: Registry, folder: RunFolder | None, *, resume: bool, strict: bool, show: bool
 ) -> RunFolder:
+    from zoo.api.loading import fetch_whole
     from zoo.runs.unreadable import summarize
     from zoo.training.plan import plan_training
     from zoo.training.start import new_folder
 
     with left_as_found():
-        plan = plan_training(loaded, registry, resume=folder if resume else None, strict=strict)
+        resumed = folder if resume else None
+        plan = plan_training(loaded, registry, resume=resumed, strict=strict, fetch=fetch_whole)
         _require_one_device(plan)
         changed = plan.resumption.lines if plan.resumption else ()
         warn((*(f"changed since the start: {line}" for line in changed), *plan.report.lines))

@@ -11,6 +11,7 @@ from zoo.artifacts.manifest import MANIFEST, Entry, Manifest, check, strangers
 from zoo.artifacts.onnx_model import Graph, open_graph
 from zoo.atomic import as_text, read_json, read_mapping
 from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
+from zoo.publish.base_weights import base_models
 from zoo.publish.licensing import chosen_license
 from zoo.publish.private import check_private, private_words
 from zoo.recipes.public import published_sha256
@@ -64,6 +65,7 @@ class Facts:
         licences: of what they are made of, by name; empty where nothing states one.
         record: what made it.
         data: what the record says of data and steps: ``train`` and ``valid``, ``classes``, ``images_per_step``.
+        init_from: what the record says of the trained model that training started from, if it did.
         curves: the last row of its training curves, as text.
         config: ``config.json``.
         export: ``onnx/export.json``.
@@ -79,6 +81,7 @@ class Facts:
     licences: tuple[tuple[str, str], ...]
     record: BuildRecord
     data: Mapping[str, Any]
+    init_from: Mapping[str, Any] | None
     curves: Mapping[str, str]
     config: Mapping[str, Any]
     export: Mapping[str, Any]
@@ -88,9 +91,9 @@ class Facts:
     private: frozenset[bytes]
 
     @property
-    def base_model(self) -> str | None:
-        """The model on the Hub whose weights training started from, if it did."""
-        return self.record.weights["weights"] if "revision" in self.record.weights else None
+    def base_models(self) -> list[str]:
+        """The models on the Hub whose weights training started from."""
+        return base_models(self.record.weights, self.init_from)
 
     def is_synthetic(self, part: Literal["train", "valid"]) -> float:
         """Return which share, 0..1, of the images of training or validation is drawn."""
@@ -127,7 +130,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
             raise UsageError(f"{path}: missing, so there is nothing to publish", hint=hint)
     record = run.read_record()
     built = BuildRecord.from_json(record)
-    chosen, sources = chosen_license(run, loaded.recipe.card, built)
+    chosen, sources = chosen_license(run, loaded.recipe.card, built, record.get("init_from"))
     if evaluated and not artifact.metrics.is_file():
         hint = (
             f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', "
@@ -159,6 +162,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
         licences=sources,
         record=built,
         data={**(record.get("data") or {}), **{key: record[key] for key in _COUNTS if key in record}},
+        init_from=record.get("init_from"),
         curves=summarize(run).curves,
         config=config,
         export=export,
