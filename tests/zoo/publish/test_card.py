@@ -418,3 +418,24 @@ def test_plugins_add_sections(exported, add_distribution):
     assert any("plugin wrong: its zoo_card_sections returns no mapping" in str(one.message) for one in told)
     text = body(gather(exported, load_run_recipe(exported)), REPO, more=more)
     assert "\n\n## Emissions\n\nartifact: 3 g\n\n## Files" in text
+
+
+def test_a_model_that_started_from_another_names_it_with_its_hash(facts):
+    said = {"name": "org/base", "file": "model.safetensors", "sha256": "cd" * 32, "share": 0.75, "license": "mit"}
+    hub = replace(facts, record=replace(facts.record, weights={}), init_from={**said, "revision": "def456"})
+    card = merge(metadata(hub, REPO), body(hub, REPO))
+    assert front(card)["base_model"] == "org/base"
+    procedure = section(card, "Training procedure")
+    assert f"the weights of org/base (revision `def456`, sha256 of the file `{'cd' * 32}`, licence: mit)" in procedure
+    assert "75 % of the parameters come from it" in procedure
+    # Where something of the backbone is left to other weights, these are named too.
+    partly = replace(hub, record=facts.record)
+    assert front(merge(metadata(partly, REPO), body(partly, REPO)))["base_model"] == [
+        "timm/lcnet_050.ra2_in1k",
+        "org/base",
+    ]
+    run = replace(hub, init_from={**said, "name": "/home/somebody/runs/first/1"})
+    card = merge(metadata(run, REPO), body(run, REPO))
+    assert "base_model" not in front(card)
+    assert "somebody" not in card
+    assert "the weights of a model with sha256 cdcdcdcdcdcd (" in card

@@ -156,3 +156,32 @@ def test_a_graph_that_names_another_licence_is_exported_again(exported):
     gathered(exported)
     with pytest.raises(RunError, match=r"model\.onnx: says apache-2\.0 of its licence, the card mit; export it again"):
         gathered(exported, "card.license=mit")
+
+
+FIRST = {
+    "name": "/home/somebody/runs/first/1", "file": "best.ckpt", "sha256": "ab" * 32, "share": 0.75,
+    "license": "cc-by-nc-4.0",
+    "made_of": {
+        "weights": {"weights": "timm/lcnet_050.ra2_in1k", "revision": "abc123", "license": "apache-2.0"},
+        "components": [{"kind": "dataset", "name": "images/folder", "distribution": "plugzoo", "tags": []}],
+        "init_from": {"name": "org/base", "revision": "def456", "sha256": "cd" * 32, "share": 1.0, "license": "mit"},
+    },
+}  # fmt: skip
+
+
+def test_what_a_model_started_from_counts_with_all_that_it_started_from(exported):
+    change_record(exported, weights={}, init_from=FIRST)
+    with pytest.raises(RunError, match=r"initial weights, a model with sha256 abababababab: its licence cc-by-nc-4\.0"):
+        gathered(exported)
+    exported.artifact.recipe.write_text(
+        exported.artifact.recipe.read_text().replace("license: apache-2.0", "license: cc-by-nc-4.0"), encoding="utf-8"
+    )
+    write_manifest(exported.artifact.path)
+    facts = gathered(exported, "card.license=cc-by-nc-4.0")
+    stated = dict(facts.licences)
+    assert stated["initial weights, a model with sha256 abababababab"] == "cc-by-nc-4.0"
+    assert stated["data of images/folder, for a model with sha256 abababababab"] == ""
+    assert stated["base weights timm/lcnet_050.ra2_in1k"] == "apache-2.0"
+    assert stated["initial weights, org/base"] == "mit"
+    # Its own card names no path, and the Hub is told of the models that it has.
+    assert facts.base_models == ["timm/lcnet_050.ra2_in1k", "org/base"]

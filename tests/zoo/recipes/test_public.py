@@ -57,6 +57,11 @@ def test_paths_anywhere_are_replaced(registry):
     assert found.hub.repo_id is None
 
 
+def test_a_model_to_start_from_is_named_only_where_others_have_it(registry):
+    assert published(registry, "init_from=/home/me/runs/first/1").init_from == OWN_FILE
+    assert published(registry, "init_from=org/model@v1").init_from == "org/model@v1"
+
+
 def test_what_nobody_can_load_is_replaced_whole(registry):
     text = "data.train={name: acme/scans, options: {place: here, rows: 3, weights: {client: 2}}}"
     found = published(registry, text).data.train.options

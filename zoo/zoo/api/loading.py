@@ -70,3 +70,19 @@ def locate(name: str, revision: str | None = None, *, precision: str | None = No
         # ORG/NAME may as well have been meant as a path.
         here = f"nor is there a folder {path} in {Path.cwd()}"
         raise error.with_problems(replace(one, message=f"{one.message}; {here}") for one in error.problems) from None
+
+
+def fetch_whole(name: str) -> Path:
+    """Return the artifact folder of the model ``ORG/NAME`` or ``ORG/NAME@REVISION`` on the Hub, with all its files.
+
+    Raises:
+        UsageError: it is no name on the Hub.
+        RemoteError: the Hub refuses, cannot be reached, or holds something else.
+    """
+    repo_id, _, revision = name.partition("@")
+    if repo_id.count("/") != 1:
+        hint = "give a run, an artifact folder, a .safetensors or .ckpt file, or a model on the Hub as ORG/NAME"
+        raise UsageError(f"there is no model {name}", hint=hint)
+    from zoo.publish.pull import pull
+
+    return pull(repo_id, revision=revision or None)

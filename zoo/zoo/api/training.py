@@ -88,19 +88,20 @@ def train(
 def _trained(
     loaded: LoadedRecipe, registry: Registry, folder: RunFolder | None, *, resume: bool, strict: bool, show: bool
 ) -> RunFolder:
+    from zoo.api.loading import fetch_whole
     from zoo.onnx_export.rehearsal import rehearse_export
     from zoo.runs.unreadable import summarize
     from zoo.training.plan import plan_training
     from zoo.training.start import new_folder
 
     with left_as_found():
-        plan = plan_training(loaded, registry, resume=folder if resume else None, strict=strict)
+        resumed = folder if resume else None
+        plan = plan_training(loaded, registry, resume=resumed, strict=strict, fetch=fetch_whole)
         rehearse_export(plan.model, loaded, registry)
         _require_one_device(plan)
         changed = plan.resumption.lines if plan.resumption else ()
-        warn(
-            (*(f"changed since the start: {line}" for line in changed), *plan.report.lines, *plan.first_batch.warnings)
-        )
+        lines = [*plan.report.lines, *plan.first_batch.warnings]
+        warn((*(f"changed since the start: {line}" for line in changed), *lines))
         named = folder is not None
         folder = folder or new_folder(loaded.name, None)
         number = _train(plan, folder, named=named, show=show)

@@ -18,13 +18,14 @@ def command(cfg: str | None, strict: bool, as_json: bool, overrides: tuple[str, 
     Samples are read and augmented, go forward and backward through copies of backbone, head and loss, and the export
     wrapper is exported. 'zoo train' does the same before it begins; 'zoo config check' builds nothing.
     """
+    from zoo.api.loading import fetch_whole
     from zoo.cli.output import open_registry, print_columns, print_json, say, warn
     from zoo.onnx_export.rehearsal import rehearse_export
     from zoo.training.plan import plan_training
 
     registry = open_registry()
     loaded = load(cfg, overrides, registry=registry)
-    plan = plan_training(loaded, registry, strict=strict)
+    plan = plan_training(loaded, registry, strict=strict, fetch=fetch_whole)
     wrapper = rehearse_export(plan.model, loaded, registry)
     checked = plan.first_batch
     warnings = [*plan.report.lines, *checked.warnings]

@@ -80,6 +80,7 @@ def command(
     registry = open_registry()
     loaded = load_of_run(resumed, overrides, registry=registry) if resumed else load(cfg, overrides, registry=registry)
 
+    from zoo.api.loading import fetch_whole
     from zoo.onnx_export.rehearsal import rehearse_export
     from zoo.runs.resuming import resume_command
     from zoo.training.plan import plan_training
@@ -88,7 +89,7 @@ def command(
 
     if resumed and _has_ended(resumed, loaded, registry, as_json=as_json, dry_run=dry_run):
         return
-    plan = plan_training(loaded, registry, resume=resumed, strict=strict)
+    plan = plan_training(loaded, registry, resume=resumed, strict=strict, fetch=fetch_whole)
     rehearse_export(plan.model, loaded, registry)
     if is_first_rank():
         _announce(plan)
@@ -179,6 +180,8 @@ def _announce(plan: TrainingPlan) -> None:
         f"{plan.data.samples_per_epoch:,} an epoch  |  {plan.report.side}, {recipe.data.valid.name}: "
         f"{len(plan.data.validation.dataset.classes):,} classes, {len(plan.data.validation):,} images"
     )
+    if plan.initial:
+        say(plan.initial.summary)
     for line in (*plan.report.lines, *plan.first_batch.warnings):
         warn(line)
     if isinstance(plan.loss, HasClassTable):

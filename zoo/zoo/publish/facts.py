@@ -10,6 +10,7 @@ from zoo.artifacts.onnx_model import open_graph
 from zoo.atomic import as_text, read_json, read_mapping
 from zoo.publish.artifact_facts import ArtifactFacts, PublishedFile
 from zoo.publish.artifact_json import Config, ExportReport, Metrics, read_document
+from zoo.publish.base_weights import base_models
 from zoo.publish.licensing import chosen_license
 from zoo.publish.private import check_private, private_words
 from zoo.recipes.public import published_sha256
@@ -42,6 +43,7 @@ class Facts(ArtifactFacts):
         licences: of what they are made of, by name; empty where nothing states one.
         record: what made it.
         data: what the record says of data and steps: ``train`` and ``valid``, ``classes``, ``images_per_step``.
+        init_from: what the record says of the trained model that training started from, if it did.
         curves: the last row of its training curves, as text.
         private: what must stand in none of the files.
     """
@@ -51,13 +53,14 @@ class Facts(ArtifactFacts):
     licences: tuple[tuple[str, str], ...]
     record: BuildRecord
     data: Mapping[str, Any]
+    init_from: Mapping[str, Any] | None
     curves: Mapping[str, str]
     private: frozenset[bytes]
 
     @property
-    def base_model(self) -> str | None:
-        """The model on the Hub whose weights training started from, if it did."""
-        return self.record.weights["weights"] if "revision" in self.record.weights else None
+    def base_models(self) -> list[str]:
+        """The models on the Hub whose weights training started from."""
+        return base_models(self.record.weights, self.init_from)
 
     def _is_drawn(self, name: str) -> bool:
         tagged = {one.name for one in self.record.components if one.kind == "dataset" and "synthetic" in one.tags}
@@ -85,7 +88,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
             raise UsageError(f"{path}: missing, so there is nothing to publish", hint=hint)
     record = run.read_record()
     built = BuildRecord.from_json(record)
-    chosen, sources = chosen_license(run, loaded.recipe.card, built)
+    chosen, sources = chosen_license(run, loaded.recipe.card, built, record.get("init_from"))
     if evaluated and not artifact.metrics.is_file():
         hint = (
             f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', "
@@ -117,6 +120,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
         licences=sources,
         record=built,
         data={**(record.get("data") or {}), **{key: record[key] for key in _COUNTS if key in record}},
+        init_from=record.get("init_from"),
         curves=summarize(run).curves,
         config=config,
         export=export,

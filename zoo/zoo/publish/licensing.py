@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo.publish.base_weights import base_licences, data_licence
 from zoo.recipes.licences import LICENSE_KEYS, Licence, conflict, licence, license_problem
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import distribution_license
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from zoo.recipes.schema import CardSection
     from zoo.runs.layout import RunFolder
     from zoo_core.provenance import BuildRecord
 
 
 def chosen_license(
-    run: RunFolder, card: CardSection, record: BuildRecord
+    run: RunFolder, card: CardSection, record: BuildRecord, init_from: Mapping[str, Any] | None = None
 ) -> tuple[Licence, tuple[tuple[str, str], ...]]:
     """Return the licence that a recipe's card names, and by name those of base weights, data and plugins.
+
+    ``init_from`` is what the record says of the trained model that the training started from.
 
     Raises:
         UsageError: it names none, or one that nobody knows.
@@ -30,23 +36,17 @@ def chosen_license(
         )
     if problem := license_problem(*(getattr(card, key) for key in LICENSE_KEYS)):
         raise UsageError(problem[0], hint=problem[1])
-    chosen, sources = licence(card.license, card.license_name, card.license_link), _sources(record)
+    chosen, sources = licence(card.license, card.license_name, card.license_link), _sources(record, init_from)
     if reason := conflict(chosen, sources):
         raise RunError(reason, hint="choose a licence that forbids it, too: card.license=cc-by-nc-4.0")
     return chosen, sources
 
 
-def _sources(record: BuildRecord) -> tuple[tuple[str, str], ...]:
-    weights, found = record.weights, {}
-    if "revision" in weights:
-        found[f"base weights {weights['weights']}"] = weights.get("license", "")
-    elif "sha256" in weights:
-        found["base weights, a file"] = weights.get("license", "")
+def _sources(record: BuildRecord, init_from: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    found = dict(base_licences(record.weights, init_from))
     for one in record.components:
-        # Records of before name no licences.
-        code = one.license or distribution_license(one.distribution) or ""
         if one.kind == "dataset":
-            # What it draws is its own; what it reads is somebody's.
-            found[f"data of {one.name}"] = code if "synthetic" in one.tags else ""
-        found[f"code of {one.distribution}"] = code
+            found[f"data of {one.name}"] = data_licence(vars(one))
+        # Records of before name no licences.
+        found[f"code of {one.distribution}"] = one.license or distribution_license(one.distribution) or ""
     return tuple((what, "" if said == "unknown" else said) for what, said in found.items())

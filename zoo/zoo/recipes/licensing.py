@@ -40,7 +40,7 @@ def without_inherited_license(recipe: Recipe, document: Document, find: Find) ->
 
 def _sources(value: Any) -> Any:  # noqa: ANN401 - JSON
     data, model = (_mapping(value.get(key)) for key in ("data", "model"))
-    chosen = [data.get("train"), data.get("train_also") or [], data.get("valid")]
+    chosen = [value.get("init_from"), data.get("train"), data.get("train_also") or [], data.get("valid")]
     return _without_numbers([*chosen, model.get("backbone"), model.get("distillation")])
 
 

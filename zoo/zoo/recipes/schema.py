@@ -271,6 +271,11 @@ class Recipe(Section):
     """A whole recipe, resolved."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    init_from: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="a trained model whose weights training starts from, as far as they fit: a run, an artifact "
+        "folder, a model's name (ORG/NAME, ORG/NAME@REVISION), or a .safetensors or .ckpt file",
+    )
     model: ModelSection
     data: DataSection
     optimizer: OptimizerSection

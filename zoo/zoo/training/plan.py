@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import lightning
@@ -17,6 +17,7 @@ from zoo.training.data.residency import Residency, obstacle_to_residency
 from zoo.training.data.resident import ResidentExecutor
 from zoo.training.data.streaming import ENDLESS
 from zoo.training.data.training_data import TrainingData
+from zoo.training.init_from.model import initial_model, not_fetched
 from zoo.training.optimizers import check_optimizer, learning_rate_factor
 from zoo.training.resume import Resumption, check_data, check_recipe, check_versions
 from zoo.training.start_report import StartReport
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
     from zoo.recipes.schema import Recipe
     from zoo.runs.layout import RunFolder
+    from zoo.training.init_from.source import Fetch
+    from zoo.training.init_from.weights import InitialWeights
     from zoo_core.capabilities import DeviceAugmentation
     from zoo_core.contracts import Teacher
     from zoo_core.registry import Component, Registry
@@ -45,6 +48,7 @@ class TrainingPlan:
         registry: the plugins, which are told when the training has finished.
         components: all that the recipe names.
         model: backbone and head, on the CPU.
+        initial: what the model has of the one that ``init_from`` names.
         loss: of embeddings and labels.
         teacher: where the recipe distils.
         data: what it is trained and validated on.
@@ -60,6 +64,7 @@ class TrainingPlan:
     registry: Registry
     components: tuple[Component, ...]
     model: EmbeddingModel
+    initial: InitialWeights | None
     loss: nn.Module
     teacher: nn.Module | None
     data: TrainingData
@@ -82,7 +87,12 @@ class TrainingPlan:
 
 
 def plan_training(
-    loaded: LoadedRecipe, registry: Registry, *, resume: RunFolder | None = None, strict: bool = False
+    loaded: LoadedRecipe,
+    registry: Registry,
+    *,
+    resume: RunFolder | None = None,
+    strict: bool = False,
+    fetch: Fetch = not_fetched,
 ) -> TrainingPlan:
     """Build all that a training needs; seeds torch, numpy and ``random`` of this process.
 
@@ -91,6 +101,7 @@ def plan_training(
         registry: the plugins.
         resume: the run to resume from its last checkpoint.
         strict: make all that the report says an error.
+        fetch: finds the model that ``init_from`` names where it is neither a path nor a run.
 
     Raises:
         UsageError: the run has no checkpoint, or its recipe has changed.
@@ -116,10 +127,13 @@ def plan_training(
     validation = builder.validation_items()
     check = FirstBatchCheck(builder)
     samples = check.data([source.dataset for source in sources], validation.dataset)
-    model = builder.model(initial_weights=resume is None)
+    model, initial = (builder.model(initial_weights=False), None) if resume else initial_model(builder, fetch)
+    if initial:
+        # By a path that holds in any folder, and is known to be private.
+        loaded = replace(loaded, recipe=recipe.model_copy(update={"init_from": initial.source.name}))
     if recipe.model.memory_format == "channels_last":
         model.to(memory_format=torch.channels_last)
-    report = StartReport.of(loaded, [source.dataset for source in sources], validation.dataset, model.backbone)
+    report = StartReport.of(loaded, [source.dataset for source in sources], validation.dataset, model.backbone, initial)
     loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
     streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
     teacher = _teacher(builder, streamed=streamed)
@@ -153,6 +167,7 @@ def plan_training(
         registry=registry,
         components=components,
         model=model,
+        initial=initial,
         loss=loss,
         teacher=teacher,
         data=data,

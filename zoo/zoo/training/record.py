@@ -38,7 +38,8 @@ def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Train
         seed=plan.recipe.seed,
         components=plan.components,
         devices=device_names(trainer),
-        weights=_provenance(plan.model.backbone),
+        # Of a backbone that is taken whole nothing else is left.
+        weights={} if plan.initial and plan.initial.whole("backbone") else _provenance(plan.model.backbone),
     )
     more: dict[str, Any] = {
         "trained_at": _now(),
@@ -51,6 +52,8 @@ def write_record(plan: TrainingPlan, folder: RunFolder, trainer: lightning.Train
         **place_of(folder),
     }
     plan.report.write_left_out(folder.left_out)
+    if plan.initial is not None:
+        more["init_from"] = plan.initial.to_json()
     if plan.teacher is not None:
         more["teacher"] = _provenance(plan.teacher)
     if module.untrained and module.compared is not None:

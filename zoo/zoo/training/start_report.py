@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.recipes.loading import LoadedRecipe
+    from zoo.training.init_from.weights import InitialWeights
     from zoo_core.contracts import Dataset, StreamingDataset
 
 
@@ -33,12 +34,14 @@ class StartReport:
         leak: what validation shows of what is trained on.
         recipe: warnings of the recipe, printed when it was loaded.
         fallback: why the backbone starts from random weights though the recipe wants pretrained ones; else empty.
+        initial: what the model has of the one that ``init_from`` names.
     """
 
     left_out: tuple[LeftOut, ...]
     leak: Leak
     recipe: tuple[Problem, ...]
     fallback: str
+    initial: InitialWeights | None = None
 
     @classmethod
     def of(
@@ -47,6 +50,7 @@ class StartReport:
         train: Sequence[Dataset | StreamingDataset],
         valid: Dataset,
         backbone: nn.Module,
+        initial: InitialWeights | None = None,
     ) -> StartReport:
         """Look at what has been built.
 
@@ -58,8 +62,9 @@ class StartReport:
         for one in left_out:
             one.require_little(loaded.recipe.data.unreadable_share)
         wanted = loaded.recipe.model.backbone.options.get("pretrained")
-        fallback = _fallback(backbone) if wanted is not False else ""
-        return cls(left_out, measure_leak(train, valid), loaded.warnings, fallback)
+        has_own = initial is None or not initial.whole("backbone")
+        fallback = _fallback(backbone) if wanted is not False and has_own else ""
+        return cls(left_out, measure_leak(train, valid), loaded.warnings, fallback, initial)
 
     @property
     def side(self) -> str:
@@ -70,6 +75,7 @@ class StartReport:
     def lines(self) -> list[str]:
         """What has not been printed yet: a few lines."""
         lines = [line for one in self.left_out for line in one.lines]
+        lines += self.initial.lines if self.initial else []
         return [*lines, str(self.leak)] if self.leak else lines
 
     def require_nothing(self, more: Sequence[str] = ()) -> None:

@@ -22,13 +22,14 @@ def metadata(facts: Facts, repo_id: str) -> ModelCardData:
     plugin = next((one.plugin for one in facts.record.components if one.kind == "backbone"), None)
     tags = ["zoo", "onnx", plugin, "metric-learning", "image-retrieval"]
     tags += [f"loss:{model.loss.name.rpartition('/')[2]}", f"embedding-dim:{facts.config['zoo']['embedding_dim']}"]
+    bases = facts.base_models
     named: dict[str, Any] = {"license_name": facts.license.name, "license_link": facts.license.link}
     return ModelCardData(
         license=facts.license.id,
         library_name="zoo",
         pipeline_tag=TASK,
         tags=[tag for tag in tags if tag],
-        base_model=facts.base_model,
+        base_model=bases if len(bases) > 1 else next(iter(bases), None),
         datasets=facts.recipe.card.datasets or None,
         model_name=repo_id.rpartition("/")[2],
         eval_results=_results(facts.metrics) if facts.metrics else None,

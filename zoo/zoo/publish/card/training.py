@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.publish.base_weights import called
 from zoo.publish.card.tables import options, percent, table
 from zoo.recipes.public import OWN_DATA, is_unset
 
@@ -71,10 +72,24 @@ def procedure(facts: Facts) -> str:
 
 
 def _origin(facts: Facts) -> str:
+    found = [_backbone(facts), _initial(facts.init_from) if facts.init_from else ""]
+    return " ".join(filter(None, found))
+
+
+def _initial(init_from: Mapping[str, Any]) -> str:
+    revision = f"revision `{init_from['revision']}`, " if "revision" in init_from else ""
+    terms = init_from.get("license") or "not stated"
+    return (
+        f"Training started from the weights of {called(init_from)} ({revision}sha256 of the file "
+        f"`{init_from['sha256']}`, licence: {terms}): {percent(init_from['share'])} of the parameters come from it."
+    )
+
+
+def _backbone(facts: Facts) -> str:
     weights = facts.record.weights
-    if facts.base_model:
-        revision, terms = weights["revision"], weights.get("license", "unknown")
-        return f"The backbone started as `{facts.base_model}` (revision `{revision}`, licence: {terms})."
+    if "revision" in weights:
+        name, revision, terms = weights["weights"], weights["revision"], weights.get("license", "unknown")
+        return f"The backbone started as `{name}` (revision `{revision}`, licence: {terms})."
     if "sha256" in weights:
         return f"The backbone started from a file of weights (sha256 `{weights['sha256']}`)."
     if weights.get("weights") != "random":
