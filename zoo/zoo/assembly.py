@@ -82,6 +82,14 @@ class RecipeBuilder:
         """
         return self.loaded.components(self.registry)
 
+    def part(self, kind: Kind) -> Component:
+        """Return the component of the model's ``backbone``, ``head`` or ``loss``.
+
+        Raises:
+            ComponentError: it is not available.
+        """
+        return self.registry.find(kind, self.loaded.reference(("model", kind)).name)
+
     def model(self, *, initial_weights: bool) -> EmbeddingModel:
         """Build backbone and head; without ``initial_weights`` nothing is looked up or downloaded for them."""
         section = self.recipe.model.backbone

@@ -39,6 +39,7 @@ def evaluate(
     output: str | os.PathLike[str] | None = None,
     overrides: Overrides = (),
     revision: str | None = None,
+    strict: bool = False,
     quiet: bool = False,
 ) -> Evaluation:
     """Measure a model: all pairs of images, and identification by references.
@@ -55,6 +56,7 @@ def evaluate(
         output: where to write instead.
         overrides: what to change in the recipe, as in `train`: ``{"data.valid.options.seed": 7}``.
         revision: branch, tag or commit of a model on the Hub.
+        strict: refuse plugins of other versions than the run was trained with, in place of a warning.
         quiet: show no progress; without a terminal there is none.
 
     Returns:
@@ -74,9 +76,9 @@ def evaluate(
     folder, place = (None if path is None else Path(path).absolute() for path in (data, output))
     graph = find_graph(model, revision)
     if graph is not None:
-        evaluation = _evaluate_graph(graph, os.fspath(model or graph), folder, place, overrides, advance)
+        evaluation = _evaluate_graph(graph, os.fspath(model or graph), folder, place, overrides, advance, strict=strict)
     else:
-        evaluation = _evaluate_run(model, folder, place, overrides, advance)
+        evaluation = _evaluate_run(model, folder, place, overrides, advance, strict=strict)
     warn(evaluation.warnings)
     return evaluation
 
@@ -151,7 +153,7 @@ def _subject(model: str | os.PathLike[str], graph: Path | None, registry: Regist
 
     run = open_run(model)
     name = f"{run.path.parent.name}/{run.path.name}"
-    return CheckpointSubject(name, run, load_run_recipe(run), cast("Registry", registry))
+    return CheckpointSubject(name, run, load_run_recipe(run, installed=registry), cast("Registry", registry))
 
 
 def find_graph(model: str | os.PathLike[str] | None, revision: str | None = None) -> Path | None:
@@ -183,6 +185,8 @@ def _evaluate_run(
     output: Path | None,
     overrides: Overrides,
     advance: Callable[[Iterable[Any]], Iterable[Any]],
+    *,
+    strict: bool,
 ) -> Evaluation:
     from zoo.evaluation import run as stage
     from zoo.evaluation.files import LabelledFiles
@@ -192,7 +196,9 @@ def _evaluate_run(
     registry, failures = open_registry()
     with where_started(folder), left_as_found():
         # What was trained has been checked; its training data need not be there any more.
-        loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
+        loaded = load_run_recipe(
+            folder, overrides, registry=registry if overrides else None, installed=registry, strict=strict
+        )
         warn((*failures, *loaded.notes, *loaded.warnings))
         files = LabelledFiles.find(data) if data else None
         return stage.evaluate(folder, loaded, registry, files=files, output=output, advance=advance)
@@ -205,6 +211,8 @@ def _evaluate_graph(
     output: Path | None,
     overrides: Overrides,
     advance: Callable[[Iterable[Any]], Iterable[Any]],
+    *,
+    strict: bool,
 ) -> Evaluation:
     from zoo.evaluation.files import LabelledFiles
     from zoo.evaluation.model import evaluate_model
@@ -219,7 +227,7 @@ def _evaluate_graph(
     from zoo.evaluation.checkpoint import recipe_data
 
     registry, failures = open_registry()
-    recipe = recipe_data(graph, overrides, registry)
+    recipe = recipe_data(graph, overrides, registry, strict=strict)
     warn((*failures, *recipe.loaded.notes, *recipe.loaded.warnings))
     with left_as_found():
         return evaluate_model(subject, recipe, output=output, advance=advance)

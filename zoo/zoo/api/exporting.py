@@ -22,6 +22,7 @@ def export(
     simplify: bool = False,
     precision: str | Sequence[str] | None = None,
     overrides: Overrides = (),
+    strict: bool = False,
 ) -> Artifact:
     """Export a trained model to ONNX, and prove that the file computes what the model does.
 
@@ -36,6 +37,7 @@ def export(
             ``"int8"``; by default the recipe's ``onnx.precision.files``. One that loses more on the validation data
             than the recipe's budget allows is left out, with a warning.
         overrides: what to change in the recipe, as in `train`: ``{"onnx.options.opset_version": 17}``.
+        strict: refuse plugins of other versions than the run was trained with, in place of a warning.
 
     Returns:
         The artifact.
@@ -61,7 +63,9 @@ def export(
     registry, failures = open_registry()
     with where_started(folder), left_as_found():
         # What was trained has been checked; its data need not be there any more.
-        loaded = load_run_recipe(folder, overrides, registry=registry if overrides else None)
+        loaded = load_run_recipe(
+            folder, overrides, registry=registry if overrides else None, installed=registry, strict=strict
+        )
         warn((*failures, *loaded.notes, *loaded.warnings))
         done = export_artifact(folder, loaded, registry, simplify=simplify, precisions=wanted)
     warn(done.warnings)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.image_options import revision_option
-from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
+from zoo.cli.options import (
+    json_option,
+    load_of_run,
+    open_run_where_started,
+    overrides_argument,
+    run_option,
+    versions_option,
+)
 
 if TYPE_CHECKING:
     from zoo.evaluation.result import Evaluation
@@ -30,6 +37,7 @@ data_option = click.option(
 @data_option
 @click.option("-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Write here instead.")
 @revision_option
+@versions_option
 @json_option
 @overrides_argument
 def command(
@@ -38,6 +46,7 @@ def command(
     folder: Path | None,
     output: Path | None,
     revision: str | None,
+    strict: bool,
     as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -54,10 +63,10 @@ def command(
         if run_name:
             msg = "give --run or --model, not both"
             raise click.UsageError(msg)
-        evaluation = _of_model(model, revision, folder, output, overrides)
+        evaluation = _of_model(model, revision, folder, output, overrides, strict=strict)
         about, following = {"model": model}, None
     else:
-        evaluation, about, following = _of_run(run_name, folder, output, overrides, quiet=as_json)
+        evaluation, about, following = _of_run(run_name, folder, output, overrides, strict=strict, quiet=as_json)
     if evaluation.unreadable:
         warn(evaluation.unreadable)
     worse = evaluation.worse_than_untrained
@@ -76,7 +85,13 @@ def command(
 
 
 def _of_model(
-    model: str, revision: str | None, folder: Path | None, output: Path | None, overrides: tuple[str, ...]
+    model: str,
+    revision: str | None,
+    folder: Path | None,
+    output: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    strict: bool,
 ) -> Evaluation:
     from zoo.api.loading import locate
     from zoo.cli.output import open_registry, say, warn
@@ -99,21 +114,27 @@ def _of_model(
         return evaluate_model(subject, LabelledFiles.find(folder), output=output, advance=shown)
     from zoo.evaluation.checkpoint import recipe_data
 
-    data = recipe_data(graph, overrides, open_registry())
+    data = recipe_data(graph, overrides, open_registry(), strict=strict)
     for problem in data.loaded.warnings:
         warn(str(problem))
     return evaluate_model(subject, data, output=output, advance=shown)
 
 
 def _of_run(
-    run_name: str | None, folder: Path | None, output: Path | None, overrides: tuple[str, ...], *, quiet: bool
+    run_name: str | None,
+    folder: Path | None,
+    output: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    strict: bool,
+    quiet: bool,
 ) -> tuple[Evaluation, dict[str, str], str | None]:
     from zoo.cli.output import open_registry, say
 
     run = open_run_where_started(run_name)
     registry = open_registry()
     # What was trained has been checked; its training data need not be there any more.
-    loaded = load_of_run(run, overrides, registry=registry if overrides else None)
+    loaded = load_of_run(run, overrides, registry=registry if overrides else None, installed=registry, strict=strict)
 
     from zoo.evaluation.files import LabelledFiles
     from zoo.evaluation.progress import shown

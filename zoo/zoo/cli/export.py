@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import json_option, load_of_run, open_run_where_started, overrides_argument, run_option
+from zoo.cli.options import (
+    json_option,
+    load_of_run,
+    open_run_where_started,
+    overrides_argument,
+    run_option,
+    versions_option,
+)
 
 if TYPE_CHECKING:
     from zoo.onnx_export.run import VerifiedExport
@@ -39,6 +46,7 @@ def precisions(_context: click.Context, _parameter: click.Parameter, value: str 
     help="Write the graph alone, to FILE, and leave the artifact folder as it is.",
 )  # fmt: skip
 @click.option("-n", "--dry-run", is_flag=True, help="Export and verify, but write nothing.")
+@versions_option
 @json_option
 @overrides_argument
 def command(
@@ -47,6 +55,7 @@ def command(
     simplify: bool,
     output: Path | None,
     dry_run: bool,
+    strict: bool,
     as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -71,7 +80,7 @@ def command(
         output = here / output
     registry = open_registry()
     # What was trained has been checked; its data need not be there any more.
-    loaded = load_of_run(run, overrides, registry=registry if overrides else None)
+    loaded = load_of_run(run, overrides, registry=registry if overrides else None, installed=registry, strict=strict)
 
     from zoo.onnx_export.artifact import Exported, export_artifact, write_graph
     from zoo.onnx_export.precision import make_precisions

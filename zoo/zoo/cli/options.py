@@ -25,6 +25,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 strict_option = click.option(
     "--strict", is_flag=True, help="Make warnings errors: what is left out, leaked, dropped or replaced."
 )
+versions_option = click.option(
+    "--strict", is_flag=True, help="Refuse plugins of other versions than the run was trained with."
+)
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_overrides)
 # A word without `=` is the recipe, as with --cfg.
 recipe_argument = click.argument(
@@ -73,15 +76,23 @@ def load(cfg: str | None, words: tuple[str, ...], *, registry: Registry | None =
     return _warned(load_recipe(required(cfg), overrides, registry=registry))
 
 
-def load_of_run(run: RunFolder, overrides: tuple[str, ...], *, registry: Registry | None = None) -> LoadedRecipe:
-    """Load the recipe of a run, and print its warnings; with ``registry`` check it, too.
+def load_of_run(
+    run: RunFolder,
+    overrides: tuple[str, ...],
+    *,
+    registry: Registry | None = None,
+    installed: Registry | None = None,
+    strict: bool = False,
+) -> LoadedRecipe:
+    """Load the recipe of a run, and print its warnings; see ``load_run_recipe``.
 
     Raises:
         RecipeError: it is wrong.
+        ComponentError: a plugin is not installed, or, with ``strict``, of another version.
     """
     from zoo.recipes.loading import load_run_recipe
 
-    return _warned(load_run_recipe(run, overrides, registry=registry))
+    return _warned(load_run_recipe(run, overrides, registry=registry, installed=installed, strict=strict))
 
 
 def open_run(name: str | None) -> RunFolder:

@@ -52,18 +52,21 @@ class RecipeData:
         return Protocol.of_recipe(self.loaded.recipe, embedded)
 
 
-def recipe_data(model: Path, overrides: Overrides, registry: Registry) -> RecipeData:
+def recipe_data(model: Path, overrides: Overrides, registry: Registry, *, strict: bool = False) -> RecipeData:
     """Return the validation data of the recipe that lies in an artifact folder.
 
     Raises:
         UsageError: there is no recipe.
         RecipeError: it is wrong.
+        ComponentError: a plugin is not installed, or, with ``strict``, of another version.
     """
     recipe = ArtifactFolder(model).recipe if model.is_dir() else None
     if recipe is None or not recipe.is_file():
         raise UsageError(f"{model}: comes without a recipe", hint="name a folder of class folders with --data DIR")
     # Laid out like a run's folder, as far as the recipe goes.
-    loaded = load_run_recipe(RunFolder(model), overrides, registry=registry if overrides else None)
+    loaded = load_run_recipe(
+        RunFolder(model), overrides, registry=registry if overrides else None, installed=registry, strict=strict
+    )
     if unset := unset_data(loaded.document, ("data", "valid")):
         raise RecipeError(unset)
     return RecipeData(loaded, registry)

@@ -16,7 +16,7 @@ from zoo.validation.look_alikes import look_alikes_of
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.assembly import EmbeddingModel, RecipeBuilder
     from zoo.validation.batch import ValidationBatch
     from zoo.validation.dataset import ValidationItems
+    from zoo_core.components import Kind
 
 
 def open_checkpoint(builder: RecipeBuilder, checkpoint: Path) -> EmbeddingModel:
@@ -34,7 +35,7 @@ def open_checkpoint(builder: RecipeBuilder, checkpoint: Path) -> EmbeddingModel:
         RunError: the checkpoint is missing, unreadable, or does not fit the model.
     """
     model = builder.model(initial_weights=False)
-    load_weights(model, checkpoint)
+    load_weights(model, checkpoint, builder)
     model.eval()
     return model
 
@@ -47,7 +48,11 @@ def load_published(builder: RecipeBuilder, weights: Path) -> EmbeddingModel:
     """
     model = builder.model(initial_weights=False)
     try:
-        model.load_state_dict(safetensors.torch.load_file(weights))
+        found = safetensors.torch.load_file(weights)
+        _require_fit(weights, model, found, builder)
+        model.load_state_dict(found)
+    except RunError:
+        raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         message = f"{weights}: does not hold the weights of the recipe's model: {reason}"
@@ -56,8 +61,8 @@ def load_published(builder: RecipeBuilder, weights: Path) -> EmbeddingModel:
     return model
 
 
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Load the model's weights out of a training checkpoint, exactly.
+def load_weights(model: nn.Module, checkpoint: Path, builder: RecipeBuilder | None = None) -> None:
+    """Load the model's weights out of a training checkpoint, exactly; ``builder`` names the components in an error.
 
     Raises:
         RunError: the checkpoint is missing, unreadable, or does not fit the model.
@@ -67,6 +72,7 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
         checked = verify(checkpoint, hint="restore the file from a copy, or train anew")
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
         weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        _require_fit(checkpoint, model, weights, builder)
         model.load_state_dict(weights)
     except FileNotFoundError:
         msg = f"{checkpoint}: no such checkpoint"
@@ -83,6 +89,38 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
         raise RunError(msg, hint="it must come from this run's recipe") from error
     if not checked:
         warn_unchecked(checkpoint)
+
+
+def _require_fit(file: Path, model: nn.Module, found: Mapping[str, Tensor], builder: RecipeBuilder | None) -> None:
+    """Refuse weights that are not the model's own, by their names and those of the components.
+
+    Raises:
+        RunError: some are missing, unknown or of another shape.
+    """
+    wanted = model.state_dict()
+    shapes = [
+        f"{name} {list(found[name].shape)}, not {list(wanted[name].shape)}"
+        for name in wanted
+        if name in found and found[name].shape != wanted[name].shape
+    ]
+    kinds = {
+        "missing": [name for name in wanted if name not in found],
+        "unknown": [name for name in found if name not in wanted],
+        "of another shape": shapes,
+    }
+    texts = [f"{len(names)} {kind} ({_few(names)})" for kind, names in kinds.items() if names]
+    if not texts:
+        return
+    names = [name for names in kinds.values() for name in names]
+    parts: tuple[Kind, ...] = ("backbone", "head")
+    made = [part for part in parts if any(name.startswith(f"{part}.") for name in names)] if builder else []
+    by = f" of {' and '.join(str(builder.part(part)) for part in made)}" if builder and made else ""
+    hint = "it must come from this recipe, and from these versions of the plugins"
+    raise RunError(f"{file}: its weights do not fit the model{by}: {', '.join(texts)}", hint=hint)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")  # noqa: PLR2004 - a few names
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

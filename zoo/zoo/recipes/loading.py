@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zoo_core.errors import Problem, UsageError
+from zoo_core.errors import ComponentError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,13 +143,36 @@ def load_recipe(
     return replace(loaded, recipe=recipe, notes=(*loaded.notes, *dropped))
 
 
-def load_run_recipe(run: RunFolder, overrides: Overrides = (), *, registry: Registry | None = None) -> LoadedRecipe:
+def load_run_recipe(
+    run: RunFolder,
+    overrides: Overrides = (),
+    *,
+    registry: Registry | None = None,
+    installed: Registry | None = None,
+    strict: bool = False,
+) -> LoadedRecipe:
     """Load the resolved recipe of a run: what was trained; the environment does not change it.
+
+    Args:
+        run: the run, or an artifact folder.
+        overrides: as of `load_recipe`.
+        registry: when given, components, their options and the wiring are checked too.
+        installed: when given, the versions of plugins are compared with those that the run was trained with.
+        strict: make other versions an error, in place of a warning.
 
     Raises:
         RecipeError: it is wrong; all problems at once.
+        ComponentError: a plugin is not installed, or, with ``strict``, of another version.
     """
-    return _loaded(run.name, run.recipe, overrides, {}, registry)
+    from zoo.runs.distributions import changed_versions, require_plugins  # noqa: PLC0415 - completion wants names only
+
+    if known := registry or installed:
+        require_plugins(run, known)
+    changed = changed_versions(run, installed) if installed else ()
+    if strict and changed:
+        raise ComponentError(changed[0].message).with_problems(changed)
+    loaded = _loaded(run.name, run.recipe, overrides, {}, registry)
+    return replace(loaded, warnings=(*loaded.warnings, *changed))
 
 
 def _loaded(
