@@ -92,6 +92,16 @@ class Facts:
         """The model on the Hub whose weights training started from, if it did."""
         return self.record.weights["weights"] if "revision" in self.record.weights else None
 
+    @property
+    def for_transformers_js(self) -> bool:
+        """Whether the export has found that Transformers.js can run the graph."""
+        return "transformers.js_config" in self.config
+
+    @property
+    def has_backbone(self) -> bool:
+        """Whether the backbone is published by itself, too."""
+        return any(file.name.startswith("backbone/") for file in self.files)
+
     def is_synthetic(self, part: Literal["train", "valid"]) -> float:
         """Return which share, 0..1, of the images of training or validation is drawn."""
         data = self.recipe.data
