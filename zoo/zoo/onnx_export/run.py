@@ -14,6 +14,8 @@ from zoo import __version__
 from zoo.artifacts.weights import to_safetensors
 from zoo.assembly import RecipeBuilder
 from zoo.models.torch_model import open_checkpoint
+from zoo.onnx_export import transformers_js
+from zoo.onnx_export.backbone_files import backbone_files
 from zoo.onnx_export.cost import Cost, cost
 from zoo.onnx_export.evaluated import EvaluatedModel
 from zoo.onnx_export.parity import Parity, check_alone, check_parity
@@ -42,7 +44,7 @@ class VerifiedExport:
     """A graph that was proven to compute what the checkpoint does, and the report on it.
 
     ``graph`` is the ONNX file; ``report`` becomes ``onnx/export.json``; ``weights`` is the safetensors file of
-    the model; ``warnings`` are worth showing.
+    the model; ``backbone`` the files of ``backbone/``; ``warnings`` are worth showing.
     """
 
     loaded: LoadedRecipe
@@ -50,6 +52,7 @@ class VerifiedExport:
     pixels: PixelInput
     graph: bytes
     weights: bytes
+    backbone: Mapping[str, bytes]
     report: dict[str, Any]
     warnings: tuple[str, ...]
 
@@ -60,7 +63,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     With ``simplify`` both graphs are compared with the wrapper, the plain one first; the one that is kept is proven.
 
     Raises:
-        RecipeError: the ``onnx`` section does not describe one image input.
+        RecipeError: the ``onnx`` section does not describe one image input, or not as the wrapper needs it.
         ComponentError: the wrapper is not available, or cannot be built.
         UsageError: ``SOURCE_DATE_EPOCH`` is no time.
         RunError: the checkpoint does not load, the wrapper or the exporter fails, or the graph differs from the
@@ -81,6 +84,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     counts = batch_sizes(pixels, seed)
     arrays = pixels.arrays(witnesses, counts, size)
     wrapper = wrap(loaded, registry, reference)
+    transformers_js.check(wrapper.component, loaded, pixels)
     check_outputs(wrapper, arrays[0], section.output_names, reference.model.embedding_dim)
     spread = check_spread(reference.embed(witnesses.batch(pixels.batch or len(witnesses.images), size)))
     # Of one image alone a fault tells least, and of sixteen enough.
@@ -118,6 +122,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     _check_local(graph, run)
     proof = prove(data, reference, pixels, witnesses, spread=spread, seed=seed)
     alone = 0.0 if pixels.batch else check_alone(graph, arrays[len(counts) - 1], section.output_names)
+    backbone, left_out = backbone_files(reference.model.backbone, size)
     report = {
         "schema": 1,
         "verified": True,
@@ -129,10 +134,13 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
         "nodes": nodes,
+        "backbone": {name: hashlib.sha256(content).hexdigest() for name, content in backbone.items()},
         **facts,
         "versions": installed_versions(_TOOLS),
     }
-    return VerifiedExport(loaded, reference.model, pixels, data, tensors, report, witnesses.warnings)
+    return VerifiedExport(
+        loaded, reference.model, pixels, data, tensors, backbone, report, (*witnesses.warnings, *left_out)
+    )
 
 
 def _created(run: RunFolder) -> str | None:
