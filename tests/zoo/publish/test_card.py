@@ -259,6 +259,27 @@ def test_a_card_with_an_error_is_not_validated(hub, card, monkeypatch, right, wr
         loaded.validate()
 
 
+def test_only_clients_that_read_the_model_have_an_example_and_a_tag(facts, card):
+    assert not {"@huggingface/transformers", "timm.create_model"} & set(re.findall(r"[@\w./]+", card))
+    files = (*facts.files, replace(facts.files[0], name="backbone/config.json"))
+    readable = replace(facts, config={**facts.config, "transformers.js_config": {"dtype": "fp32"}}, files=files)
+
+    text = section(body(readable, REPO), "How to use")
+    assert 'await pipeline("image-feature-extraction", "org/tiny", { revision: "main" })' in text
+    assert 'timm.create_model(f"local-dir:{folder}/backbone", pretrained=True)' in text
+    own = front(merge(metadata(readable, REPO), body(readable, REPO)))
+    assert "transformers.js" in own["tags"]
+    assert own["library_name"] == "zoo"
+
+
+def test_a_later_export_takes_the_tag_back(facts):
+    readable = replace(facts, config={**facts.config, "transformers.js_config": {"dtype": "fp32"}})
+    before = merge(metadata(readable, REPO), body(readable, REPO)).replace("- zoo\n", "- zoo\n- mine\n", 1)
+    after = front(merge(metadata(facts, REPO), body(facts, REPO), remote=before))
+    assert "mine" in after["tags"]
+    assert "transformers.js" not in after["tags"]
+
+
 VARIANTS = [
     {},
     {"layout": "NHWC"},
