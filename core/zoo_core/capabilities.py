@@ -28,6 +28,23 @@ class HasProvenance(Protocol):
 
 
 @runtime_checkable
+class HasLibraryFiles(Protocol):
+    """A backbone that the library it comes from can read by itself: an export writes its files into ``backbone/``."""
+
+    def library_files(self, image_size: tuple[int, int]) -> Mapping[str, bytes]:
+        """Return ``config.json`` and ``model.safetensors`` of the trained backbone, in the library's own format.
+
+        The backbone has made sure that the library builds the same model from them; nothing else does.
+
+        Args:
+            image_size: height and width of the images that it was trained with.
+
+        Raises:
+            ComponentError: the library cannot.
+        """
+
+
+@runtime_checkable
 class FollowsProgress(Protocol):
     """A loss whose scale or margin warms up: told before each step how far training is."""
 

@@ -27,4 +27,12 @@ def zoo_components() -> list[ComponentSpec]:
             license="Apache-2.0",
             tags=("uint8", "NHWC", "any size"),
         ),
+        ComponentSpec(
+            kind="export_wrapper",
+            name="TransformersJs",
+            factory="zoo_onnx.wrappers:TransformersJs",
+            summary="float32 [N,3,H,W] pixels of any size in 0..1 to normalised embeddings, for Transformers.js",
+            license="Apache-2.0",
+            tags=("float32", "NCHW", "any size", "transformers.js"),
+        ),
     ]

@@ -51,6 +51,27 @@ class WarpFeatureLearningPixels(WarpFeatureLearning):
         return super().forward(images.to(torch.float32) / 255)
 
 
+class TransformersJs(WarpFeatureLearning):
+    """The same for Transformers.js, whose image processor then neither resizes nor normalises.
+
+    ``forward`` takes ``float32 [N, 3, H, W]`` of any size, RGB in 0..1, and returns ``float32 [N, D]``. The bytes that
+    the pixels were are restored by rounding, and resized as in ``WarpFeatureLearningPixels``: 24 bytes a pixel.
+
+    Args:
+        model: the trained model.
+        image_size: height and width that the model takes.
+    """
+
+    def __init__(self, model: TrainedModel, image_size: tuple[int, int]) -> None:
+        super().__init__(model)
+        self.image_size = image_size
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Return embeddings of unit length."""
+        levels = torch.floor(pixel_values.to(torch.float64) * 255 + 0.5).clamp(0, 255)
+        return super().forward(resize_bilinear(levels, self.image_size).to(torch.float32) / 255)
+
+
 def resize_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize with antialiasing as Pillow does; ONNX's Resize has antialiasing from opset 18 only, and a different one.
 
@@ -61,7 +82,7 @@ def resize_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
     vertical pass (some tall images, and some that shrink in height alone): there they differ by one level at most.
 
     Args:
-        images: ``uint8 [..., H, W]``; H and W may be symbolic.
+        images: whole numbers in 0..255 of any dtype, ``[..., H, W]``; H and W may be symbolic.
         size: height and width to resize to.
 
     Returns:

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo_core.api import ComponentError, FeatureLevel, Preprocessing, ZooError
+from zoo_timm.local_dir import to_files
 from zoo_timm.models import create_model, one_line, preprocessing_of, resolve
 from zoo_timm.weights import PretrainedWeightsWarning, WeightsFile, weights_from_file, weights_from_hub
 
@@ -28,6 +29,7 @@ class TimmBackbone(nn.Module):
         features: a timm model made with ``features_only=True``.
         preprocessing: the normalisation.
         provenance: where the weights come from, see ``HasProvenance``.
+        config: of the weights that it starts from.
 
     Attributes:
         feature_levels: channels and stride of each map, finest first.
@@ -36,9 +38,12 @@ class TimmBackbone(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, features: nn.Module, preprocessing: Preprocessing, provenance: dict[str, str]) -> None:
+    def __init__(
+        self, features: nn.Module, preprocessing: Preprocessing, provenance: dict[str, str], config: PretrainedCfg
+    ) -> None:
         super().__init__()
         self.features = features
+        self._config = config
         self.preprocessing = preprocessing
         self.provenance = provenance
         info: Any = features.feature_info
@@ -51,6 +56,14 @@ class TimmBackbone(nn.Module):
         """Return the maps ``[N, channels, ceil(H / stride), ceil(W / stride)]`` of ``float32 [N, 3, H, W]``."""
         maps: list[Tensor] = self.features((images - self.mean) / self.std)
         return [level.permute(0, 3, 1, 2) for level in maps] if self._channels_last else maps
+
+    def library_files(self, image_size: tuple[int, int]) -> dict[str, bytes]:
+        """Return what ``timm.create_model("local-dir:FOLDER", pretrained=True)`` reads; see ``HasLibraryFiles``.
+
+        Raises:
+            ComponentError: timm builds another model from it, or none.
+        """
+        return to_files(self.features, self._config, self.preprocessing, image_size)
 
 
 def build(
@@ -90,7 +103,7 @@ def build(
         drop_path_rate=drop_path_rate,
         img_size=image_size if config.fixed_input_size else None,
     )
-    backbone = TimmBackbone(features, preprocessing_of(config), provenance)
+    backbone = TimmBackbone(features, preprocessing_of(config), provenance, config)
     if image_size is not None:
         _check_maps(backbone, full_name, image_size)
     return backbone

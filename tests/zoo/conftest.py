@@ -157,10 +157,6 @@ def write_run(path, **graph_options):
         "recipe_sha256": published_sha256(load(published).value),
     }
     config = {
-        "architecture": "lcnet_050",
-        "num_classes": 0,
-        "num_features": DIM,
-        "pretrained_cfg": {"input_size": [3, *SIZE], "interpolation": "bilinear", "mean": MEAN, "std": STD},
         "zoo": {
             "schema": 1,
             "version": "0",
@@ -170,6 +166,9 @@ def write_run(path, **graph_options):
             "normalized": normalized,
             "input": "img",
             "output": "feats",
+            "image_size": list(SIZE),
+            "mean": MEAN,
+            "std": STD,
             "threshold": {"fpr_target": 1e-3, "value": 0.8234568},
         },
     }

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from zoo_core.images import resize
-from zoo_onnx.wrappers import WarpFeatureLearning, WarpFeatureLearningPixels, resize_bilinear
+from zoo_onnx.wrappers import TransformersJs, WarpFeatureLearning, WarpFeatureLearningPixels, resize_bilinear
 
 
 class Model(nn.Module):
@@ -70,6 +70,16 @@ def test_both_wrappers_show_the_backbone_the_same_pixels():
     plain = torch.from_numpy(pillow(image, (24, 24)).astype(np.float32) / 255).permute(2, 0, 1)[None]
     expected = WarpFeatureLearning(Model())(plain)
     found = WarpFeatureLearningPixels(Model(), (24, 24))(torch.from_numpy(image)[None])
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("factor", [np.float32(1) / np.float32(255), np.float64(1) / 255])
+def test_of_fractions_the_bytes_are_restored_whoever_divided(factor):
+    image = picture(40, 60)
+    image.reshape(-1)[:256] = np.arange(256)
+    expected = WarpFeatureLearningPixels(Model(), (24, 24))(torch.from_numpy(image)[None])
+    fractions = (image * factor).astype(np.float32).transpose(2, 0, 1)[None]
+    found = TransformersJs(Model(), (24, 24))(torch.from_numpy(fractions))
     np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 

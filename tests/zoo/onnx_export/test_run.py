@@ -129,6 +129,7 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
         *("config.json", "preprocessor_config.json", "recipe.yaml", "model.safetensors"),
         *("onnx/model.onnx", "onnx/export.json", "eval/metrics.json", "assets/roc.png", "assets/scores.png"),
         *("assets/embedding.png", "manifest.json", "sample/image.png", "sample/embedding.json"),
+        *("backbone/config.json", "backbone/model.safetensors"),
     }
     report = json.loads(artifact.export_report.read_text())
     assert report["sha256"] == hashlib.sha256(artifact.onnx.read_bytes()).hexdigest()
@@ -138,7 +139,10 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     torch_model[0].load_state_dict(state)
     config = json.loads(artifact.config.read_text())
     assert config["zoo"]["threshold"]["value"] == 0.9
-    assert (config["num_features"], config["pretrained_cfg"]["input_size"]) == (16, [3, 32, 32])
+    # Nothing at the root that invites timm or Transformers.js, which would then fail.
+    assert config.keys() == {"zoo"}
+    assert (config["zoo"]["embedding_dim"], config["zoo"]["image_size"]) == (16, [32, 32])
+    assert "image_processor_type" not in json.loads(artifact.preprocessor.read_text())
     assert set(config["zoo"]["plugins"]) == {"documents", "embedding", "images", "margin", "onnx", "timm"}
     assert config["zoo"]["plugins"]["timm"] == {"distribution": "plugzoo", "version": __version__}
     assert yaml.safe_load(artifact.recipe.read_text()) == loaded.recipe.model_dump(mode="json", exclude={"hub"})

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from huggingface_hub import HfApi, ModelCard
+from huggingface_hub import ModelCard, constants
 from PIL import Image
 
 from zoo.artifacts.manifest import write_manifest
@@ -80,7 +80,9 @@ def test_metadata_says_what_the_hub_wants_to_know(card):
     assert said["library_name"] == "zoo"
     assert said["pipeline_tag"] == "image-feature-extraction"
     assert said["base_model"] == "timm/lcnet_050.ra2_in1k"
-    assert {"zoo", "onnx", "timm", "loss:cosface", "embedding-dim:8"} <= set(said["tags"])
+    assert {"zoo", "onnx", "loss:cosface", "embedding-dim:8"} <= set(said["tags"])
+    # The Hub would offer to load the root with them.
+    assert not {"timm", "transformers", "transformers.js"} & set(said["tags"])
     assert "datasets" not in said
 
 
@@ -226,7 +228,8 @@ def test_metadata_that_is_no_yaml_is_told(facts, broken):
         merge(metadata(facts, REPO), body(facts, REPO), remote=broken)
 
 
-def test_huggingface_hub_loads_and_validates_the_card(hub, hub_double, card, tmp_path):
+def test_huggingface_hub_loads_and_validates_the_card(hub, card, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     (tmp_path / "README.md").write_text(card, encoding="utf-8")
     loaded = ModelCard.load(tmp_path / "README.md")
     assert loaded.data.license == "apache-2.0"
@@ -236,8 +239,45 @@ def test_huggingface_hub_loads_and_validates_the_card(hub, hub_double, card, tmp
         "auc",
         "rank1",
     }
-    HfApi(endpoint=hub.url, token=hub_double.TOKEN)._validate_yaml(card, repo_type="model")
+    loaded.validate()
     assert len(hub.requests("POST", "/api/validate-yaml")) == 1
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("license: apache-2.0", "license: Apache 2.0", "license"),
+        ("library_name: zoo", "library_name: [zoo]", "library_name"),
+        ("base_model: timm/lcnet_050.ra2_in1k", "base_model: /home/me/lcnet.pth", "base_model"),
+    ],
+)
+def test_a_card_with_an_error_is_not_validated(hub, card, monkeypatch, right, wrong, said):
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    front, _, rest = card.partition(right)
+    loaded = ModelCard(front + wrong + rest, ignore_metadata_errors=True)
+    with pytest.raises(ValueError, match=said):
+        loaded.validate()
+
+
+def test_only_clients_that_read_the_model_have_an_example_and_a_tag(facts, card):
+    assert not {"@huggingface/transformers", "timm.create_model"} & set(re.findall(r"[@\w./]+", card))
+    files = (*facts.files, replace(facts.files[0], name="backbone/config.json"))
+    readable = replace(facts, config={**facts.config, "transformers.js_config": {"dtype": "fp32"}}, files=files)
+
+    text = section(body(readable, REPO), "How to use")
+    assert 'await pipeline("image-feature-extraction", "org/tiny", { revision: "main" })' in text
+    assert 'timm.create_model(f"local-dir:{folder}/backbone", pretrained=True)' in text
+    own = front(merge(metadata(readable, REPO), body(readable, REPO)))
+    assert "transformers.js" in own["tags"]
+    assert own["library_name"] == "zoo"
+
+
+def test_a_later_export_takes_the_tag_back(facts):
+    readable = replace(facts, config={**facts.config, "transformers.js_config": {"dtype": "fp32"}})
+    before = merge(metadata(readable, REPO), body(readable, REPO)).replace("- zoo\n", "- zoo\n- mine\n", 1)
+    after = front(merge(metadata(facts, REPO), body(facts, REPO), remote=before))
+    assert "mine" in after["tags"]
+    assert "transformers.js" not in after["tags"]
 
 
 VARIANTS = [

@@ -67,7 +67,8 @@ def test_another_version_is_told_and_a_missing_one_gets_its_pip_line(lite_run, i
     done = zoo("eval", "--run", lite_run, check=1)
     assert done.stderr.splitlines()[-1] == (
         f"error: {lite_run}/checkpoints/best.ckpt: its weights do not fit the model of head lite0/tiny "
-        "(zoo-lite0 0.3.0): 2 missing (head.renamed.weight, head.renamed.bias), 2 unknown (head.project.weight, head.project.bias); "
+        "(zoo-lite0 0.3.0): "
+        "2 missing (head.renamed.weight, head.renamed.bias), 2 unknown (head.project.weight, head.project.bias); "
         "it must come from this recipe, and from these versions of the plugins"
     )
 

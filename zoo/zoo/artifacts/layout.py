@@ -70,6 +70,11 @@ class ArtifactFolder:
         return self.path / "assets"
 
     @property
+    def backbone(self) -> Path:
+        """The backbone alone, as the library that it comes from reads it."""
+        return self.path / "backbone"
+
+    @property
     def sample_image(self) -> Path:
         """A drawn picture."""
         return self.path / "sample" / "image.png"

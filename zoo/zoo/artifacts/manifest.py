@@ -181,6 +181,7 @@ def _torn(artifact: Path, manifest: Manifest) -> Iterator[str]:
                     continue
                 expected |= {folder.graph(name): None for name in PRECISIONS}
                 expected |= {folder.graph(name): digest for name, digest in verified_hashes(said).items()}
+                expected |= {folder.backbone / name: digest for name, digest in said.get("backbone", {}).items()}
         except (UsageError, LookupError, TypeError, AttributeError) as error:
             yield str(error) if isinstance(error, UsageError) else f"{path}: does not say which files were verified"
             continue

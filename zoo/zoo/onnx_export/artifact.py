@@ -16,6 +16,7 @@ from zoo.artifacts.thresholds import recommended_threshold
 from zoo.atomic import read_mapping, replacing, write_bytes, write_json, write_text
 from zoo.models.model import Model
 from zoo.models.sample import sample_document
+from zoo.onnx_export import transformers_js
 from zoo.onnx_export.precision import NO_OTHERS, Precisions, make_precisions
 from zoo.onnx_export.run import export_run
 from zoo.onnx_export.witnesses import patterns
@@ -119,6 +120,9 @@ def write_artifact(
         artifact = ArtifactFolder(staged)
         write_bytes(artifact.weights, export.weights)
         graphs = _write_graphs({PRECISIONS[0]: export.graph, **precisions.graphs}, artifact)
+        backbone = [artifact.backbone / name for name in export.backbone]
+        for path in backbone:
+            write_bytes(path, export.backbone[path.name])
         write_text(artifact.recipe, dump(recipe.model_dump(mode="json", exclude={"hub"})))
         write_json(artifact.preprocessor, _preprocessor_config(export))
         copied = _copy_evaluation(run, artifact, metrics and {**metrics, "data": recipe.validation_protocol()})
@@ -126,7 +130,7 @@ def write_artifact(
         write_json(artifact.config, _config(export, threshold, registry))
         write_json(artifact.export_report, _report(export, precisions))
         written = [*graphs, artifact.export_report, artifact.weights, artifact.config]
-        written += [artifact.preprocessor, artifact.recipe, *copied]
+        written += [artifact.preprocessor, artifact.recipe, *backbone, *copied]
         keep_only(staged, written)
         written.append(write_manifest(staged))
     notify(registry, "zoo_exported", artifact=run.artifact.path)
@@ -189,19 +193,11 @@ def _copy_evaluation(run: RunFolder, artifact: ArtifactFolder, metrics: dict[str
 
 
 def _config(export: VerifiedExport, threshold: dict[str, Any] | None, registry: Registry) -> dict[str, Any]:
-    """Describe the model as timm does, with what ``zoo predict`` needs under ``zoo``."""
+    """Say what ``zoo predict`` needs under ``zoo``, and at the root only what invites a client that reads the model."""
     recipe, report = export.loaded.recipe, export.report
     preprocess = report["preprocess"]
     return {
-        "architecture": recipe.model.backbone.name.rpartition("/")[2],
-        "num_classes": 0,
-        "num_features": report["embedding_dim"],
-        "pretrained_cfg": {
-            "input_size": [3, *recipe.data.image_size],
-            "interpolation": preprocess["resample"],
-            "mean": preprocess["mean"],
-            "std": preprocess["std"],
-        },
+        **(transformers_js.config() if _for_transformers_js(export) else {}),
         "zoo": {
             "schema": 1,
             "version": __version__,
@@ -211,10 +207,17 @@ def _config(export: VerifiedExport, threshold: dict[str, Any] | None, registry: 
             "normalized": report["normalized"],
             "input": export.pixels.name,
             "output": recipe.onnx.output_names[0],
+            "image_size": list(recipe.data.image_size),
+            "mean": preprocess["mean"],
+            "std": preprocess["std"],
             "threshold": threshold,
             "plugins": _plugins(export.loaded, registry),
         },
     }
+
+
+def _for_transformers_js(export: VerifiedExport) -> bool:
+    return transformers_js.is_readable(export.pixels, export.loaded.recipe.onnx.output_names)
 
 
 def _plugins(loaded: LoadedRecipe, registry: Registry) -> dict[str, dict[str, str]]:
@@ -237,6 +240,7 @@ def _preprocessor_config(export: VerifiedExport) -> dict[str, Any]:
     preprocess = export.report["preprocess"]
     height, width = export.loaded.recipe.data.image_size
     return {
+        **(transformers_js.processor() if _for_transformers_js(export) else {}),
         "do_resize": preprocess["size"] is not None,
         "size": {"height": height, "width": width},
         "resample": _BILINEAR,

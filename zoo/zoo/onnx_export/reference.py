@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zoo.onnx_export import transformers_js
 from zoo.onnx_export.cost import cost
 from zoo.onnx_export.evaluated import EvaluatedModel
 from zoo.onnx_export.parity import check_alone, check_parity
@@ -67,6 +68,7 @@ class TorchReference:
         counts = batch_sizes(pixels, seed)
         arrays = pixels.arrays(witnesses, counts, size)
         wrapper = wrap(loaded, builder.registry, reference)
+        transformers_js.check(wrapper.component, loaded, pixels)
         check_outputs(wrapper, arrays[0], section.output_names, model.embedding_dim)
         spread = check_spread(reference.embed(witnesses.batch(pixels.batch or len(witnesses.images), size)))
         # Of one image alone a fault tells least, and of sixteen enough.

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from zoo.onnx_export import transformers_js
 from zoo.onnx_export.evaluated import EvaluatedModel
 from zoo.onnx_export.proof import check_spread, check_wrapper
 from zoo.onnx_export.reference import image_input
@@ -51,6 +52,7 @@ def rehearse_export(model: EmbeddingModel, loaded: LoadedRecipe, registry: Regis
 
 
 def _rehearsed(reference: EvaluatedModel, pixels: PixelInput, wrapper: Wrapper, loaded: LoadedRecipe) -> str:
+    transformers_js.check(wrapper.component, loaded, pixels)
     section, count = loaded.recipe.onnx, pixels.batch or _IMAGES
     witnesses = Witnesses(tuple(patterns(count, seed=1)), "patterns")
     [array, *_] = pixels.arrays(witnesses, (count,), reference.size)

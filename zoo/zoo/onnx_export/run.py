@@ -13,6 +13,7 @@ from zoo import __version__
 from zoo.artifacts.weights import to_safetensors
 from zoo.assembly import RecipeBuilder
 from zoo.models.torch_model import open_checkpoint
+from zoo.onnx_export.backbone_files import backbone_files
 from zoo.onnx_export.reference import TorchReference, image_input
 from zoo.onnx_export.torch_export import local_folders, opset, simplified, to_onnx
 from zoo.recipes.public import public_recipe, published_sha256
@@ -37,7 +38,7 @@ class VerifiedExport:
     """A graph that was proven to compute what the checkpoint does, and the report on it.
 
     ``graph`` is the ONNX file; ``report`` becomes ``onnx/export.json``; ``weights`` is the safetensors file of
-    the model; ``warnings`` are worth showing.
+    the model; ``backbone`` the files of ``backbone/``; ``warnings`` are worth showing.
     """
 
     loaded: LoadedRecipe
@@ -45,6 +46,7 @@ class VerifiedExport:
     pixels: PixelInput
     graph: bytes
     weights: bytes
+    backbone: Mapping[str, bytes]
     report: dict[str, Any]
     warnings: tuple[str, ...]
 
@@ -55,7 +57,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     With ``simplify`` both graphs are compared with the wrapper, the plain one first; the one that is kept is proven.
 
     Raises:
-        RecipeError: the ``onnx`` section does not describe one image input.
+        RecipeError: the ``onnx`` section does not describe one image input, or not as the wrapper needs it.
         ComponentError: the wrapper is not available, or cannot be built.
         UsageError: ``SOURCE_DATE_EPOCH`` is no time.
         RunError: the checkpoint does not load, the wrapper or the exporter fails, or the graph differs from the
@@ -94,6 +96,7 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
     _write_metadata(graph, pixels, facts, counted)
     data = graph.SerializeToString(deterministic=True)
     _check_local(graph, run)
+    backbone, left_out = backbone_files(model.backbone, loaded.recipe.data.image_size)
     report = {
         "schema": 1,
         "verified": True,
@@ -102,11 +105,13 @@ def export_run(run: RunFolder, loaded: LoadedRecipe, registry: Registry, *, simp
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
         "nodes": nodes,
+        "backbone": {name: hashlib.sha256(content).hexdigest() for name, content in backbone.items()},
         **facts,
         "versions": installed_versions(_TOOLS),
         "machine": cpu_kind(),
     }
-    return VerifiedExport(loaded, model, pixels, data, tensors, report, reference.witnesses.warnings)
+    warnings = (*reference.witnesses.warnings, *left_out)
+    return VerifiedExport(loaded, model, pixels, data, tensors, backbone, report, warnings)
 
 
 def _created(run: RunFolder) -> str | None:

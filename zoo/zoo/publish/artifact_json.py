@@ -69,19 +69,15 @@ class _Zoo(_Section):
     embedding_dim: int
     normalized: bool
     wrapper: str
-    threshold: _Threshold | None = None
-
-
-class _Pixels(_Section):
     mean: list[FiniteFloat]
     std: list[FiniteFloat]
+    threshold: _Threshold | None = None
 
 
 class Config(_Section):
     """``config.json``."""
 
     zoo: _Zoo
-    pretrained_cfg: _Pixels
 
 
 class _Point(_Section):

@@ -62,6 +62,16 @@ class Facts(ArtifactFacts):
         """The models on the Hub whose weights training started from."""
         return base_models(self.record.weights, self.init_from)
 
+    @property
+    def for_transformers_js(self) -> bool:
+        """Whether the export has found that Transformers.js can run the graph."""
+        return "transformers.js_config" in self.config
+
+    @property
+    def has_backbone(self) -> bool:
+        """Whether the backbone is published by itself, too."""
+        return any(file.name.startswith("backbone/") for file in self.files)
+
     def _is_drawn(self, name: str) -> bool:
         tagged = {one.name for one in self.record.components if one.kind == "dataset" and "synthetic" in one.tags}
         # Records of before have no tags.

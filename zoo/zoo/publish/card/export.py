@@ -32,7 +32,7 @@ def model(facts: ArtifactFacts) -> str:
 
 def preprocessing(facts: ArtifactFacts) -> str:
     """Return what has to be done to a picture before the graph takes it."""
-    pixels, said = facts.graph.pixels, facts.config["pretrained_cfg"]
+    pixels, said = facts.graph.pixels, facts.config["zoo"]
     return facts_table(
         {
             "Colour": "RGB",

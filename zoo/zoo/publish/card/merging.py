@@ -36,8 +36,8 @@ _OWN_KEYS = (
 # Figures are those of the files: an edit of them is undone, and said to be.
 _FIGURES = "model-index"
 _LICENSE = frozenset({"license", "license_name", "license_link"})
-# Tags in which zoo writes a value; an old value must not stay beside the new one.
-_OWN_TAGS = ("loss:", "embedding-dim:")
+# Tags in which zoo writes a fact of the model; an old one must not stay beside the new one.
+_OWN_TAGS = ("loss:", "embedding-dim:", "transformers.js")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _kept(key: str, ours: Mapping[str, Any], edited: Card | None) -> Any:  # noq
 
 
 def _tags(ours: list[str], cards: list[Card]) -> list[str]:
-    """Return the tags: a person's as they are, and those with a value as zoo has them today."""
+    """Return the tags: a person's as they are, and those with a fact as zoo has them today."""
     tagged = next((card for card in cards if card.has_edited("tags")), None)
     if tagged is None:
         return ours

@@ -17,10 +17,14 @@ TASK = "image-feature-extraction"
 
 
 def metadata(facts: Facts, repo_id: str) -> ModelCardData:
-    """Return what the Hub reads of a card; evaluation results only of a model that was evaluated."""
+    """Return what the Hub reads of a card; evaluation results only of a model that was evaluated.
+
+    Of the tags that the Hub takes for libraries there are those of which each reads the model: ``timm`` reads
+    ``backbone/`` alone, and the Hub would show how to load the root with it.
+    """
     model = facts.recipe.model
-    plugin = next((one.plugin for one in facts.record.components if one.kind == "backbone"), None)
-    tags = ["zoo", "onnx", plugin, "metric-learning", "image-retrieval"]
+    tags = ["zoo", "onnx", *(["transformers.js"] if facts.for_transformers_js else [])]
+    tags += ["metric-learning", "image-retrieval"]
     tags += [f"loss:{model.loss.name.rpartition('/')[2]}", f"embedding-dim:{facts.config['zoo']['embedding_dim']}"]
     bases = facts.base_models
     named: dict[str, Any] = {"license_name": facts.license.name, "license_link": facts.license.link}
@@ -28,7 +32,7 @@ def metadata(facts: Facts, repo_id: str) -> ModelCardData:
         license=facts.license.id,
         library_name="zoo",
         pipeline_tag=TASK,
-        tags=[tag for tag in tags if tag],
+        tags=tags,
         base_model=bases if len(bases) > 1 else next(iter(bases), None),
         datasets=facts.recipe.card.datasets or None,
         model_name=repo_id.rpartition("/")[2],

@@ -56,6 +56,20 @@ def embed(path):
 expected = json.loads(file("sample/embedding.json").read_text())["embedding"]
 print(f"cosine to the published embedding {{embed(file('sample/image.png')) @ np.array(expected):.4f}}")
 """
+_TRANSFORMERS_JS = """\
+import {{ pipeline }} from "@huggingface/transformers";
+
+const extract = await pipeline("image-feature-extraction", "{repo_id}", {{ revision: "{revision}" }});
+const embedding = await extract("picture.png");
+console.log(embedding.dims);
+"""
+_TIMM = """\
+import timm
+from huggingface_hub import snapshot_download
+
+folder = snapshot_download("{repo_id}", revision="{revision}", allow_patterns="backbone/*")
+backbone = timm.create_model(f"local-dir:{{folder}}/backbone", pretrained=True)
+"""
 # Runs each of several programs by itself, and prints what each has printed.
 _RUNNER = """\
 import contextlib, io, json, sys
@@ -74,6 +88,16 @@ _TIMEOUT = 300
 def zoo_snippet(repo_id: str, revision: str) -> str:
     """Return Python code that embeds the sample picture with zoo."""
     return _ZOO.format(repo_id=repo_id, revision=revision)
+
+
+def transformers_js_snippet(repo_id: str, revision: str) -> str:
+    """Return JavaScript that embeds a picture in a browser or Node.js."""
+    return _TRANSFORMERS_JS.format(repo_id=repo_id, revision=revision)
+
+
+def timm_snippet(repo_id: str, revision: str) -> str:
+    """Return Python code that opens the backbone with timm."""
+    return _TIMM.format(repo_id=repo_id, revision=revision)
 
 
 def onnxruntime_snippet(facts: Facts, repo_id: str, revision: str) -> str:

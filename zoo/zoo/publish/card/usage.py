@@ -5,7 +5,13 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import TYPE_CHECKING
 
-from zoo.publish.card.snippets import onnxruntime_snippet, run_snippets, zoo_snippet
+from zoo.publish.card.snippets import (
+    onnxruntime_snippet,
+    run_snippets,
+    timm_snippet,
+    transformers_js_snippet,
+    zoo_snippet,
+)
 
 if TYPE_CHECKING:
     from zoo.publish.facts import Facts
@@ -14,7 +20,7 @@ _SOURCES = ("source", "repository", "source code", "homepage")
 
 
 def usage(facts: Facts, repo_id: str, revision: str) -> str:
-    """Return the section; its code is run, and refused if it fails.
+    """Return the section; the code for zoo and onnxruntime is run, and refused if it fails.
 
     Raises:
         RunError: an example fails.
@@ -33,7 +39,20 @@ def usage(facts: Facts, repo_id: str, revision: str) -> str:
         f"```bash\n{install_line()}\n{command}\n```\n\n"
         f"In Python:\n\n{examples[0]}\n\n"
         f"Or with onnxruntime, numpy, Pillow and huggingface_hub alone:\n\n{examples[1]}"
+        + _other_clients(facts, repo_id, revision)
     )
+
+
+def _other_clients(facts: Facts, repo_id: str, revision: str) -> str:
+    """Return examples of the clients that read what was exported; not run here, as they need not be installed."""
+    text = ""
+    if facts.for_transformers_js:
+        code = transformers_js_snippet(repo_id, revision)
+        text += f"\n\nIn a browser or Node.js, where the graph resizes:\n\n```js\n{code}```"
+    if facts.has_backbone:
+        code = timm_snippet(repo_id, revision)
+        text += f"\n\nThe backbone alone, as timm's feature pyramid of normalised pixels:\n\n```py\n{code}```"
+    return text
 
 
 def install_line() -> str:
