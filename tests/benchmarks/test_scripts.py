@@ -87,6 +87,16 @@ def test_calibration_prints_a_row_a_setting():
     assert all(0 <= row["kept"] <= 1 and row["trials"] == 2 for row in found["rows"])
 
 
+def test_calibration_limits_compares_bounds_on_the_same_strangers(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((400, 3, 16)).astype(np.float32)
+    np.save(tmp_path / "e.npy", rows / np.linalg.norm(rows, axis=-1, keepdims=True))
+    options = ("--embeddings", tmp_path / "e.npy", "--trials", 3, "--gallery", 5, "--strangers", 300, "--fpir", 0.05)
+    (row,) = json.loads(run("calibration_limits", *options))["rows"]
+    assert row.pop("strangers") == 300
+    assert list(row) == ["no bound", "order statistic", "most powerful", "tail 10%", "tail 20%"]
+    assert row["order statistic"]["median_over_target"] <= row["most powerful"]["median_over_target"]
+
+
 @pytest.mark.slow
 def test_checkpoint_prints_a_line_a_recipe(tiny_recipe, tmp_path):
     (line,) = run("checkpoint", tiny_recipe, "--folder", tmp_path).splitlines()

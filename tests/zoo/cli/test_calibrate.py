@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import warnings
 
 import pytest
+from PIL import Image
 
 import zoo as api
 
@@ -42,6 +45,9 @@ def test_a_threshold_is_found_written_and_used(zoo, calibrate, exported, picture
     assert "FPIR at most 0.2 in 0.95 of calibrations" in lines["promise"]
     assert "of 21 classes, 22 pictures" in lines["FPIR"]
     assert lines["TPIR"].strip().startswith("1 of 3 classes, 9 pictures")
+    # Where all are found again, the promise costs nothing.
+    assert lines["price"].strip() == "TPIR 0.0000 behind the best guess without a promise"
+    assert document["price"] == {"tpir_behind": 0.0, "little": 0.02, "classes_for_little": 14}
     assert lines["gallery"].strip() == "3 classes, 3 references"
     assert "closest strangers, to be looked at: pictures/" in result.stderr
     assert "--gallery cards --threshold out/c.json IMAGES" in result.stderr.splitlines()[-1]
@@ -78,6 +84,22 @@ def test_too_few_strangers_are_told_how_many_are_missing(calibrate, tmp_path):
     calibrate("--fpir", "0.133", check=0)
     for wrong in ("0", "1", "nan", "-1"):
         assert "fpir has to lie between 0 and 1" in calibrate("--fpir", wrong, check=2).stderr
+
+
+def test_it_says_how_many_strangers_lower_the_price(calibrate, cards, pictures):
+    # Ever less like the card, so that it matters where the threshold lies.
+    whole, other = (Image.open(path) for path in (cards / "bill.png", pictures / "stranger100.png"))
+    for percent in range(1, 100):
+        Image.blend(whole, other, percent / 100).save(pictures / "bill" / f"{percent} percent.png")
+    (line,) = (one for one in calibrate("--fpir", "0.2", check=0).stdout.splitlines() if one.startswith("price"))
+    assert re.search(r"TPIR 0\.\d{4} behind the best guess without a promise; about [\d,]+ classes of strangers", line)
+    assert line.endswith("of strangers bring it to 0.02")
+    document = json.loads(calibrate("--fpir", "0.2", "--json", check=0).stdout)
+    assert document["price"]["classes_for_little"] > 21 == document["fpir"]["classes"]
+    # Strangers alone show no TPIR.
+    for name in ("passport", "bill", "ticket"):
+        shutil.rmtree(pictures / name)
+    assert json.loads(calibrate("--fpir", "0.2", "--json", check=0).stdout)["price"] is None
 
 
 @pytest.mark.usefixtures("pictures")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from zoo.calibration.price import Price
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -33,6 +35,7 @@ class Calibration:
             itself at the confidence asked for.
         tpir: the share of pictures of known classes that are found again, with an interval that holds at that
             confidence; None where there are none.
+        price: what the promise costs in TPIR, and how many strangers would make that little; None where ``tpir`` is.
         expected_fpir: the mean FPIR by the number of classes in a gallery.
         closest: the strangers that score highest, best first, with their score: they decide the threshold.
         document: what ``write`` writes.
@@ -41,6 +44,7 @@ class Calibration:
     threshold: float
     fpir: Rate
     tpir: Rate | None
+    price: Price | None
     expected_fpir: Mapping[int, float]
     closest: tuple[tuple[Path, float], ...]
     document: Mapping[str, Any] = field(repr=False)

@@ -12,6 +12,7 @@ from zoo.artifacts.digests import sha256
 from zoo.calibration.bounds import interval, least_strangers, lowest_rate
 from zoo.calibration.comparison import compare
 from zoo.calibration.pictures import embed_labelled, refuse_copies
+from zoo.calibration.price import price
 from zoo.calibration.result import Calibration, Rate
 from zoo.calibration.search import estimated_threshold, lowest_threshold
 from zoo_core.errors import RunError, UsageError
@@ -117,8 +118,13 @@ def _calibration(
     low, high = strangers.bounds(threshold, promise.confidence)
     fpir = Rate(strangers.rate(threshold), low, high, len(strangers.pictures), len(strangers.scores))
     shares, known = compared.found_again(threshold), int(np.isfinite(compared.own).sum())
-    tpir = None
+    tpir = cost = None
     if shares.size:
+
+        def found_again(at: float) -> float:
+            return float(compared.found_again(at).mean())
+
+        cost = price(strangers, found_again, threshold, promise.fpir, promise.confidence)
         tpir = Rate(float(shares.mean()), *interval(shares, promise.confidence), len(shares), known)
     expected = compared.expected_fpir(threshold, SIZES)
     best = np.argsort(-strangers.scores, kind="stable")[:_CLOSEST]
@@ -130,6 +136,7 @@ def _calibration(
         "promise": asdict(promise),
         "fpir": asdict(fpir),
         "tpir": None if tpir is None else asdict(tpir),
+        "price": None if cost is None else asdict(cost),
         "strangers": "classes of the gallery, to each other" if compared.among_themselves else "not in the gallery",
         "independent_strangers": strangers.independent,
         "gallery": {"classes": compared.gallery.count, "references": references},
@@ -137,4 +144,4 @@ def _calibration(
         **context,
     }
     closest = tuple((found.paths[row], float(compared.other[row])) for row in compared.rows[best])
-    return Calibration(threshold, fpir, tpir, expected, closest, document)
+    return Calibration(threshold, fpir, tpir, cost, expected, closest, document)

@@ -14,6 +14,7 @@ from zoo.cli.options import json_option
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from zoo.calibration.price import Price
     from zoo.calibration.result import Calibration, Rate
     from zoo_core.errors import ZooError
 
@@ -103,6 +104,8 @@ def _print(found: Calibration, promise: Any) -> None:  # noqa: ANN401 - imported
     ]
     if found.tpir:
         rows.append(["TPIR", _rate(found.tpir, f"{found.tpir.low:.4f} to {found.tpir.high:.4f}", sure)])
+    if found.price:
+        rows.append(["price", _price(found.price, found.fpir.classes)])
     sizes = ", ".join(f"{rate:.2g} with {size:,}" for size, rate in found.expected_fpir.items())
     rows += [
         ["gallery", f"{gallery['classes']:,} classes, {gallery['references']:,} references"],
@@ -113,3 +116,14 @@ def _print(found: Calibration, promise: Any) -> None:  # noqa: ANN401 - imported
 
 def _rate(rate: Rate, bounds: str, sure: str) -> str:
     return f"{rate.measured:.4g} of {rate.classes:,} classes, {rate.pictures:,} pictures; {bounds} at {sure}"
+
+
+def _price(price: Price, classes: int) -> str:
+    shown = f"TPIR {price.tpir_behind:.4f} behind the best guess without a promise"
+    if price.classes_for_little <= classes:
+        return shown
+    return f"{shown}; about {_two_digits(price.classes_for_little):,} classes of strangers bring it to {price.little:g}"
+
+
+def _two_digits(number: int) -> int:
+    return round(number, 2 - len(str(number)))
