@@ -17,8 +17,8 @@ import pluggy
 
 from zoo_core import hooks
 from zoo_core.errors import ComponentError, UsageError
-from zoo_core.manifest import ManifestError, api_version, check_hooks, check_id, components
-from zoo_core.registry import Plugin, PluginFailure, Provenance, Registry, describe
+from zoo_core.manifest import ManifestError, api_version, check_hooks, check_id, check_is_manifest, components
+from zoo_core.registry import FIRST_PARTY, Plugin, PluginFailure, Provenance, Registry, describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 GROUP = "zoo.plugins"
 # Ids that this distribution ships belong to it, and so do import packages that start like its own: two packages of one
 # name would overwrite each other's files. Everybody else's are called plugzoo_NAME, or whatever they like.
-DISTRIBUTION = "plugzoo"
 RESERVED_PREFIX = "zoo_"
 _OWN_PACKAGES = frozenset({"zoo", "zoo_core", "zoo_models", "zoo_testing"})
 
@@ -36,8 +35,10 @@ def discover(environment: Mapping[str, str] | None = None) -> Registry:
 
     Args:
         environment: in place of ``os.environ``. ``ZOO_DISABLE_PLUGINS=a,b`` leaves plugins out,
-            ``ZOO_ONLY_PLUGINS=a,b`` all others, ``ZOO_PLUGINS_PREFER=id=distribution,...`` says whose plugin is
-            meant where two distributions claim an id, and ``ZOO_PLUGINS_STRICT=1`` makes any failure an error.
+            ``ZOO_ONLY_PLUGINS=a,b`` all others, ``ZOO_PLUGINS_ALLOW=distribution,...`` all of distributions that are
+            neither named nor zoo's own, whose code is then not imported, ``ZOO_PLUGINS_PREFER=id=distribution,...``
+            says whose plugin is meant where two distributions claim an id, and ``ZOO_PLUGINS_STRICT=1`` makes any
+            failure an error.
 
     Raises:
         ComponentError: a plugin failed and ``ZOO_PLUGINS_STRICT`` is set.
@@ -76,7 +77,7 @@ def _claims(
 
     Reserved ids come first: nobody else's entry point may take the manifest of one.
     """
-    own = [point for point, source in found if normalised(source.distribution) == DISTRIBUTION]
+    own = [point for point, source in found if normalised(source.distribution) == FIRST_PARTY]
     reserved = {point.name for point in own}
     packages = _OWN_PACKAGES | {_package(point.value) for point in own}
     claims: dict[str, list[tuple[EntryPoint, Provenance]]] = defaultdict(list)
@@ -84,15 +85,15 @@ def _claims(
     refused: list[PluginFailure] = []
     for point, source in found:
         package = _package(point.value)
-        if variable := choice.leaves_out(point.name):
+        if variable := choice.leaves_out(point.name, source):
             disabled[point.name] = variable
-        elif normalised(source.distribution) == DISTRIBUTION:
+        elif normalised(source.distribution) == FIRST_PARTY:
             claims[point.name].append((point, source))
         elif point.name in reserved:
-            reason = f"the id {point.name!r} is reserved for {DISTRIBUTION}"
+            reason = f"the id {point.name!r} is reserved for {FIRST_PARTY}"
             refused.append(PluginFailure(point.name, source, reason))
         elif package in packages:
-            reason = f"the import package {package!r} is {DISTRIBUTION}'s own; rename it to {_proposed(package)!r}"
+            reason = f"the import package {package!r} is {FIRST_PARTY}'s own; rename it to {_proposed(package)!r}"
             refused.append(PluginFailure(point.name, source, reason))
         else:
             claims[point.name].append((point, source))
@@ -108,7 +109,7 @@ def normalised(distribution: str) -> str:
 def reserved_package(source: Provenance) -> tuple[str, str] | None:
     """Return a plugin's import package whose name zoo reserves for packages to come, and a better name for it."""
     package = _package(source.entry_point.rpartition("= ")[2])
-    if normalised(source.distribution) == DISTRIBUTION or not package.startswith(RESERVED_PREFIX):
+    if normalised(source.distribution) == FIRST_PARTY or not package.startswith(RESERVED_PREFIX):
         return None
     return package, _proposed(package)
 
@@ -119,7 +120,7 @@ def _package(value: str) -> str:
 
 
 def _proposed(package: str) -> str:
-    return f"{DISTRIBUTION}_{package.removeprefix(RESERVED_PREFIX)}"
+    return f"{FIRST_PARTY}_{package.removeprefix(RESERVED_PREFIX)}"
 
 
 class _Choice:
@@ -129,6 +130,9 @@ class _Choice:
         self.strict = environment.get("ZOO_PLUGINS_STRICT", "") not in {"", "0"}
         self._without = _listed(environment.get("ZOO_DISABLE_PLUGINS", ""))
         self._only = _listed(environment.get("ZOO_ONLY_PLUGINS", ""))
+        # Set and empty, it allows nobody.
+        allowed = environment.get("ZOO_PLUGINS_ALLOW")
+        self._allowed = None if allowed is None else {FIRST_PARTY, *map(normalised, _listed(allowed))}
         self._preferred: dict[str, str] = {}
         for pair in _listed(environment.get("ZOO_PLUGINS_PREFER", "")):
             name, equals, distribution = (side.strip() for side in pair.partition("="))
@@ -137,8 +141,10 @@ class _Choice:
                 raise UsageError(msg)
             self._preferred[name] = normalised(distribution)
 
-    def leaves_out(self, name: str) -> str | None:
+    def leaves_out(self, name: str, source: Provenance) -> str | None:
         """Return the variable that leaves this plugin out, if one does."""
+        if self._allowed is not None and normalised(source.distribution) not in self._allowed:
+            return "ZOO_PLUGINS_ALLOW"
         if name in self._without:
             return "ZOO_DISABLE_PLUGINS"
         if self._only and name not in self._only:
@@ -248,6 +254,7 @@ def _load(point: EntryPoint, source: Provenance, manager: pluggy.PluginManager) 
             if owner := manager.get_name(manifest):
                 msg = f"its manifest {point.value} is that of plugin {owner!r}"
                 raise ManifestError(msg)  # noqa: TRY301 - told as any other breach of the contract
+            check_is_manifest(manifest, point)
             source = replace(source, api_version=api_version(manifest))
             check_hooks(manifest, manager)
             manager.register(manifest, name=point.name)
@@ -266,7 +273,19 @@ def _load(point: EntryPoint, source: Provenance, manager: pluggy.PluginManager) 
             reason = str(error)
         elif requirement := _unmet_requirement(point):
             reason = f"it requires {requirement} ({reason})"
+        elif isinstance(error, ModuleNotFoundError):
+            reason += f"; {_missing(error, point, source)}"
         return PluginFailure(point.name, source, reason, error)
+
+
+def _missing(error: ModuleNotFoundError, point: EntryPoint, source: Provenance) -> str:
+    """Say what to install for a module that a manifest imports and that is not there."""
+    module = (error.name or "").partition(".")[0]
+    for text in (point.dist.requires if point.dist else None) or ():
+        requirement = re.split(r"[\s;\[<>=!~(]", text, maxsplit=1)[0]
+        if normalised(requirement) == normalised(module):
+            return f"pip install '{text.partition(';')[0].strip()}'"
+    return f"{source.distribution} does not require a distribution of that name: tell its author"
 
 
 def _unmet_requirement(point: EntryPoint) -> str | None:
@@ -276,13 +295,13 @@ def _unmet_requirement(point: EntryPoint) -> str | None:
     for text in (point.dist.requires if point.dist else None) or ():
         try:
             requirement = Requirement(text)
-            if normalised(requirement.name) != DISTRIBUTION or (
+            if normalised(requirement.name) != FIRST_PARTY or (
                 requirement.marker and not requirement.marker.evaluate()
             ):
                 continue
-            installed = distribution(DISTRIBUTION).version
+            installed = distribution(FIRST_PARTY).version
         except (InvalidRequirement, PackageNotFoundError):
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
-            return f"{DISTRIBUTION}{requirement.specifier}, installed is {installed}"
+            return f"{FIRST_PARTY}{requirement.specifier}, installed is {installed}"
     return None

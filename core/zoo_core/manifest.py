@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, cast
 
 from zoo_core import hooks
@@ -10,6 +11,8 @@ from zoo_core.components import KINDS, ComponentFamily, ComponentSpec
 from zoo_core.events import call_alone
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     import pluggy
 
 API_VERSION = 1
@@ -17,6 +20,7 @@ API_VERSION = 1
 SUPPORTED_API_VERSIONS = range(max(1, API_VERSION - 1), API_VERSION + 1)
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_HOOKS = tuple(name for name in vars(hooks) if name.startswith(hooks.PROJECT + "_"))
 
 
 class ManifestError(Exception):
@@ -27,6 +31,18 @@ def check_id(plugin: str) -> None:
     """Refuse an id that could not stand before the '/' of a name."""
     if not IDENTIFIER.fullmatch(plugin):
         msg = f"{plugin!r} is no plugin id: letters, digits, '.', '_' and '-' make one"
+        raise ManifestError(msg)
+
+
+def hook_names(manifest: object) -> list[str]:
+    """Return the hooks that a manifest implements, in zoo's order."""
+    return [name for name in _HOOKS if hasattr(manifest, name)]
+
+
+def check_is_manifest(manifest: object, point: EntryPoint) -> None:
+    """Refuse an attribute of a manifest in the manifest's place: ``acme = "acme.plugin:zoo_components"``."""
+    if point.attr and not hasattr(manifest, "ZOO_API") and hasattr(sys.modules.get(point.module), "ZOO_API"):
+        msg = f"its entry point names {point.attr} of its manifest: write {point.name} = {point.module!r}"
         raise ManifestError(msg)
 
 
@@ -47,14 +63,16 @@ def check_hooks(manifest: object, manager: pluggy.PluginManager) -> None:
     """Refuse a hook of unknown name; pluggy's own message shows the module's repr and no near name."""
     for attribute in dir(manifest):
         options = manager.parse_hookimpl_opts(manifest, attribute)
+        if options is None and attribute in _HOOKS and callable(getattr(manifest, attribute)):
+            msg = f"{attribute} has no @hookimpl: nothing would call it"
+            raise ManifestError(msg)
         if options is None or options["optionalhook"]:
             continue
         name = options["specname"] or attribute
         if not hasattr(manager.hook, name):
             from zoo_core.config.suggestions import did_you_mean  # noqa: PLC0415 - reads YAML, which listing does not
 
-            known = [known for known in vars(hooks) if known.startswith(hooks.PROJECT + "_")]
-            hint = did_you_mean(name, known)
+            hint = did_you_mean(name, _HOOKS)
             msg = f"there is no hook {name!r}" + (f"; {hint}" if hint else "")
             raise ManifestError(msg)
 
@@ -62,8 +80,10 @@ def check_hooks(manifest: object, manager: pluggy.PluginManager) -> None:
 def components(manifest: object, manager: pluggy.PluginManager) -> tuple[ComponentSpec | ComponentFamily, ...]:
     """Ask a registered manifest for its components, and check each."""
     specs = call_alone(manager, manifest, "zoo_components", {})
-    if specs is None:
+    if specs is None and not hasattr(manifest, "zoo_components"):
         return ()
+    if specs is None:
+        raise ManifestError("zoo_components returned None: is its return missing?")
     if not isinstance(specs, list | tuple):
         msg = f"zoo_components returned {type(specs).__name__}, not a list of ComponentSpec"
         raise ManifestError(msg)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from zoo_core.components import Kind
 
 
+# The distribution of zoo and of the plugins that come with it.
+FIRST_PARTY = "plugzoo"
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a plugin comes from; ``direct_url`` is PEP 610's, for a distribution that no index served."""
@@ -31,6 +35,11 @@ class Provenance:
     entry_point: str
     api_version: int | None
     direct_url: Mapping[str, Any] | None = None
+
+    @property
+    def is_first_party(self) -> bool:
+        """Whether the plugin comes with zoo itself."""
+        return self.distribution == FIRST_PARTY
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
@@ -120,6 +129,8 @@ class Registry:
     def find(self, kind: Kind, name: str) -> Component:
         """Return the component called ``name``, with its plugin or without.
 
+        Without, one that comes with zoo is meant before all others: what is installed beside it changes no recipe.
+
         Raises:
             ComponentError: there is none, there are several, or its plugin failed to load.
         """
@@ -130,6 +141,8 @@ class Registry:
         else:
             candidates, rest = self.components(kind), name
         found, unreadable = self._matches(candidates, rest)
+        if len(found) > 1:
+            found = [component for component in found if component.provenance.is_first_party] or found
         if len(found) == 1:
             return found[0]
         if found:

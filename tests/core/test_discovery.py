@@ -6,8 +6,9 @@ from importlib.metadata import Distribution, DistributionFinder
 import pytest
 from packaging.utils import canonicalize_name
 
-from zoo_core.discovery import DISTRIBUTION, discover, normalised, reserved_package
+from zoo_core.discovery import discover, normalised, reserved_package
 from zoo_core.errors import ComponentError, UsageError
+from zoo_core.registry import FIRST_PARTY as DISTRIBUTION
 from zoo_core.registry import Provenance
 
 FIRST_PARTY = {"documents", "embedding", "images", "margin", "onnx", "timm"}

@@ -99,6 +99,13 @@ def test_a_bare_name_that_several_plugins_have_is_ambiguous(add_distribution, ma
     assert registry.find("backbone", "fake/m1").plugin == "fake"
 
 
+def test_a_bare_name_that_zoo_has_stays_its_own_whatever_is_installed(add_distribution, manifest):
+    add_distribution("zoo-fake", fake=manifest("ComponentSpec('loss', 'cosface', 'fake_zoo:one', '')"))
+    registry = discover()
+    assert registry.find("loss", "cosface").qualified_name == "margin/cosface"
+    assert registry.find("loss", "fake/cosface").plugin == "fake"
+
+
 def test_a_family_that_cannot_be_read_hides_no_other_name(add_distribution, manifest):
     broken = "ComponentFamily('backbone', '*', 'not_there:names', 'not_there:build', '')"
     add_distribution("zoo-broken", broken=manifest(broken))
@@ -116,7 +123,8 @@ def test_a_component_of_a_failed_plugin_gets_that_failure(add_distribution, mani
     registry = discover({"ZOO_ONLY_PLUGINS": "fake,broken"})
     assert message(registry, "head", "broken/net") == (
         "head 'broken/net' is from plugin 'broken', which failed to load: "
-        "zoo-broken 2.0: No module named 'not_installed_lib'"
+        "zoo-broken 2.0: No module named 'not_installed_lib'; "
+        "zoo-broken does not require a distribution of that name: tell its author"
     )
     assert message(registry, "head", "net") == (
         "there is no head 'net'; did you mean 'one'?; plugins that failed to load: broken"

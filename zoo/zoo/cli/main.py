@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -35,7 +35,7 @@ COMMANDS = {
     "bench": ("zoo.cli.bench", "Measure how fast an exported model is, and its memory."),
     "list": ("zoo.cli.list", "List the components that plugins provide."),
     "show": ("zoo.cli.show", "Show a component, its options and where it comes from."),
-    "plugins": ("zoo.cli.plugins", "List the installed plugins."),
+    "plugins": ("zoo.cli.plugins", "List and check the installed plugins."),
     "config": ("zoo.cli.config", "Show and check recipes, or write their JSON Schema."),
     "doctor": ("zoo.cli.doctor", "Report versions, devices and what is missing."),
     "completion": ("zoo.cli.completion", "Print the completion script of a shell."),
@@ -163,4 +163,16 @@ def main() -> None:
         # A terminal may lack a character, such as one that speaks Latin-1: an escape is better than no output.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="zoo")
+    cli(prog_name="zoo", obj=_document_stream() if "--json" in sys.argv else None)
+
+
+def _document_stream() -> BinaryIO:
+    """Return stdout for the one JSON document, and send all else that is written there to stderr.
+
+    Plugins print, and so do libraries below Python.
+    """
+    sys.stdout.flush()
+    stream = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stream

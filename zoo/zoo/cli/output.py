@@ -29,7 +29,8 @@ NARROWEST = 20
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print ``document`` on stdout as JSON, with its schema, in UTF-8 whatever the terminal speaks."""
-    click.echo(_json({"schema": SCHEMA, **document}))
+    context = click.get_current_context(silent=True)
+    click.echo(_json({"schema": SCHEMA, **document}), file=context.find_root().obj if context else None)
 
 
 def print_json_line(document: Mapping[str, Any]) -> None:
