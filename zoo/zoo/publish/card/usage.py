@@ -32,7 +32,8 @@ def usage(facts: Facts, repo_id: str, revision: str) -> str:
         "Put one picture of each class into a folder (its name is the label), and name others by their closest one:\n\n"
         f"```bash\n{install_line()}\n{command}\n```\n\n"
         f"In Python:\n\n{examples[0]}\n\n"
-        f"Or with onnxruntime, numpy, Pillow and huggingface_hub alone:\n\n{examples[1]}"
+        f"Or with onnxruntime, numpy, Pillow and huggingface_hub alone:\n\n{examples[1]}\n\n"
+        f"`zoo verify {repo_id}` makes the figures below again, and says which hold."
     )
 
 
