@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 
-FUNCTIONS = ("bench", "calibrate", "compare", "evaluate", "export", "pull", "push", "train")
+FUNCTIONS = ("bench", "calibrate", "compare", "evaluate", "export", "pull", "push", "train", "verify")
 USER = """\
 import zoo
 
@@ -86,6 +86,7 @@ def test_every_option_has_a_keyword_and_is_told(name):
     expected = {
         "push": ["artifact", "repo_id"],
         "bench": ["model"],
+        "verify": ["model"],
         "calibrate": ["model", "data"],
         "pull": ["repo_id"],
         "train": ["recipe"],

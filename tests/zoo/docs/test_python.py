@@ -71,7 +71,16 @@ def test_the_examples_from_training_to_publishing_run_as_they_stand(tiny_recipe_
 
 def test_the_table_names_what_the_functions_return():
     rows = re.findall(r"^\| `zoo\.(\w+)\(.*?\| `(\w+)`(.*) \|$", TRAIN, re.MULTILINE)
-    assert [name for name, _, _ in rows] == ["train", "evaluate", "compare", "export", "push", "pull", "bench"]
+    assert [name for name, _, _ in rows] == [
+        "train",
+        "evaluate",
+        "compare",
+        "export",
+        "push",
+        "pull",
+        "verify",
+        "bench",
+    ]
     for name, kind, rest in rows:
         assert getattr(zoo, name).__annotations__["return"] == kind
         bases = getattr(zoo, kind).__mro__

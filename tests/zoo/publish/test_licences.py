@@ -126,6 +126,15 @@ def test_weights_for_research_alone_do_not_become_free(exported, terms, chosen, 
         gathered(exported, f"card.license={chosen}")
 
 
+def test_the_weights_of_a_teacher_count_as_those_that_training_started_from(exported):
+    teacher = {"weights": "timm/vit.openai", "revision": "abc", "license": "mit"}
+    change_record(exported, teacher=teacher)
+    assert ("weights of the teacher timm/vit.openai", "mit") in gathered(exported).licences
+    change_record(exported, teacher={**teacher, "license": "cc-by-nc-4.0"})
+    with pytest.raises(RunError, match=r"weights of the teacher timm/vit\.openai: its licence cc-by-nc-4\.0 forbids"):
+        gathered(exported)
+
+
 def test_a_plugin_for_research_alone_is_a_conflict_too(exported):
     record = json.loads(exported.record.read_text())
     record["components"][0] |= {"license": "CC-BY-NC-4.0", "distribution": "zoo-research"}

@@ -31,10 +31,7 @@ def base_models(weights: Mapping[str, str], init_from: Mapping[str, Any] | None)
 
 def base_licences(weights: Mapping[str, str], init_from: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """Yield what the initial weights are, and the licence that is stated for it, if any; data that made them too."""
-    if "revision" in weights:
-        yield f"base weights {weights['weights']}", weights.get("license", "")
-    elif "sha256" in weights:
-        yield "base weights, a file", weights.get("license", "")
+    yield from weights_licence("base weights", weights)
     if not init_from:
         return
     named = called(init_from)
@@ -43,6 +40,17 @@ def base_licences(weights: Mapping[str, str], init_from: Mapping[str, Any] | Non
     for one in made_of.get("components") or []:
         yield f"data of {one['name']}, for {named}", data_licence(one)
     yield from base_licences(made_of.get("weights") or {}, made_of.get("init_from"))
+
+
+def weights_licence(what: str, weights: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what weights of the Hub or of a file are, and the licence that is stated for them; nothing of random ones.
+
+    ``what`` says what they were used for.
+    """
+    if "revision" in weights:
+        yield f"{what} {weights['weights']}", weights.get("license", "")
+    elif "sha256" in weights:
+        yield f"{what}, a file", weights.get("license", "")
 
 
 def called(init_from: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ def gather(run: RunFolder, loaded: LoadedRecipe, *, evaluated: bool = True) -> F
             raise UsageError(f"{path}: missing, so there is nothing to publish", hint=hint)
     record = run.read_record()
     built = BuildRecord.from_json(record)
-    chosen, sources = chosen_license(run, loaded.recipe.card, built, record.get("init_from"))
+    chosen, sources = chosen_license(run, loaded.recipe.card, built, record.get("init_from"), record.get("teacher"))
     if evaluated and not artifact.metrics.is_file():
         hint = (
             f"run 'zoo eval --run {run.typed}' and 'zoo export --run {run.typed}', "

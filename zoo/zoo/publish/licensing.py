@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.publish.base_weights import base_licences, data_licence
+from zoo.publish.base_weights import base_licences, data_licence, weights_licence
 from zoo.recipes.licences import LICENSE_KEYS, Licence, conflict, licence, license_problem
 from zoo_core.errors import RunError, UsageError
 from zoo_core.provenance import distribution_license
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 
 def chosen_license(
-    run: RunFolder, card: CardSection, record: BuildRecord, init_from: Mapping[str, Any] | None = None
+    run: RunFolder,
+    card: CardSection,
+    record: BuildRecord,
+    init_from: Mapping[str, Any] | None = None,
+    teacher: Mapping[str, str] | None = None,
 ) -> tuple[Licence, tuple[tuple[str, str], ...]]:
-    """Return the licence that a recipe's card names, and by name those of base weights, data and plugins.
+    """Return the licence that a recipe's card names, and by name those of base weights, teacher, data and plugins.
 
-    ``init_from`` is what the record says of the trained model that the training started from.
+    ``init_from`` is what the record says of the trained model that the training started from, ``teacher`` what it says
+    of the teacher's weights.
 
     Raises:
         UsageError: it names none, or one that nobody knows.
@@ -36,14 +41,18 @@ def chosen_license(
         )
     if problem := license_problem(*(getattr(card, key) for key in LICENSE_KEYS)):
         raise UsageError(problem[0], hint=problem[1])
-    chosen, sources = licence(card.license, card.license_name, card.license_link), _sources(record, init_from)
+    chosen = licence(card.license, card.license_name, card.license_link)
+    sources = _sources(record, init_from, teacher or {})
     if reason := conflict(chosen, sources):
         raise RunError(reason, hint="choose a licence that forbids it, too: card.license=cc-by-nc-4.0")
     return chosen, sources
 
 
-def _sources(record: BuildRecord, init_from: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+def _sources(
+    record: BuildRecord, init_from: Mapping[str, Any] | None, teacher: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
     found = dict(base_licences(record.weights, init_from))
+    found |= dict(weights_licence("weights of the teacher", teacher))
     for one in record.components:
         if one.kind == "dataset":
             found[f"data of {one.name}"] = data_licence(vars(one))

@@ -100,11 +100,14 @@ def _listing(api: HfApi, repo_id: str, revision: str | None) -> Path:
 def _compare_with_hub(api: HfApi, repo_id: str, commit: str, manifest: Manifest) -> None:
     """Refuse files of another size before they are downloaded, and warn of files that the manifest does not name.
 
-    Without a Hub there is nothing to compare; the cache holds what was compared before.
+    Without a Hub there is nothing to compare, which is said where nobody has asked for that; hashes are compared later.
     """
     try:
         siblings = api.model_info(repo_id, revision=commit, files_metadata=True).siblings or []
-    except (HTTPError, OfflineModeIsEnabled, OSError):
+    except OfflineModeIsEnabled:
+        return
+    except (HTTPError, OSError):
+        warnings.warn(f"{repo_id}: sizes were not compared: the Hub did not answer", stacklevel=4)
         return
     sizes = {sibling.rfilename: sibling.size for sibling in siblings}
     for name, entry in manifest.files.items():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zoo.reproduction.check import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Path = tuple[str | int, ...]
     # Takes a value's path, what is claimed and what was found; returns whether it holds, and a note.
@@ -57,29 +56,37 @@ class WithinRounding:
     """Judges figures of embeddings that rounding changes in their last digits.
 
     A figure that is not found to the last digit is compared with those of ``variants``: the same embeddings, each
-    changed by as much as rounding does. Most figures count pairs or images, and are the same in all of them.
+    changed by as much as rounding does. Most figures count pairs or images, and are the same in all of them. Variants
+    are made one by one, as long as a figure needs more of them.
     """
 
-    def __init__(self, variants: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
-        self._make = variants
-
-    @cached_property
-    def _variants(self) -> Sequence[Mapping[str, Any]]:
-        return self._make()
+    def __init__(self, variants: Iterable[Mapping[str, Any]]) -> None:
+        self._made: list[Mapping[str, Any]] = []
+        self._more = iter(variants)
 
     def __call__(self, path: Path, claimed: Any, found: Any) -> tuple[bool, str]:  # noqa: ANN401 - JSON
         """Return whether ``claimed`` holds, and how."""
         if is_same(claimed, found):
             return True, ""
-        others = [other for variant in self._variants if (other := at(variant, path)) is not _MISSING]
-        if not _is_number(claimed) or not all(_is_number(other) for other in (found, *others)):
-            return any(is_same(claimed, other) for other in others), ""
-        low, high = min(found, *others), max(found, *others)
-        # So few variants do not reach the ends.
-        room = high - low
-        if low - room <= claimed <= high + room:
-            return True, f"rounding: {low:.6g} to {high:.6g}"
-        return False, f"rounding allows {low:.6g} to {high:.6g}" if room else ""
+        low = high = found
+        for variant in self._variants():
+            other = at(variant, path)
+            if is_same(claimed, other):
+                return True, "one of the values that rounding gives"
+            if not (_is_number(claimed) and _is_number(low) and _is_number(other)):
+                continue
+            low, high = min(low, other), max(high, other)
+            # So few variants do not reach the ends.
+            room = high - low
+            if low - room <= claimed <= high + room:
+                return True, f"rounding: {low:.6g} to {high:.6g}"
+        return False, f"rounding gives {low:.6g} to {high:.6g}" if low != high else ""
+
+    def _variants(self) -> Iterator[Mapping[str, Any]]:
+        yield from list(self._made)
+        for variant in self._more:
+            self._made.append(variant)
+            yield variant
 
 
 def at(document: Any, path: Path) -> Any:  # noqa: ANN401 - JSON

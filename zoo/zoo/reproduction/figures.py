@@ -8,7 +8,7 @@ from zoo.reproduction.check import Check
 from zoo.reproduction.comparing import WithinRounding, compare, is_same, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from zoo.reproduction.surroundings import Surroundings
 
@@ -29,14 +29,14 @@ def noise(device: object) -> float:
 
 
 def figure_checks(
-    claimed: Mapping[str, Any], found: Mapping[str, Any], variants: Callable[[], Sequence[Mapping[str, Any]]]
+    claimed: Mapping[str, Any], found: Mapping[str, Any], variants: Iterable[Mapping[str, Any]]
 ) -> Iterator[Check]:
     """Compare all figures of an evaluation.
 
     Args:
         claimed: ``eval/metrics.json``.
         found: the same, measured here on the same images.
-        variants: measures what rounding makes of them.
+        variants: what rounding makes of them, measured when it is asked for.
     """
     parts = {key: claimed[key] for key in FIGURES if claimed.get(key) is not None}
     yield from compare(METRICS, parts, found, WithinRounding(variants))
@@ -98,15 +98,12 @@ def precision_checks(
     name: str,
     claimed: Mapping[str, Any],
     found: Mapping[str, Any],
-    variants: Callable[[], Sequence[Mapping[str, Any]]],
+    variants: Iterable[Mapping[str, Any]],
 ) -> list[Check]:
     """Compare what a smaller file is said to lose, or what the float32 file recognises, with what is found here."""
     parts = {key: value for key, value in claimed.items() if key in found and value is not None}
-    return compare(EXPORT, {"precisions": {name: parts}}, {"precisions": {name: found}}, _below(name, variants))
-
-
-def _below(name: str, variants: Callable[[], Sequence[Mapping[str, Any]]]) -> WithinRounding:
-    return WithinRounding(lambda: [{"precisions": {name: one}} for one in variants()])
+    judge = WithinRounding({"precisions": {name: one}} for one in variants)
+    return compare(EXPORT, {"precisions": {name: parts}}, {"precisions": {name: found}}, judge)
 
 
 def precision_noise(name: str, *, same_processor: bool) -> float:

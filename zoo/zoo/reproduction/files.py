@@ -14,8 +14,10 @@ from zoo.atomic import read_mapping
 from zoo.models.latency import random_batch, time_runs
 from zoo.models.model import Model
 from zoo.models.sample import embed_sample
+from zoo.recipes.public import published_sha256
 from zoo.reproduction.check import Check
 from zoo.reproduction.comparing import compare, is_same, same
+from zoo_core.config import load
 from zoo_core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -139,8 +141,13 @@ def calibration_checks(artifact: ArtifactFolder) -> Iterator[Check]:
         yield Check.skipped(path.name, "threshold", "needs the pictures that it was calibrated on", threshold)
 
 
-def binding_checks(manifest: Manifest, metrics: Mapping[str, Any] | None) -> Iterator[Check]:
-    """Compare the weights that an evaluation names with those beside it."""
+def binding_checks(
+    artifact: ArtifactFolder, manifest: Manifest, export: Mapping[str, Any], metrics: Mapping[str, Any] | None
+) -> Iterator[Check]:
+    """Compare the recipe that an export names, and the weights that an evaluation names, with those beside them."""
+    digest = published_sha256(load(artifact.recipe).value)
+    claimed = export.get("recipe_sha256")
+    yield Check.of(EXPORT, "recipe_sha256", claimed, digest, holds=claimed == digest, note="of recipe.yaml")
     if metrics is None or "model.safetensors" not in manifest:
         return
     found = manifest.files["model.safetensors"].sha256

@@ -12,27 +12,30 @@ if TYPE_CHECKING:
 
 EXPORT = "onnx/export.json"
 # What decides on which images a graph was compared: other images round otherwise.
-_OF_IMAGES = ("batches", "sizes", "spread", "outputs", "second", "alone")
+_OF_IMAGES = ("files", "batches", "sizes", "spread", "outputs", "second", "alone")
 _EXACT = ("embedding_dim", "normalized", "tolerance", "seed", "images", "preprocess", "wrapper", "opset")
+_DECIDED = ("images", "tolerance")
 _COUNTED = ("params", "flops", "macs")
 # Rounding errors of another processor are of the same size, if not the same.
 _FACTOR, _FLOOR = 4.0, 1e-7
 _COSINE, _SPREAD = 1e-7, 1e-4
 
 
-def parity_checks(claimed: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Check]:
-    """Compare ``onnx/export.json`` with what comparing graph and weights again has found."""
+def parity_checks(claimed: Mapping[str, Any], found: Mapping[str, Any], *, same_images: bool) -> Iterator[Check]:
+    """Compare ``onnx/export.json`` with what comparing graph and weights again has found.
+
+    ``same_images``: whether the validation data here are not known to be others than those of the export.
+    """
     verified = claimed.get("verified")
     yield Check.of(EXPORT, "verified", verified, "proven again", holds=verified is True)
-    same_images = claimed.get("images") == found["images"]
-    keys = [key for key in (*_EXACT, "files", *_COUNTED) if key in claimed and (same_images or key != "images")]
-    if not same_images:
-        why = f"there on {claimed.get('images')}, here on {found['images']}"
-        yield Check.skipped(EXPORT, ", ".join(key for key in _OF_IMAGES if claimed.get(key)), why)
-        # Odd files are among the files: they were compared, too.
-        keys = [key for key in keys if key not in {"files", "tolerance"}]
-    else:
+    same_images = same_images and claimed.get("images") == found["images"]
+    keys = [key for key in (*_EXACT, *_COUNTED) if key in claimed]
+    if same_images:
         keys += [key for key in _OF_IMAGES if key in claimed]
+    else:
+        keys = [key for key in keys if key not in _DECIDED]
+        why = f"proven again on other images: here {found['images']}, there {claimed.get('images')}"
+        yield Check.skipped(EXPORT, ", ".join(key for key in (*_DECIDED, *_OF_IMAGES) if claimed.get(key)), why)
     yield from compare(EXPORT, {key: claimed[key] for key in keys}, found, _judge)
     nodes = claimed.get("nodes")
     if isinstance(nodes, dict):
@@ -49,7 +52,7 @@ def failed_parity(claimed: Mapping[str, Any], reason: str) -> Check:
 def skipped_parity(claimed: Mapping[str, Any], why: str) -> Iterator[Check]:
     """Name what a report claims of its proof, which is not made again."""
     yield Check.skipped(EXPORT, "verified", why, claimed.get("verified"))
-    named = [key for key in ("files", *_OF_IMAGES, *_COUNTED) if claimed.get(key) is not None]
+    named = [key for key in (*_OF_IMAGES, *_COUNTED) if claimed.get(key) is not None]
     yield Check.skipped(EXPORT, ", ".join(named), why)
 
 

@@ -40,6 +40,7 @@ def usage(facts: Facts, repo_id: str, revision: str) -> str:
         f"In Python:\n\n{examples[0]}\n\n"
         f"Or with onnxruntime, numpy, Pillow and huggingface_hub alone:\n\n{examples[1]}"
         + _other_clients(facts, repo_id, revision)
+        + f"\n\n`zoo verify {repo_id}` makes the figures below again, and says which hold."
     )
 
 
