@@ -10,7 +10,7 @@ from zoo_core.discovery import DISTRIBUTION, discover, normalised, reserved_pack
 from zoo_core.errors import ComponentError, UsageError
 from zoo_core.registry import Provenance
 
-FIRST_PARTY = {"documents", "embedding", "images", "margin", "onnx", "timm"}
+FIRST_PARTY = {"documents", "embedding", "images", "margin", "onnx", "timm", "torch"}
 
 
 def ids(registry):
