@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.models.torch_model import to_pixels
-from zoo.training.optimizers import build_optimizer
+from zoo.training.optimizers import Optimization
 from zoo_core.capabilities import OwnsClassTable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ModelStep:
         self.device = device
         self.loss = plan.loss.to(device).train()
         self.model: Any = plan.model.to(device, memory_format=torch.channels_last).train()
-        self.optimizer = build_optimizer(plan.recipe.optimizer, self.model, self.loss, batch=plan.images_per_step)
+        self.optimizer = Optimization(plan.loaded, plan.registry, plan.images_per_step).optimizer(self.model, self.loss)
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         if backend:
             self.model = torch.compile(self.model, backend=backend)

@@ -179,6 +179,8 @@ def _check_contract(component: Component, built: object) -> None:
         "augmentation": _members(contracts.Augmentation),
         "export_wrapper": ["forward"],
         "teacher": _members(contracts.Teacher),
+        "optimizer": ["param_groups", "step", "zero_grad"],
+        "lr_scheduler": ["step" if hasattr(built, "step") else "__call__"],
     }
     wanted = members[component.kind]
     if component.kind == "dataset" and hasattr(built, "stream"):

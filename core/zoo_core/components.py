@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["backbone", "head", "loss", "dataset", "augmentation", "export_wrapper", "teacher"]
+Kind = Literal[
+    "backbone", "head", "loss", "dataset", "augmentation", "export_wrapper", "teacher", "optimizer", "lr_scheduler"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # What zoo itself passes to a factory of each kind, when the factory's signature has a parameter of that name.
@@ -18,6 +20,8 @@ WIRED: dict[Kind, tuple[str, ...]] = {
     "augmentation": ("image_size",),
     "export_wrapper": ("model", "image_size"),
     "teacher": (),
+    "optimizer": ("params",),
+    "lr_scheduler": ("optimizer",),
 }
 
 
@@ -58,7 +62,9 @@ class ComponentFamily:
     """Many components behind one factory, such as every timm model.
 
     ``names`` is a ``"module:attribute"`` of a callable without arguments that returns all names; ``pattern`` is a
-    glob a name must match. The factory gets the component's name as its first positional argument.
+    glob a name must match. The factory gets the component's name as its first positional argument, and builds the
+    component; with ``resolves`` it gets nothing else, and returns the factory of that name, such as a class, whose own
+    parameters are the options.
     """
 
     kind: Kind
@@ -70,3 +76,4 @@ class ComponentFamily:
     license: str | None = None
     tags: tuple[str, ...] = ()
     check: str | None = None
+    resolves: bool = False

@@ -161,6 +161,10 @@ class Registry:
         """
         factory: Callable[..., Any] = load_target(component, component.spec.factory)
         if isinstance(component.spec, ComponentFamily):
+            if component.spec.resolves:
+                with blaming(component, component.spec.factory):
+                    resolved: Callable[..., Any] = factory(component.name)
+                return resolved
             return partial(factory, component.name)
         return factory
 

@@ -1,4 +1,4 @@
-"""What zoo_timm provides: every timm model, as a feature pyramid to train and as a teacher to distil from."""
+"""What zoo_timm provides: every timm model, as a feature pyramid or a teacher, and timm's optimizers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_components() -> list[ComponentFamily]:
-    """Return the families of timm backbones and teachers."""
+    """Return the families of timm backbones, teachers and optimizers."""
     return [
         ComponentFamily(
             kind="backbone",
@@ -26,5 +26,14 @@ def zoo_components() -> list[ComponentFamily]:
             factory="zoo_timm.teachers:build",
             check="zoo_timm.options:check",
             summary="timm model whose features a student's embeddings follow",
+        ),
+        ComponentFamily(
+            kind="optimizer",
+            pattern="*",
+            names="zoo_timm.catalog:optimizer_names",
+            factory="zoo_timm.optimizers:optimizer",
+            resolves=True,
+            summary="any optimizer of timm.optim",
+            license="Apache-2.0",
         ),
     ]

@@ -55,6 +55,19 @@ def test_a_member_of_a_family_knows_its_name(registry, name):
     assert registry.load(component)(size=4) == ("m2", 4)
 
 
+def test_a_family_may_resolve_a_name_to_a_factory_with_options_of_its_own(add_distribution, manifest):
+    resolving = TWO, "ComponentFamily('loss', 'm*', 'fake_zoo:names', 'fake_zoo:resolve', 'many', resolves=True)"
+    resolve = """
+def one(size=3): return "m1", size
+def resolve(name): return {"m1": one, "m2": dict}[name]
+"""
+    add_distribution("zoo-fake", fake=manifest(*resolving), modules={"fake_zoo": MODULE + resolve})
+    registry = discover({"ZOO_ONLY_PLUGINS": "fake"})
+    assert registry.load(registry.find("loss", "m1"))(size=4) == ("m1", 4)
+    with pytest.raises(ComponentError, match=r"fake/m\.tiny \(zoo-fake 1\.0\): fake_zoo:resolve failed: KeyError"):
+        registry.load(registry.find("loss", "m.tiny"))
+
+
 def test_a_family_is_read_once_and_only_what_matches_its_pattern_counts(registry):
     [family] = registry.components("backbone")
     assert family.is_family

@@ -143,7 +143,7 @@ def test_the_artifact_is_whole_and_of_one_piece(exported, torch_model, trained_r
     assert config.keys() == {"zoo"}
     assert (config["zoo"]["embedding_dim"], config["zoo"]["image_size"]) == (16, [32, 32])
     assert "image_processor_type" not in json.loads(artifact.preprocessor.read_text())
-    assert set(config["zoo"]["plugins"]) == {"documents", "embedding", "images", "margin", "onnx", "timm"}
+    assert set(config["zoo"]["plugins"]) == {"documents", "embedding", "images", "margin", "onnx", "timm", "torch"}
     assert config["zoo"]["plugins"]["timm"] == {"distribution": "plugzoo", "version": __version__}
     assert yaml.safe_load(artifact.recipe.read_text()) == loaded.recipe.model_dump(mode="json", exclude={"hub"})
     assert json.loads(artifact.metrics.read_text()) == document

@@ -170,8 +170,8 @@ WRONG = {
         + "trainer: {max_epoch: 3, callbacks: [{name: EarlyStoping}], accumulate_grad_batches: two}\n"
         + "onnx: {options: {opset: 16}}\n",
         [
-            "2:13: optimizer.name: there is no optimizer 'AdmaW' in torch.optim; did you mean 'AdamW'?",
-            "3:16: lr_scheduler.name: there is no schedule 'polynomial'; did you mean 'polynomial_warmup'?",
+            "2:13: optimizer.name: there is no optimizer 'AdmaW'; did you mean 'AdamW'?",
+            "3:16: lr_scheduler.name: there is no lr_scheduler 'polynomial'; did you mean 'PolynomialLR'?",
             "4:11: trainer.max_epoch: unknown key; did you mean 'max_epochs'?",
             (
                 "4:38: trainer.callbacks.0.name: lightning.pytorch.callbacks has no 'EarlyStoping'; "

@@ -92,13 +92,15 @@ def find(registry: Registry, name: str, kind: Kind | None) -> Component:
         return found[0]
     if kind:
         return registry.find(kind, name)
+    refused: ComponentError | None = None
     for family in everything:
         if family.is_family and (not slash or family.plugin == plugin):
             try:
                 return registry.find(family.kind, name)
-            except ComponentError:
-                if slash:
-                    raise
+            except ComponentError as error:
+                refused = refused or error
+    if slash and refused:
+        raise refused
     known = [known for component in everything for known in (component.qualified_name, component.name)]
     raise no_match(f"there is no component {name!r}", name, known)
 

@@ -9,7 +9,7 @@ from zoo.recipes.licences import LICENSE_KEYS, license_problem
 from zoo.recipes.onnx_checking import check_onnx
 from zoo.recipes.public import unset_data
 from zoo.recipes.schema import ALSO, Recipe, component_paths
-from zoo.recipes.torch_checking import check_schedule, check_torch
+from zoo.recipes.torch_checking import check_torch
 from zoo_core.building import check_options
 from zoo_core.components import WIRED
 from zoo_core.config import schema_problems, sort_problems
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HEAD = ("model", "head")
 WRAPPER = ("onnx",)
+# What is passed to them is made of the model, so that no recipe can say it.
+NOT_WRITTEN = frozenset({"params", "optimizer"})
 
 
 def check_recipe(document: Document, registry: Registry) -> list[Problem]:
@@ -42,7 +44,7 @@ def check_recipe(document: Document, registry: Registry) -> list[Problem]:
     check = _ComponentCheck(document, registry)
     problems = schema_problems(Recipe, document)
     others = [*check.problems(), *_check_shares(document), *_check_captures(document), *check_onnx(document)]
-    others += [*check_schedule(document), *_check_license(document)]
+    others += _check_license(document)
     # One report per location: what is in a value that the schema refuses is not checked.
     known = {problem.location for problem in problems}
     problems += [problem for problem in others if problem.location not in known]
@@ -108,6 +110,10 @@ class _ComponentCheck:
 
     def _fitting_options(self, component: Component, factory: Callable[..., Any], path: KeyPath) -> list[Problem]:
         options = self._options(path)
+        if given := sorted(NOT_WRITTEN.intersection(WIRED[component.kind], options)):
+            return [
+                Problem("zoo sets this itself", self._at((*_options_at(path), one)), "leave it out") for one in given
+            ]
         try:
             problems = check_options(
                 component, factory, options, WIRED[component.kind], lambda below: self._below(path, below)

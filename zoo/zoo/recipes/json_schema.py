@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.recipes.schema import COMPONENTS, SCHEDULES, Recipe
+from zoo.recipes.schema import COMPONENTS, Recipe
 
 if TYPE_CHECKING:
     from zoo_core.components import Kind
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A value may be left to a reference, whatever its type.
 REFERENCE = {"type": "string", "pattern": r"\$\{.+\}"}
+# Sections that are a component themselves.
+_SECTIONS = {"onnx": "OnnxSection", "optimizer": "OptimizerSection", "lr_scheduler": "LrSchedulerSection"}
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
@@ -27,15 +29,14 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     properties = {name: definition["properties"] for name, definition in schema["$defs"].items()}
     for path, kind in COMPONENTS.items():
         names = _names(registry, kind)
-        if path == ("onnx",):
-            properties["OnnxSection"]["name"] = names
+        if len(path) == 1:
+            properties[_SECTIONS[path[0]]]["name"] = names
         else:
             section = properties["ModelSection" if path[0] == "model" else "DataSection"]
             section[path[1]] = {**section[path[1]], "properties": {"name": names}}
     properties["AlsoReference"]["name"] = _names(registry, "dataset")
     distillation = properties["DistillationSection"]
     distillation["teacher"] = {**distillation["teacher"], "properties": {"name": _names(registry, "teacher")}}
-    schema["properties"]["lr_scheduler"]["properties"] = {"name": {"enum": sorted(SCHEDULES)}}
     schema["properties"] = {
         "extends": {
             "description": "a recipe or a list of them, by name or by path from this file, that this one builds on",

@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.recipes.schema import SCHEDULES, component_paths
-from zoo.recipes.torch_checking import optimizer_options
+from zoo.recipes.schema import component_paths
 from zoo_core.components import WIRED
 from zoo_core.config import dotted
 from zoo_core.discovery import discover
@@ -49,10 +48,6 @@ class ComponentOptions:
         return () if _is_dataset(path) else self(path, name)
 
     def _find(self, path: KeyPath, name: str) -> Mapping[str, Any] | None:
-        if path == ("optimizer",):
-            return optimizer_options(name)
-        if path == ("lr_scheduler",):
-            return _defaults(SCHEDULES[name]) if name in SCHEDULES else None
         kind = component_paths(0, teacher=True).get(path)
         if kind is None:
             return None

@@ -18,6 +18,8 @@ COMPONENTS: dict[tuple[str, ...], Kind] = {
     ("data", "valid"): "dataset",
     ("data", "augmentation"): "augmentation",
     ("onnx",): "export_wrapper",
+    ("optimizer",): "optimizer",
+    ("lr_scheduler",): "lr_scheduler",
 }
 
 # Any number of further data sets to train on.
@@ -128,20 +130,28 @@ class DataSection(Section):
     loader: LoaderSection = LoaderSection()
 
 
-class NamedSection(Section):
-    """Something known by name within zoo or torch, with its options."""
-
-    name: str
-    options: dict[str, Any] = {}
-
-
-class OptimizerSection(NamedSection):
-    """An optimizer of torch, with its options."""
+class OptimizerSection(ComponentReference):
+    """An optimizer, with its options and its groups of parameters."""
 
     reference_batch: PositiveInt | None = Field(
         default=None,
         description="images a step that the learning rate is meant for; with others it is scaled: linearly for SGD, "
         "by the square root for all else; null: never",
+    )
+    loss_lr: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="the learning rate of the loss' own parameters, such as its class table; null: that of the model",
+    )
+    decay_norms_and_biases: bool = Field(
+        default=False, description="whether weight decay also applies to the norms and biases of the model"
+    )
+
+
+class LrSchedulerSection(ComponentReference):
+    """A learning rate schedule, with its options."""
+
+    interval: Literal["epoch", "step"] = Field(
+        default="epoch", description="how often a scheduler of torch steps; zoo's own follow the progress of the run"
     )
 
 
@@ -151,32 +161,6 @@ class EmaSection(Section):
     decay: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.999, description="of each step, once the run is long enough: n steps in, at most n / (n + 9)"
     )
-
-
-class ScheduleOptions(Section):
-    """Options of every learning rate schedule: ``warmup`` is a fraction of the training, ``final`` one of the rate."""
-
-    warmup: Fraction = 0.1
-    final: Fraction = 0.0
-
-
-class PolynomialOptions(ScheduleOptions):
-    """``power`` 1 is a straight line down."""
-
-    power: Annotated[float, Field(gt=0)] = 1.0
-
-
-class ConstantOptions(ScheduleOptions):
-    """No decay: ``final`` is always 1."""
-
-    final: Annotated[float, Field(ge=1, le=1)] = 1.0
-
-
-SCHEDULES: dict[str, type[ScheduleOptions]] = {
-    "constant": ConstantOptions,
-    "cosine_warmup": ScheduleOptions,
-    "polynomial_warmup": PolynomialOptions,
-}
 
 
 class CheckpointSection(Section):
@@ -279,7 +263,7 @@ class Recipe(Section):
     model: ModelSection
     data: DataSection
     optimizer: OptimizerSection
-    lr_scheduler: NamedSection
+    lr_scheduler: LrSchedulerSection
     ema: EmaSection | None = None
     trainer: dict[str, Any] = Field(default={}, description="lightning.Trainer's own arguments")
     checkpoint: CheckpointSection = CheckpointSection()

@@ -1,4 +1,4 @@
-"""The names and options of torch and Lightning in a recipe: schedule, optimizer, trainer and exporter."""
+"""The arguments of Lightning's trainer and torch's exporter in a recipe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zoo.recipes.schema import SCHEDULES, NamedSection
+from zoo.recipes.schema import ComponentReference
 from zoo_core.config import dotted, schema_problems
 from zoo_core.config.suggestions import suggest
 from zoo_core.errors import Problem
@@ -15,7 +15,6 @@ from zoo_core.signatures import signature_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from types import ModuleType
 
     from zoo_core.config import Document, KeyPath
 
@@ -35,62 +34,11 @@ def check_torch(document: Document) -> list[Problem]:
     """
     with naming_missing_extras("training"):
         # Dynamic, for the plain install has none of them and still reads recipes.
-        optim, trainer, export = (
-            import_module("torch.optim"),
-            import_module("lightning").Trainer,
-            import_module("torch.onnx").export,
-        )
+        trainer, export = import_module("lightning").Trainer, import_module("torch.onnx").export
     return [
-        *_check_optimizer(document, optim),
         *_check_trainer(document, trainer),
         *_check_arguments(document, export, ("onnx", "options"), OWN_EXPORT),
     ]
-
-
-def check_schedule(document: Document) -> list[Problem]:
-    """Return what is wrong with the learning rate schedule."""
-    path = ("lr_scheduler",)
-    name = document.get((*path, "name"))
-    if not isinstance(name, str):
-        return []
-    if name not in SCHEDULES:
-        hint = suggest(name, SCHEDULES, "known")
-        return [Problem(f"there is no schedule {name!r}", document.locate((*path, "name")), hint)]
-    return schema_problems(SCHEDULES[name], document, (*path, "options"))
-
-
-def optimizer_options(name: str) -> dict[str, Any] | None:
-    """Return the options of an optimizer of torch, each with its default; ``None`` if there is none of that name.
-
-    Raises:
-        ComponentError: torch is not installed.
-    """
-    with naming_missing_extras("training"):
-        known = _optimizers(import_module("torch.optim"))
-    if name not in known:
-        return None
-    parameters = inspect.signature(known[name]).parameters
-    return {key: one.default for key, one in parameters.items() if key != "params"}
-
-
-def _optimizers(optim: ModuleType) -> dict[str, type]:
-    return {
-        key: value
-        for key, value in vars(optim).items()
-        if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
-    }
-
-
-def _check_optimizer(document: Document, optim: ModuleType) -> list[Problem]:
-    path = ("optimizer",)
-    name = document.get((*path, "name"))
-    if not isinstance(name, str):
-        return []
-    known = _optimizers(optim)
-    if name not in known:
-        hint = suggest(name, known, "known")
-        return [Problem(f"there is no optimizer {name!r} in torch.optim", document.locate((*path, "name")), hint)]
-    return _check_arguments(document, known[name], (*path, "options"), {"params"})
 
 
 def _check_trainer(document: Document, trainer: Callable[..., Any]) -> list[Problem]:
@@ -116,7 +64,7 @@ def _check_parts(document: Document, path: tuple[str, str]) -> list[Problem]:
     problems = []
     for index, entry in enumerate(written):
         at = (*path, index)
-        if found := schema_problems(NamedSection, document, at):
+        if found := schema_problems(ComponentReference, document, at):
             problems += found
         elif entry["name"] not in known:
             hint = suggest(entry["name"], known, "known")

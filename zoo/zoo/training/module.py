@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import lightning
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from zoo.metrics.identification import rank1
 from zoo.metrics.summary import figures
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.assembly import EmbeddingModel
     from zoo.training.data.batch import TrainingBatch
     from zoo.training.distillation.loss import SimilarityDistillation
+    from zoo.training.optimizers import Schedule
     from zoo.validation.batch import ValidationBatch
 
 
@@ -38,7 +40,9 @@ class EmbeddingTraining(lightning.LightningModule):
         model: what is trained.
         loss: of embeddings and labels.
         optimizer: builds the optimizer of a model and a loss.
-        schedule: the factor of the learning rate at a progress in 0..1.
+        schedule: builds the schedule of an optimizer: a map from progress (0..1) to the factor of the learning rate, or
+            a scheduler of torch.
+        scheduling: how Lightning steps one of torch: ``interval`` and ``monitor``.
         channels_last: the memory format of the images.
         distillation: a second loss, against a teacher's features.
         executor: augments the training's images, where the recipe wants that on the device.
@@ -60,7 +64,8 @@ class EmbeddingTraining(lightning.LightningModule):
         loss: nn.Module,
         *,
         optimizer: Callable[[nn.Module, nn.Module], torch.optim.Optimizer],
-        schedule: Callable[[float], float],
+        schedule: Callable[[torch.optim.Optimizer], Schedule],
+        scheduling: dict[str, Any],
         channels_last: bool,
         distillation: SimilarityDistillation | None = None,
         executor: nn.Module | None = None,
@@ -71,7 +76,10 @@ class EmbeddingTraining(lightning.LightningModule):
         self.model = model
         self.loss = loss
         self.make_optimizer = optimizer
-        self.schedule = schedule
+        self.make_schedule = schedule
+        self.scheduling = scheduling
+        # Of progress; a scheduler of torch is Lightning's to step.
+        self.factor: Callable[[float], float] | None = None
         self.distillation = distillation
         self.executor = executor
         self.classes = classes
@@ -87,19 +95,24 @@ class EmbeddingTraining(lightning.LightningModule):
         self.validated: dict[str, float] = {}
         self._embedded: list[tuple[Tensor, ...]] = []
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Build the optimizer."""
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - as Lightning has it
+        """Build the optimizer, and a scheduler of torch where the recipe names one."""
         optimizer = self.make_optimizer(self.model, self.loss)
         self.rates = [group["lr"] for group in optimizer.param_groups]
+        schedule = self.make_schedule(optimizer)
+        if isinstance(schedule, LRScheduler):
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, **self.scheduling}}
+        self.factor = schedule
         return optimizer
 
     def follow(self, progress: float) -> None:
         """Set learning rate, scale and margin for ``progress`` in 0..1."""
         self.progress = progress
-        factor = self.schedule(progress)
-        groups = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).param_groups
-        for group, rate in zip(groups, self.rates, strict=True):
-            group["lr"] = rate * factor
+        if self.factor is not None:
+            factor = self.factor(progress)
+            groups = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).param_groups
+            for group, rate in zip(groups, self.rates, strict=True):
+                group["lr"] = rate * factor
         if isinstance(self.loss, FollowsProgress):
             self.loss.set_progress(progress)
 

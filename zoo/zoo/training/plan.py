@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import lightning
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from zoo.assembly import RecipeBuilder
 from zoo.contract_checks.batch import FirstBatch, FirstBatchCheck
@@ -18,7 +19,7 @@ from zoo.training.data.resident import ResidentExecutor
 from zoo.training.data.streaming import ENDLESS
 from zoo.training.data.training_data import TrainingData
 from zoo.training.init_from.model import initial_model, not_fetched
-from zoo.training.optimizers import check_optimizer, learning_rate_factor
+from zoo.training.optimizers import Optimization, check_optimization, learning_rate_factor
 from zoo.training.resume import Resumption, check_data, check_recipe, check_versions
 from zoo.training.start_report import StartReport
 from zoo.training.trainer import check_batch, make_trainer, quiet
@@ -138,7 +139,11 @@ def plan_training(
     streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
     teacher = _teacher(builder, streamed=streamed)
     trainer = make_trainer(loaded, logger=False)
-    check_optimizer(recipe.optimizer, trainer.strategy.root_device, loaded.document.locate)
+    optimization = Optimization(loaded, registry, recipe.data.loader.batch_size)
+    schedule = check_optimization(optimization, loss, trainer.strategy.root_device)
+    if isinstance(schedule, LRScheduler) and any(line.startswith("optimizer.options.lr:") for line in changes):
+        message = f"{recipe.lr_scheduler.name} resumes with the learning rate that it has come to"
+        raise UsageError(message, hint="leave optimizer.options.lr as it was")
     data = TrainingData(
         items=items,
         shares=tuple(source.share for source in sources),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -30,10 +29,9 @@ from zoo.training.distillation.loss import SimilarityDistillation
 from zoo.training.distillation.teacher_features import teacher_features
 from zoo.training.fingerprint import names_digest
 from zoo.training.module import EmbeddingTraining
-from zoo.training.optimizers import build_optimizer
+from zoo.training.optimizers import Optimization
 from zoo.training.ranks import RankWatch
 from zoo.training.record import write_record
-from zoo.training.schedules import schedule
 from zoo.training.signals import StopSignals
 from zoo.training.trainer import is_first_rank, make_trainer
 from zoo.validation.look_alikes import look_alikes_of
@@ -126,11 +124,13 @@ def _module(plan: TrainingPlan) -> EmbeddingTraining:
     recipe = plan.recipe
     distillation = recipe.model.distillation
     classes = "" if isinstance(plan.loss, OwnsClassTable) else names_digest(plan.data.classes)
+    optimization = Optimization(plan.loaded, plan.registry, plan.images_per_step)
     return EmbeddingTraining(
         plan.model,
         plan.loss,
-        optimizer=partial(build_optimizer, recipe.optimizer, batch=plan.images_per_step),
-        schedule=schedule(recipe.lr_scheduler.name, recipe.lr_scheduler.options),
+        optimizer=optimization.optimizer,
+        schedule=optimization.schedule,
+        scheduling={"interval": recipe.lr_scheduler.interval, "monitor": f"valid/{recipe.checkpoint.monitor}"},
         channels_last=recipe.model.memory_format == "channels_last",
         distillation=SimilarityDistillation(temperature=distillation.temperature, weight=distillation.weight)
         if distillation
