@@ -58,7 +58,7 @@ class Unused(GoodBackbone):
 
 
 class GoodHead(nn.Module):
-    def __init__(self, feature_levels, embed_dim=16):
+    def __init__(self, feature_levels, embed_dim: int = 16):
         super().__init__()
         self.embedding_dim = embed_dim
         self.project = nn.Linear(feature_levels[-1].channels, embed_dim)

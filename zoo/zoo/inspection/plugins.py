@@ -111,7 +111,7 @@ def _of_plugin(plugin: Plugin, registry: Registry) -> Iterator[Finding]:
             if not members:
                 yield Finding("error", str(component), f"{spec.names} returned no name", f"one must match {name!r}")  # type: ignore[union-attr] # a family
         for member in members:
-            yield from _of_component(member, registry)
+            yield from component_findings(member, registry)
 
 
 def _of_import(module: str) -> Iterator[Finding]:
@@ -146,7 +146,8 @@ def _of_clashes(component: Component, registry: Registry) -> Iterator[Finding]:
         yield Finding("warning", str(component), message, f"recipes must write {component.qualified_name}")
 
 
-def _of_component(component: Component, registry: Registry) -> Iterator[Finding]:
+def component_findings(component: Component, registry: Registry) -> Iterator[Finding]:
+    """Say what is wrong with a component's factory, config and options; imports them, and builds nothing."""
     try:
         factory = registry.load(component)
         parameters = accepted(component, factory)
