@@ -187,7 +187,7 @@ def _evaluated(
         why = _line(error)
         return [*figures.skipped_figures(claimed, why), *_skipped_precisions(facts, why)], not given
     protocol = _plain(Protocol.of_recipe(loaded.recipe, embedded[PRECISIONS[0]]).to_json())
-    others = figures.other_images(_mapping(claimed.get("protocol")), protocol, surroundings, given=given)
+    others = figures.other_images(claimed, protocol, surroundings, given=given)
     if others is not None:
         why = "here are other images: see protocol.content"
         return [*others, *figures.skipped_figures(claimed, why), *_skipped_precisions(facts, why)], False
