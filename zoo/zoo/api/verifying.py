@@ -248,9 +248,13 @@ def _evaluation_checks(facts: ArtifactFacts, protocol: Mapping[str, Any], images
     from zoo.reproduction import figures
 
     claimed: Mapping[str, Any] = facts.metrics or {}
-    found = {**_plain(measure(images).to_json()), "protocol": protocol, "data": facts.recipe.validation_protocol()}
+
+    def measured(images: EmbeddedImages) -> dict[str, Any]:
+        return figures.with_all_rates(_plain(measure(images).to_json()))
+
+    found = {**measured(images), "protocol": protocol, "data": facts.recipe.validation_protocol()}
     size = figures.noise(_mapping(claimed.get("model")).get("device"))
-    variants = (_plain(measure(images.nudged(size, seed)).to_json()) for seed in range(_VARIANTS))
+    variants = (measured(images.nudged(size, seed)) for seed in range(_VARIANTS))
     yield from figures.figure_checks(claimed, found, variants)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.metrics.summary import tpr_key
 from zoo.reproduction.check import Check
 from zoo.reproduction.comparing import WithinRounding, compare, is_same, same
 
@@ -45,6 +46,12 @@ def figure_checks(
     yield from untold_checks(claimed)
 
 
+def with_all_rates(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an evaluation whose metrics have the rates of too few pairs, too, which an older zoo has published."""
+    rates = {tpr_key(point["fpr_target"]): point["tpr"] for point in document["thresholds"]}
+    return {**document, "metrics": {**rates, **document["metrics"]}}
+
+
 def untold_checks(claimed: Mapping[str, Any]) -> Iterator[Check]:
     """Name what an evaluation claims and nothing that is published can show."""
     for name, value in (claimed.get("untrained") or {}).items():
@@ -79,9 +86,8 @@ def other_images(
         given: whether a person has named the images, who may have named the wrong ones.
     """
     protocol = claimed.get("protocol")
-    named = isinstance(protocol, dict) and "content" in protocol
-    said = {key: (protocol if named else claimed["counts"]).get(key) for key in ("images", "classes")}
-    said |= {"content": protocol["content"]} if named else {}
+    source = protocol if isinstance(protocol, dict) and "content" in protocol else claimed["counts"]
+    said = {key: source.get(key) for key in ("images", "classes", *(["content"] if "content" in source else []))}
     if all(is_same(value, found[key]) for key, value in said.items()):
         return None
     told = (
