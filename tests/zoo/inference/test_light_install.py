@@ -67,3 +67,14 @@ def test_the_plain_install_pulls_and_predicts_without_torch(
     for claim in (("eval/metrics.json", "metrics.auc"), ("onnx/export.json", "verified")):
         assert checks[claim]["verdict"] == "not re-run"
         assert "pip install 'plugzoo[train]'" in checks[claim]["note"]
+
+
+@pytest.mark.slow
+def test_the_plain_install_evaluates_a_model_again_on_its_data(environment, own_data, tmp_path):
+    command = [environment / "bin/zoo", "verify", own_data, "--data", tmp_path / "cards", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    verdicts = {(one["place"], one["claim"]): one["verdict"] for one in json.loads(done.stdout)["checks"]}
+    assert verdicts["eval/metrics.json", "metrics.auc"] == "holds"
+    assert verdicts["eval/metrics.json", "protocol.content"] == "holds"
+    assert verdicts["onnx/export.json", "verified"] == "not re-run"
