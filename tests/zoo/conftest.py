@@ -303,6 +303,26 @@ def trained_run(trained_run_template, tmp_path):
     return RunFolder.open(path)
 
 
+@pytest.fixture
+def own_data(trained_run, zoo, tmp_path):
+    """The artifact of a run that was evaluated on pictures of its author, and two folders of such pictures."""
+    from zoo_documents.synthetic import SyntheticDocuments
+
+    for seed, name in enumerate(("cards", "others")):
+        documents = SyntheticDocuments(templates=6, samples_per_template=3, split="unseen", seed=seed)
+        for index in range(len(documents)):
+            sample = documents[index]
+            path = tmp_path / name / documents.classes[sample.label].replace("/", "-") / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(sample.image).save(path)
+    recipe = yaml.safe_load(trained_run.recipe.read_text(encoding="utf-8"))
+    recipe["data"]["valid"] = {"name": "images/folder", "options": {"root": str(tmp_path / "cards")}}
+    trained_run.recipe.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    zoo("eval", "--run", trained_run.path, check=0)
+    zoo("export", "--run", trained_run.path, "--precision", "fp32", check=0)
+    return Path(shutil.copytree(trained_run.artifact.path, tmp_path / "elsewhere" / "model"))
+
+
 @pytest.fixture(scope="session")
 def hub_double():
     """The module of the Hub double."""

@@ -15,11 +15,8 @@ import numpy as np
 import onnx
 import pytest
 import safetensors.numpy
-import yaml
-from PIL import Image
 
 from zoo.artifacts.manifest import write_manifest
-from zoo_documents.synthetic import SyntheticDocuments
 
 REPO = "org/tiny"
 
@@ -262,24 +259,6 @@ def test_a_lie_on_the_hub_is_found_and_its_files_are_refused(
     assert f"{name}: " in zoo("verify", REPO, env=hub_environment, check=1).stderr
     assert "there is no such model" in zoo("verify", "org/none", env=hub_environment, check=5).stderr
     assert "no such folder" in zoo("verify", "nowhere", check=2).stderr
-
-
-@pytest.fixture
-def own_data(trained_run, zoo, tmp_path):
-    """The artifact of a run that was evaluated on pictures of its author, and two folders of such pictures."""
-    for seed, name in enumerate(("cards", "others")):
-        documents = SyntheticDocuments(templates=6, samples_per_template=3, split="unseen", seed=seed)
-        for index in range(len(documents)):
-            sample = documents[index]
-            path = tmp_path / name / documents.classes[sample.label].replace("/", "-") / f"{index}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(sample.image).save(path)
-    recipe = yaml.safe_load(trained_run.recipe.read_text(encoding="utf-8"))
-    recipe["data"]["valid"] = {"name": "images/folder", "options": {"root": str(tmp_path / "cards")}}
-    trained_run.recipe.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    zoo("eval", "--run", trained_run.path, check=0)
-    zoo("export", "--run", trained_run.path, "--precision", "fp32", check=0)
-    return Path(shutil.copytree(trained_run.artifact.path, tmp_path / "elsewhere" / "model"))
 
 
 def test_data_of_its_author_are_known_by_their_hash(own_data, verdicts, zoo, tmp_path):

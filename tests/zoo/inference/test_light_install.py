@@ -1,4 +1,4 @@
-"""The plain install, in an environment of its own: it pulls and predicts, and has no torch."""
+"""The plain install, in an environment of its own: it pulls, predicts and verifies, and has no torch."""
 
 from __future__ import annotations
 
@@ -59,3 +59,22 @@ def test_the_plain_install_pulls_and_predicts_without_torch(
     ]
     assert answers[0] == answers[1] == answers[2]
     assert answers[0]["predictions"][0]["label"] == "card1"
+
+    # What needs torch is named with the line that installs it; all else is checked.
+    checks = {(one["place"], one["claim"]): one for one in json.loads(zoo("verify", "tester/tiny", "--json"))["checks"]}
+    assert checks["sample/embedding.json", "embedding"]["verdict"] == "holds"
+    assert checks["config.json", "zoo.threshold.value"]["verdict"] == "holds"
+    for claim in (("eval/metrics.json", "metrics.auc"), ("onnx/export.json", "verified")):
+        assert checks[claim]["verdict"] == "not re-run"
+        assert "pip install 'plugzoo[train]'" in checks[claim]["note"]
+
+
+@pytest.mark.slow
+def test_the_plain_install_evaluates_a_model_again_on_its_data(environment, own_data, tmp_path):
+    command = [environment / "bin/zoo", "verify", own_data, "--data", tmp_path / "cards", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    verdicts = {(one["place"], one["claim"]): one["verdict"] for one in json.loads(done.stdout)["checks"]}
+    assert verdicts["eval/metrics.json", "metrics.auc"] == "holds"
+    assert verdicts["eval/metrics.json", "protocol.content"] == "holds"
+    assert verdicts["onnx/export.json", "verified"] == "not re-run"

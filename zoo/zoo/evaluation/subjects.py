@@ -94,7 +94,7 @@ class GraphSubject:
         """
         if isinstance(data, LabelledFiles):
             return self._embed_files(data, advance, unreadable)
-        return self._embed_items(data.items(self.image_size, unreadable), advance)
+        return self.embed_items(data.items(self.image_size, unreadable), advance)
 
     def _embed_files(self, files: LabelledFiles, advance: Advance, unreadable: UnreadableSamples) -> EmbeddedImages:
         rows: list[np.ndarray] = []
@@ -118,7 +118,8 @@ class GraphSubject:
         groups = None if alike is None else alike[labels]
         return files.marked(EmbeddedImages(embeddings, labels, is_reference, items, groups=groups))
 
-    def _embed_items(self, items: ValidationItems, advance: Advance) -> EmbeddedImages:
+    def embed_items(self, items: ValidationItems, advance: Advance = iter) -> EmbeddedImages:
+        """Embed all of ``items``, by their pixels."""
         read: list[ValidationItem] = []
 
         def images() -> Iterator[Any]:

@@ -17,9 +17,10 @@ from zoo.assembly import RecipeBuilder
 from zoo.models.latency import random_batch, time_runs
 from zoo.models.model import Model
 from zoo.onnx_export.float16 import to_float16
-from zoo.onnx_export.precision_loss import embed_validation, measure_loss
+from zoo.onnx_export.precision_loss import measure_loss
 from zoo.onnx_export.quantization import to_int8
 from zoo.onnx_export.samples import training_images, validation_images
+from zoo.onnx_export.validation_embeddings import embed_validation
 from zoo.onnx_export.witnesses import patterns
 from zoo.validation.protocol import Protocol
 from zoo_core.errors import RunError, ZooError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.metrics.summary import tpr_key
 from zoo.reproduction.check import Check
 from zoo.reproduction.comparing import WithinRounding, compare, is_same, same
 
@@ -40,11 +41,15 @@ def figure_checks(
     """
     parts = {key: claimed[key] for key in FIGURES if claimed.get(key) is not None}
     yield from compare(METRICS, parts, found, WithinRounding(variants))
-    protocol = {key: value for key, value in claimed["protocol"].items() if key != "name"}
-    yield from compare(METRICS, {"protocol": protocol}, found, same)
-    if "data" in claimed:
-        yield from compare(METRICS, {"data": claimed["data"]}, found, same)
+    parts = {key: claimed[key] for key in ("protocol", "data") if claimed.get(key) is not None}
+    yield from compare(METRICS, parts, found, same)
     yield from untold_checks(claimed)
+
+
+def with_all_rates(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an evaluation whose metrics have the rates of too few pairs, too, which an older zoo has published."""
+    rates = {tpr_key(point["fpr_target"]): point["tpr"] for point in document["thresholds"]}
+    return {**document, "metrics": {**rates, **document["metrics"]}}
 
 
 def untold_checks(claimed: Mapping[str, Any]) -> Iterator[Check]:
@@ -72,26 +77,30 @@ def other_images(
 ) -> list[Check] | None:
     """Return the checks of an evaluation whose images here are others; None where they are the same.
 
+    Images are the same by hash and counts; an evaluation that names no hash is held to its counts.
+
     Args:
-        claimed: the protocol that is claimed.
-        found: that of the images here.
+        claimed: ``eval/metrics.json``.
+        found: the protocol of the images here.
         surroundings: what is otherwise here.
         given: whether a person has named the images, who may have named the wrong ones.
     """
-    keys = [key for key in ("content", "images", "classes") if key in claimed]
-    if keys and all(is_same(claimed[key], found.get(key)) for key in keys):
+    protocol = claimed.get("protocol")
+    source = protocol if isinstance(protocol, dict) and "content" in protocol else claimed["counts"]
+    said = {key: source.get(key) for key in ("images", "classes", *(["content"] if "content" in source else []))}
+    if all(is_same(value, found[key]) for key, value in said.items()):
         return None
-    said = {key: claimed.get(key) for key in ("images", "classes", "content")}
-    here = {key: found.get(key) for key in ("images", "classes", "content")}
-    told = f"{here['images']:,} images of {here['classes']:,} classes here"
+    told = (
+        f"{found['images']:,} images of {found['classes']:,} classes here, {said['images']} of {said['classes']} there"
+    )
+    content, here = said.get("content"), found["content"]
     if given:
-        why = f"the data given are not those of the evaluation: {told}, {said['images']} of {said['classes']} there"
-        return [Check.skipped(METRICS, "protocol.content", why, said["content"])]
-    other = surroundings.differences(_DRAWING)
-    if other:
-        return [Check.skipped(METRICS, "protocol.content", f"other images are drawn here: {other}", said["content"])]
+        why = f"the data given are not those of the evaluation: {told}"
+        return [Check.skipped(METRICS, "protocol.content", why, content)]
+    if other := surroundings.differences(_DRAWING):
+        return [Check.skipped(METRICS, "protocol.content", f"other images are drawn here: {other}", content)]
     note = f"the recipe draws other images: {told}"
-    return [Check.of(METRICS, "protocol.content", said["content"], here["content"], holds=False, note=note)]
+    return [Check.of(METRICS, "protocol.content", content, here, holds=False, note=note)]
 
 
 def precision_checks(

@@ -52,34 +52,39 @@ def size_checks(artifact: ArtifactFolder, manifest: Manifest, export: Mapping[st
 
 def graph_checks(graph: Graph, config: Mapping[str, Any], export: Mapping[str, Any]) -> Iterator[Check]:
     """Compare what config and export report say of the graph with what it is, gives and says of itself."""
-    said = {key: graph.metadata.get(f"zoo.{key}") for key in _TEXTS}
+    said: dict[str, Any] = {key: graph.metadata.get(f"zoo.{key}") for key in _TEXTS}
     said |= {key: _value(graph.metadata.get(f"zoo.{key}")) for key in _VALUES}
-    yield from compare(EXPORT, {key: export[key] for key in said if key in export}, said, same)
+    # What a graph does not say it does not deny.
+    yield from compare(
+        EXPORT, {key: export[key] for key in said if key in export and said[key] is not None}, said, same
+    )
+    found = _described(graph, said)
+    claimed = {
+        "num_features": config.get("num_features"),
+        "pretrained_cfg": {key: config["pretrained_cfg"].get(key) for key in found["pretrained_cfg"]},
+        "zoo": {key: config["zoo"].get(key) for key in found["zoo"]},
+    }
+    yield from compare(CONFIG, claimed, found, same)
+
+
+def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a graph, and return what a config has to say of it."""
     batch = random_batch(graph, graph.fixed_batch or 1)
     rows = graph.session.run(None, {graph.input_name: batch})[0]
     lengths = np.linalg.norm(rows, axis=1)
     preprocess: Mapping[str, Any] = said["preprocess"] if isinstance(said["preprocess"], dict) else {}
-    found = {
-        "num_features": int(rows.shape[1]),
-        "pretrained_cfg": {
-            **({"input_size": [3, *graph.pixels.size]} if graph.pixels.size else {}),
-            "mean": preprocess.get("mean"),
-            "std": preprocess.get("std"),
-        },
-        "zoo": {
-            "embedding_dim": int(rows.shape[1]),
-            "normalized": bool(np.abs(lengths - 1).max() <= 1e-3),  # noqa: PLR2004 - as float16 has it
-            "input": graph.input_name,
-            "output": graph.session.get_outputs()[0].name,
-            "wrapper": said["wrapper"],
-        },
+    pixels = {key: preprocess[key] for key in ("mean", "std") if key in preprocess}
+    if graph.pixels.size:
+        pixels["input_size"] = [3, *graph.pixels.size]
+    zoo = {
+        "embedding_dim": int(rows.shape[1]),
+        "normalized": bool(np.abs(lengths - 1).max() <= 1e-3),  # noqa: PLR2004 - as float16 has it
+        "input": graph.input_name,
+        "output": graph.session.get_outputs()[0].name,
     }
-    claimed = {
-        "num_features": config.get("num_features"),
-        "pretrained_cfg": {key: config["pretrained_cfg"].get(key) for key in found["pretrained_cfg"]},  # type: ignore[attr-defined]
-        "zoo": {key: config["zoo"].get(key) for key in found["zoo"]},  # type: ignore[attr-defined]
-    }
-    yield from compare(CONFIG, claimed, found, same)
+    if said["wrapper"]:
+        zoo["wrapper"] = said["wrapper"]
+    return {"num_features": int(rows.shape[1]), "pretrained_cfg": pixels, "zoo": zoo}
 
 
 def threshold_checks(artifact: ArtifactFolder, config: Mapping[str, Any]) -> list[Check]:
