@@ -9,12 +9,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo_core.api import FeatureLevel, RunError
+from zoo_embedding.pooling import AttentionPooling, GeneralizedMean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # The options of a recipe are validated against it, before anything is built.
 EmbeddingLength = Annotated[int, Field(gt=0)]
+Exponent = Annotated[float, Field(gt=0)]
+Heads = Annotated[int, Field(gt=0)]
 
 
 class EmbeddingHead(nn.Module):
@@ -103,9 +106,36 @@ def gap_ln(*, feature_levels: Sequence[FeatureLevel], embed_dim: EmbeddingLength
         feature_levels: the backbone's; the last is used.
         embed_dim: length of the embedding.
     """
-    channels = feature_levels[-1].channels
-    pooling = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return EmbeddingHead(pooling, channels, (channels, None, None), embed_dim=embed_dim, norm=nn.LayerNorm)
+    return _pooling_head(feature_levels, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), embed_dim)
+
+
+def gem_ln(
+    *, feature_levels: Sequence[FeatureLevel], embed_dim: EmbeddingLength = 256, p: Exponent = 3.0
+) -> EmbeddingHead:
+    """Build a head as ``gap_ln``, on the generalized mean (GeM, arXiv:1711.02512) over positions.
+
+    Args:
+        feature_levels: the backbone's; the last is used.
+        embed_dim: length of the embedding.
+        p: the exponent that training starts from; 1 is the mean, more is nearer to the maximum.
+    """
+    return _pooling_head(feature_levels, GeneralizedMean(p), embed_dim)
+
+
+def attention_ln(
+    *, feature_levels: Sequence[FeatureLevel], embed_dim: EmbeddingLength = 256, num_heads: Heads = 8
+) -> EmbeddingHead:
+    """Build a head as ``gap_ln``, on a learned attention (arXiv:1810.00825) over positions.
+
+    Args:
+        feature_levels: the backbone's; the last is used.
+        embed_dim: length of the embedding.
+        num_heads: how many parts of the channels attend to positions of their own; divides the channels.
+
+    Raises:
+        ValueError: it does not.
+    """
+    return _pooling_head(feature_levels, AttentionPooling(feature_levels[-1].channels, num_heads), embed_dim)
 
 
 def squeeze_ln(
@@ -120,6 +150,11 @@ def squeeze_lbn(
 ) -> EmbeddingHead:
     """Build a head as ``squeeze_ln``, with a BatchNorm after each LayerNorm."""
     return _squeeze_head(feature_levels, image_size, embed_dim, _layer_then_batch_norm)
+
+
+def _pooling_head(levels: Sequence[FeatureLevel], pooling: nn.Module, embed_dim: int) -> EmbeddingHead:
+    channels = levels[-1].channels
+    return EmbeddingHead(pooling, channels, (channels, None, None), embed_dim=embed_dim, norm=nn.LayerNorm)
 
 
 def _flatten_head(

@@ -7,9 +7,11 @@ from zoo_core.api import ComponentSpec, hookimpl
 ZOO_API = 1
 
 _SUMMARIES = {
+    "attention_ln": "learned attention over positions, two linear layers, each with LayerNorm",
     "flatten_bn": "all positions, two linear layers, each with BatchNorm",
     "flatten_ln": "all positions, two linear layers, each with LayerNorm",
     "gap_ln": "mean over positions, two linear layers, each with LayerNorm",
+    "gem_ln": "generalized mean (GeM) over positions, two linear layers, each with LayerNorm",
     "squeeze_ln": "1x1 convolution to a quarter of the channels, then flatten_ln",
     "squeeze_lbn": "as squeeze_ln, with a BatchNorm after each LayerNorm",
 }
