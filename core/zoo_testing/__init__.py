@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from zoo_testing.network_suites import HeadSuite as HeadSuite
     from zoo_testing.network_suites import LossSuite as LossSuite
     from zoo_testing.network_suites import TeacherSuite as TeacherSuite
+    from zoo_testing.optimizing_suites import LrSchedulerSuite as LrSchedulerSuite
+    from zoo_testing.optimizing_suites import OptimizerSuite as OptimizerSuite
 
 # Imported on use: pytest loads the fixtures beside them in every project, which must not import torch.
 _MODULES = {
@@ -34,6 +36,8 @@ _MODULES = {
     "ExportWrapperSuite": "network_suites",
     "HeadSuite": "network_suites",
     "LossSuite": "network_suites",
+    "LrSchedulerSuite": "optimizing_suites",
+    "OptimizerSuite": "optimizing_suites",
     "TeacherSuite": "network_suites",
 }
 __all__ = list(_MODULES)

@@ -29,7 +29,7 @@ LOSSES = (
     "softmax",
     "subcenter",
 )
-HEADS = ("flatten_bn", "flatten_ln", "gap_ln", "squeeze_lbn", "squeeze_ln")
+HEADS = ("attention_ln", "flatten_bn", "flatten_ln", "gap_ln", "gem_ln", "squeeze_lbn", "squeeze_ln")
 
 
 def suite(base, component, **attributes):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Static, so that neither --help nor completion imports a command; the module's `command` is the click command.
 COMMANDS = {
     "recipes": ("zoo.cli.recipes", "List the recipes that 'zoo train' finds by name."),
+    "new": ("zoo.cli.new", "Begin a plugin or a recipe from files that work."),
     "data": ("zoo.cli.data", "Look at a recipe's data, and check it, before training."),
     "check": ("zoo.cli.check", "Run one real batch through a recipe before training."),
     "train": ("zoo.cli.train", "Train a model from a recipe."),
