@@ -97,9 +97,8 @@ def test_a_recipe_begins_as_another_and_changes_what_is_uncommented(zoo, tmp_pat
     shown = [zoo("config", "show", name, check=0).stdout for name in ("mine.yaml", "lcnet050_arcface_128")]
     assert shown[0] == shown[1]
     text = (tmp_path / "mine.yaml").read_text()
-    changed = re.sub(r"^# (model:|  loss:)", r"\1", text, flags=re.MULTILINE).replace(
-        "margin/arcface", "margin/softmax"
-    )
+    changed = re.sub(r"^# (model:|  head:|    options: {embed_dim)", r"\1", text, flags=re.MULTILINE)
+    changed = changed.replace("embed_dim: 256", "embed_dim: 33")
     (tmp_path / "mine.yaml").write_text(changed)
     assert "embed_dim: 33" in zoo("config", "show", "mine.yaml", check=0).stdout
     assert zoo("new", "recipe", "mine", check=2).stderr == "error: mine.yaml: is there already; choose another name\n"
