@@ -76,6 +76,13 @@ def test_the_pipeline_of_transformers_js_embeds_files_as_zoo_does(node, for_tran
         assert np.abs(found - expected)[:-1].max() <= 1e-6
 
 
+def test_a_browser_loads_the_float32_graph_and_asks_for_no_other(node, for_transformers_js):
+    done = node("files.mjs", for_transformers_js.parent, for_transformers_js.name, "wasm")
+    asked = json.loads(done.stdout)
+    assert sorted(asked) == ["config.json", "onnx/model.onnx", "preprocessor_config.json"]
+    assert all((for_transformers_js / name).is_file() for name in asked)
+
+
 def test_of_the_plain_artifact_the_pipeline_says_what_is_missing(node, plain, documents):
     done = node("embed.mjs", plain.parent, plain.name, "auto", documents[0], check=False)
     assert done.returncode == 1
