@@ -59,12 +59,8 @@ def graph_checks(graph: Graph, config: Mapping[str, Any], export: Mapping[str, A
         EXPORT, {key: export[key] for key in said if key in export and said[key] is not None}, said, same
     )
     found = _described(graph, said)
-    claimed = {
-        "num_features": config.get("num_features"),
-        "pretrained_cfg": {key: config["pretrained_cfg"].get(key) for key in found["pretrained_cfg"]},
-        "zoo": {key: config["zoo"].get(key) for key in found["zoo"]},
-    }
-    yield from compare(CONFIG, claimed, found, same)
+    claimed = {key: config["zoo"][key] for key in found if key in config["zoo"]}
+    yield from compare(CONFIG, {"zoo": claimed}, {"zoo": found}, same)
 
 
 def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,18 +69,15 @@ def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
     rows = graph.session.run(None, {graph.input_name: batch})[0]
     lengths = np.linalg.norm(rows, axis=1)
     preprocess: Mapping[str, Any] = said["preprocess"] if isinstance(said["preprocess"], dict) else {}
-    pixels = {key: preprocess[key] for key in ("mean", "std") if key in preprocess}
-    if graph.pixels.size:
-        pixels["input_size"] = [3, *graph.pixels.size]
-    zoo = {
+    return {
         "embedding_dim": int(rows.shape[1]),
         "normalized": bool(np.abs(lengths - 1).max() <= 1e-3),  # noqa: PLR2004 - as float16 has it
         "input": graph.input_name,
         "output": graph.session.get_outputs()[0].name,
+        **({"image_size": list(graph.pixels.size)} if graph.pixels.size else {}),
+        **{key: preprocess[key] for key in ("mean", "std") if key in preprocess},
+        **({"wrapper": said["wrapper"]} if said["wrapper"] else {}),
     }
-    if said["wrapper"]:
-        zoo["wrapper"] = said["wrapper"]
-    return {"num_features": int(rows.shape[1]), "pretrained_cfg": pixels, "zoo": zoo}
 
 
 def threshold_checks(artifact: ArtifactFolder, config: Mapping[str, Any]) -> list[Check]:
