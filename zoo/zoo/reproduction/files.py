@@ -18,7 +18,8 @@ from zoo.recipes.public import published_sha256
 from zoo.reproduction.check import Check
 from zoo.reproduction.comparing import compare, is_same, same
 from zoo_core.config import load
-from zoo_core.errors import RunError, UsageError
+from zoo_core.errors import ComponentError, RunError, UsageError
+from zoo_core.extras import naming_missing_extras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,6 +79,28 @@ def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
         **{key: preprocess[key] for key in ("mean", "std") if key in preprocess},
         **({"wrapper": said["wrapper"]} if said["wrapper"] else {}),
     }
+
+
+def backbone_checks(artifact: ArtifactFolder, manifest: Manifest) -> Iterator[Check]:
+    """Compare the backbone in its library's format with the weights: whatever the names, its tensors are among them."""
+    name = "backbone/model.safetensors"
+    if name not in manifest or not artifact.weights.is_file():
+        return
+    try:
+        with naming_missing_extras("comparing its tensors"):
+            from safetensors.numpy import load_file  # noqa: PLC0415 - an extra
+    except ComponentError as error:
+        yield Check.skipped(name, "tensors", str(error))
+        return
+    try:
+        whole, backbone = load_file(artifact.weights), load_file(artifact.path / name)
+    except Exception as error:  # noqa: BLE001 - the library's own errors share no base
+        yield Check.of(name, "tensors", None, None, holds=False, note=str(error))
+        return
+    known = {(value.shape, value.tobytes()) for value in whole.values()}
+    other = [key for key, value in backbone.items() if (value.shape, value.tobytes()) not in known]
+    note = f"not in model.safetensors: {', '.join(other[:3])}" if other else ""
+    yield Check.of(name, "tensors", len(backbone), len(backbone) - len(other), holds=not other, note=note)
 
 
 def threshold_checks(artifact: ArtifactFolder, config: Mapping[str, Any]) -> list[Check]:
