@@ -194,6 +194,8 @@ def test_another_model_under_the_figures_of_this_one_is_found(artifact, verdicts
         ("eval/metrics.json", "metrics.auc"),
         ("onnx/export.json", "verified"),
         ("sample/embedding.json", "embedding"),
+        # Of the model before.
+        ("backbone/model.safetensors", "tensors"),
     } <= set(found)
 
 

@@ -71,6 +71,7 @@ def verify(
         *files.size_checks(artifact, manifest, facts.export),
         *files.binding_checks(artifact, manifest, facts.export, facts.metrics),
         *files.graph_checks(facts.graph, facts.config, facts.export),
+        *files.backbone_checks(artifact, manifest),
         *files.threshold_checks(artifact, facts.config),
         files.sample_check(artifact, surroundings),
         *_card_checks(artifact, facts),

@@ -18,7 +18,8 @@ from zoo.recipes.public import published_sha256
 from zoo.reproduction.check import Check
 from zoo.reproduction.comparing import compare, is_same, same
 from zoo_core.config import load
-from zoo_core.errors import RunError, UsageError
+from zoo_core.errors import ComponentError, RunError, UsageError
+from zoo_core.extras import naming_missing_extras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,28 +60,47 @@ def graph_checks(graph: Graph, config: Mapping[str, Any], export: Mapping[str, A
         EXPORT, {key: export[key] for key in said if key in export and said[key] is not None}, said, same
     )
     found = _described(graph, said)
-    claimed = {key: config["zoo"].get(key) for key in found}
+    claimed = {key: config["zoo"][key] for key in found if key in config["zoo"]}
     yield from compare(CONFIG, {"zoo": claimed}, {"zoo": found}, same)
 
 
 def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a graph, and return what a config has to say of it under ``zoo``."""
+    """Run a graph, and return what a config has to say of it."""
     batch = random_batch(graph, graph.fixed_batch or 1)
     rows = graph.session.run(None, {graph.input_name: batch})[0]
     lengths = np.linalg.norm(rows, axis=1)
     preprocess: Mapping[str, Any] = said["preprocess"] if isinstance(said["preprocess"], dict) else {}
-    zoo = {
+    return {
         "embedding_dim": int(rows.shape[1]),
         "normalized": bool(np.abs(lengths - 1).max() <= 1e-3),  # noqa: PLR2004 - as float16 has it
         "input": graph.input_name,
         "output": graph.session.get_outputs()[0].name,
+        **({"image_size": list(graph.pixels.size)} if graph.pixels.size else {}),
+        **{key: preprocess[key] for key in ("mean", "std") if key in preprocess},
+        **({"wrapper": said["wrapper"]} if said["wrapper"] else {}),
     }
-    zoo |= {key: preprocess[key] for key in ("mean", "std") if key in preprocess}
-    if graph.pixels.size:
-        zoo["image_size"] = list(graph.pixels.size)
-    if said["wrapper"]:
-        zoo["wrapper"] = said["wrapper"]
-    return zoo
+
+
+def backbone_checks(artifact: ArtifactFolder, manifest: Manifest) -> Iterator[Check]:
+    """Compare the backbone in its library's format with the weights: whatever the names, its tensors are among them."""
+    name = "backbone/model.safetensors"
+    if name not in manifest or not artifact.weights.is_file():
+        return
+    try:
+        with naming_missing_extras("comparing its tensors"):
+            from safetensors.numpy import load_file  # noqa: PLC0415 - an extra
+    except ComponentError as error:
+        yield Check.skipped(name, "tensors", str(error))
+        return
+    try:
+        whole, backbone = load_file(artifact.weights), load_file(artifact.path / name)
+    except Exception as error:  # noqa: BLE001 - the library's own errors share no base
+        yield Check.of(name, "tensors", None, None, holds=False, note=str(error))
+        return
+    known = {(value.shape, value.tobytes()) for value in whole.values()}
+    other = [key for key, value in backbone.items() if (value.shape, value.tobytes()) not in known]
+    note = f"not in model.safetensors: {', '.join(other[:3])}" if other else ""
+    yield Check.of(name, "tensors", len(backbone), len(backbone) - len(other), holds=not other, note=note)
 
 
 def threshold_checks(artifact: ArtifactFolder, config: Mapping[str, Any]) -> list[Check]:
