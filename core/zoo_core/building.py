@@ -180,6 +180,9 @@ def _check_contract(component: Component, built: object) -> None:
         "export_wrapper": ["forward"],
         "teacher": _members(contracts.Teacher),
         "optimizer": ["param_groups", "step", "zero_grad"],
+        "callback": ["setup", "on_train_batch_end", "state_dict"],
+        "logger": ["log_metrics", "log_hyperparams", "finalize"],
+        "metric": _members(contracts.Metric),
         "lr_scheduler": ["step" if hasattr(built, "step") else "__call__"],
     }
     wanted = members[component.kind]

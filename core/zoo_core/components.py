@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Kind = Literal[
-    "backbone", "head", "loss", "dataset", "augmentation", "export_wrapper", "teacher", "optimizer", "lr_scheduler"
+    "backbone",
+    "head",
+    "loss",
+    "dataset",
+    "augmentation",
+    "export_wrapper",
+    "teacher",
+    "optimizer",
+    "lr_scheduler",
+    "callback",
+    "logger",
+    "metric",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -22,7 +33,12 @@ WIRED: dict[Kind, tuple[str, ...]] = {
     "teacher": (),
     "optimizer": ("params",),
     "lr_scheduler": ("optimizer",),
+    "callback": (),
+    "logger": (),
+    "metric": (),
 }
+# Of these a factory may take ``**options``, which go to a library: they cannot be checked, and are passed on.
+OPEN: frozenset[Kind] = frozenset({"callback", "logger"})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
     from torch import Tensor
@@ -149,6 +149,15 @@ class Teacher(Protocol):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of ``images``."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures a model by its embeddings of the validation data, for the document of an evaluation."""
+
+    def __call__(self, embeddings: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Mapping[str, float]:
+        """Return figures by name, of ``embeddings [N, D]``, each of unit length, and ``labels [N]``."""
         ...
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
+from zoo_core.components import OPEN
 from zoo_core.errors import ComponentError
 from zoo_core.registry import load_target
 
@@ -41,8 +42,9 @@ def accepted(component: Component, factory: Callable[..., Any]) -> dict[str, ins
     if component.kind == "export_wrapper":
         # The model, whatever the wrapper calls it.
         parameters = parameters[1:]
+    open_to_more = component.kind in OPEN
     for parameter in parameters:
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD and not component.spec.config:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD and not (open_to_more or component.spec.config):
             msg = f"{component}: its factory {component.spec.factory} takes **{parameter.name}"
             raise ComponentError(msg, hint="the plugin must name each option, so that a wrong one can be told")
     return {parameter.name: parameter for parameter in parameters if parameter.kind in NAMED}
@@ -73,7 +75,13 @@ def option_schema(
             raise ComponentError(msg)
         return type(config.__name__, (config,), {"model_config": ConfigDict(extra="forbid")})
     parameters = [one for name, one in accepted(component, factory).items() if name not in wired_names]
-    return signature_schema(component.qualified_name, factory, parameters)
+    schema = signature_schema(component.qualified_name, factory, parameters)
+    takes_more = any(
+        one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(factory).parameters.values()
+    )
+    if component.kind in OPEN and takes_more:
+        return type(schema.__name__, (schema,), {"model_config": ConfigDict(extra="allow")})
+    return schema
 
 
 def signature_schema(

@@ -15,6 +15,13 @@ _LEFT_OUT = frozenset(
         "MultiplicativeLR",
         "SequentialLR",
         "ChainedScheduler",
+        "BaseFinetuning",
+        "BasePredictionWriter",
+        "Callback",
+        "Checkpoint",
+        "LambdaCallback",
+        "Logger",
+        "ProgressBar",
     }
 )
 
@@ -35,6 +42,24 @@ def lr_schedulers() -> list[str]:
         ModuleNotFoundError: torch is not installed.
     """
     return _classes("torch", "optim/lr_scheduler.py")
+
+
+def callbacks() -> list[str]:
+    """Return the callbacks of the installed Lightning that a recipe can describe.
+
+    Raises:
+        ModuleNotFoundError: Lightning is not installed.
+    """
+    return _classes("lightning", "pytorch/callbacks/__init__.py")
+
+
+def loggers() -> list[str]:
+    """Return the loggers of the installed Lightning; some need a package of their own.
+
+    Raises:
+        ModuleNotFoundError: Lightning is not installed.
+    """
+    return _classes("lightning", "pytorch/loggers/__init__.py")
 
 
 def _classes(package: str, file: str) -> list[str]:

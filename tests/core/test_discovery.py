@@ -11,7 +11,7 @@ from zoo_core.errors import ComponentError, UsageError
 from zoo_core.registry import FIRST_PARTY as DISTRIBUTION
 from zoo_core.registry import Provenance
 
-FIRST_PARTY = {"documents", "embedding", "images", "margin", "onnx", "timm", "torch"}
+FIRST_PARTY = {"documents", "embedding", "images", "lightning", "margin", "onnx", "timm", "torch"}
 
 
 def ids(registry):

@@ -10,7 +10,7 @@ from zoo_core.components import KINDS
 
 @pytest.fixture
 def complete(zoo):
-    """Complete the last word of a line, as bash would: `complete("zoo show cos")`."""
+    """Complete the last word of a line, as bash would: `complete("zoo show cosf")`."""
 
     def completed(line, **environment):
         position = str(len(line.split(" ")) - 1)
@@ -45,14 +45,14 @@ def test_commands_are_completed(complete):
 
 
 def test_components_are_completed_with_and_without_their_plugin(complete):
-    assert complete("zoo show cos") == ["cosface"]
+    assert complete("zoo show cosf") == ["cosface"]
     assert complete("zoo show margin/c") == ["margin/combined", "margin/cosface", "margin/curricularface"]
     # Members of a family are not: that would import it at every key.
     assert complete("zoo show timm/") == []
 
 
 def test_kinds_are_completed(complete):
-    assert complete("zoo list lo") == ["loss"]
+    assert complete("zoo list los") == ["loss"]
     assert set(KINDS) <= set(complete("zoo list "))
     assert complete("zoo show x --kind ba") == ["backbone"]
 
@@ -73,5 +73,5 @@ def test_overrides_are_completed(complete):
 
 def test_a_failing_plugin_does_not_disturb_the_line_that_is_typed(complete, add_distribution):
     add_distribution("zoo-broken", broken="raise RuntimeError")
-    assert complete("zoo show cos") == ["cosface"]
-    assert complete("zoo show cos", ZOO_PLUGINS_STRICT="1") == []
+    assert complete("zoo show cosf") == ["cosface"]
+    assert complete("zoo show cosf", ZOO_PLUGINS_STRICT="1") == []

@@ -27,9 +27,9 @@ def test_plugins_are_listed_with_their_distribution(zoo):
     done = zoo("plugins", check=0)
     header = "PLUGIN DISTRIBUTION VERSION API COMPONENTS HOOKS NOTE"
     assert done.stdout.splitlines()[0].split() == header.split()
-    assert rows(done).keys() == {"documents", "embedding", "images", "margin", "onnx", "timm", "torch"}
+    assert rows(done).keys() == {"documents", "embedding", "images", "lightning", "margin", "onnx", "timm", "torch"}
     assert rows(done)["embedding"].split()[1] == "plugzoo"
-    assert rows(done)["embedding"].split()[3:] == ["1", "5", "-"]
+    assert rows(done)["embedding"].split()[3:] == ["1", "7", "-"]
 
 
 def test_a_package_in_the_reserved_namespace_is_told_its_better_name(zoo, add_distribution, manifest):

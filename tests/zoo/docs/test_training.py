@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="
 
 def test_the_examples_are_recipes(zoo, tmp_path):
     examples = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for number, example in enumerate(examples):
         (tmp_path / f"my{number}.yaml").write_text(example, encoding="utf-8")
         zoo("config", "check", "--cfg", f"my{number}.yaml", check=0)

@@ -173,10 +173,7 @@ WRONG = {
             "2:13: optimizer.name: there is no optimizer 'AdmaW'; did you mean 'AdamW'?",
             "3:16: lr_scheduler.name: there is no lr_scheduler 'polynomial'; did you mean 'PolynomialLR'?",
             "4:11: trainer.max_epoch: unknown key; did you mean 'max_epochs'?",
-            (
-                "4:38: trainer.callbacks.0.name: lightning.pytorch.callbacks has no 'EarlyStoping'; "
-                "did you mean 'EarlyStopping'?"
-            ),
+            ("4:38: trainer.callbacks.0.name: there is no callback 'EarlyStoping'; did you mean 'EarlyStopping'?"),
             "4:60: trainer.accumulate_grad_batches: should be a whole number, not 'two'",
             "5:18: onnx.options.opset: unknown key; did you mean 'opset_version'?",
         ],

@@ -86,7 +86,7 @@ def _component_names(key: str) -> list[str]:
     from zoo_core.discovery import discover
 
     path = tuple(key.split("."))
-    kind = component_paths(0, teacher=True).get(path[:-1]) if path[-1] == "name" else None
+    kind = component_paths().get(path[:-1]) if path[-1] == "name" else None
     return [one.qualified_name for one in discover().components(kind) if not one.is_family] if kind else []
 
 

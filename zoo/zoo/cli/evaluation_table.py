@@ -71,6 +71,8 @@ def _others(document: Mapping[str, Any]) -> list[list[str]]:
     if within := document.get("docclassifier"):
         told = f"at FPR {within['fpr']:.2e}, {within['pairs']:,} pairs in batches of {within['batch_size']}"
         rows.append(["DocClassifier's TPR@1e-4", f"{within['tpr']:.6f}", told])
+    for metric, figures in document.get("plugin_metrics", {}).items():
+        rows += [[name, f"{value:.6f}", f"({metric})"] for name, value in figures.items()]
     return rows
 
 

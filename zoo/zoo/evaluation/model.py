@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zoo.evaluation.subjects import Advance, EvaluationData, GraphSubject, Subject
+    from zoo.validation.embedded_images import EmbeddedImages
     from zoo.validation.protocol import Protocol
 
 # Below the current folder; neither an artifact nor the Hub's cache is a place for figures of a user's own data.
@@ -65,8 +66,9 @@ def evaluate_subject(
     context: Callable[[Protocol], Mapping[str, Any]],
     title: str,
     advance: Advance,
+    more: Callable[[EmbeddedImages], Mapping[str, Any]] = lambda _embedded: {},
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Embed, measure and write into the folder that ``place`` finds for the protocol.
+    """Embed, measure and write into the folder that ``place`` finds for the protocol; ``more`` measures, too.
 
     Returns:
         What is in ``metrics.json``, and the files written, that one first.
@@ -75,8 +77,8 @@ def evaluate_subject(
     measurement = measure(embedded)
     protocol = data.protocol(embedded)
     folder = place(protocol)
-    more = {"protocol": protocol.to_json(), **context(protocol)}
-    document, written = write(measurement, folder, title=title, context=more)
+    told = {"protocol": protocol.to_json(), **context(protocol), **more(embedded)}
+    document, written = write(measurement, folder, title=title, context=told)
     items = data.items(subject.image_size, unreadable)
     return document, written + draw_images(
         embedded,

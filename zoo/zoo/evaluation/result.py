@@ -38,6 +38,11 @@ class Evaluation(Mapping[str, float]):
         return dict(self.document["metrics"])
 
     @property
+    def plugin_metrics(self) -> dict[str, dict[str, float]]:
+        """The figures of metrics that the recipe names, by the metric's name and the figure's."""
+        return {name: dict(figures) for name, figures in self.document.get("plugin_metrics", {}).items()}
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """What decides the figures but the model; they compare with those whose ``protocol["digest"]`` is the same."""
         return dict(self.document["protocol"])

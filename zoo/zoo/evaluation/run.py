@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.atomic import read_mapping
 from zoo.evaluation.checkpoint import CheckpointSubject, RecipeData
 from zoo.evaluation.model import evaluate_subject, folder_name, left_out
+from zoo.evaluation.plugin_metrics import measure_by_plugins
 from zoo.evaluation.result import Evaluation
 from zoo.evaluation.verdict import worse_than_untrained
 from zoo.evaluation.writing import METRICS, require_same_protocol
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.subjects import Advance
     from zoo.recipes.loading import LoadedRecipe
     from zoo.runs.layout import RunFolder
+    from zoo.validation.embedded_images import EmbeddedImages
     from zoo.validation.protocol import Protocol
     from zoo_core.registry import Registry
 
@@ -95,8 +97,14 @@ def evaluate_run(
             "untrained": _untrained(run.evaluation, protocol) if own else None,
         }
 
+    def more(embedded: EmbeddedImages) -> dict[str, Any]:
+        found = measure_by_plugins(loaded, registry, embedded)
+        return {"plugin_metrics": found} if found else {}
+
     title = f"{loaded.name} on {data.name}" + (", classes not seen in training" if unseen else "")
-    return evaluate_subject(subject, data, samples, place=place, context=context, title=title, advance=advance)
+    return evaluate_subject(
+        subject, data, samples, place=place, context=context, title=title, advance=advance, more=more
+    )
 
 
 def _is_unseen(run: RunFolder) -> bool:

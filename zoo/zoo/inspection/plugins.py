@@ -156,7 +156,8 @@ def component_findings(component: Component, registry: Registry) -> Iterator[Fin
         problem = error.problems[0]
         yield Finding("error", str(component), problem.message.removeprefix(f"{component}: "), problem.hint)
         return
-    if component.spec.config:
+    if component.spec.config or (isinstance(component.spec, ComponentFamily) and component.spec.resolves):
+        # What a name is resolved to belongs to a library, and so do its options.
         return
     bare = [
         one.name

@@ -22,7 +22,6 @@ from zoo.onnx_export.run import export_run
 from zoo.onnx_export.witnesses import patterns
 from zoo.recipes.loading import load_run_recipe
 from zoo.recipes.public import public_recipe
-from zoo.recipes.schema import component_paths
 from zoo_core.config import dump
 from zoo_core.errors import ComponentError, RunError
 from zoo_core.events import notify
@@ -222,9 +221,8 @@ def _for_transformers_js(export: VerifiedExport) -> bool:
 
 def _plugins(loaded: LoadedRecipe, registry: Registry) -> dict[str, dict[str, str]]:
     """Return distribution and version of each plugin whose components the recipe names, by the plugin's id."""
-    teacher = loaded.recipe.model.distillation is not None
     found = {}
-    for path, kind in component_paths(len(loaded.recipe.data.train_also), teacher=teacher).items():
+    for path, kind in loaded.recipe.component_paths().items():
         try:
             component = registry.find(kind, loaded.reference(path).name)
         except ComponentError:

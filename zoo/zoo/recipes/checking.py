@@ -64,8 +64,7 @@ class _ComponentCheck:
         self._document = document
         self._registry = registry
         self._factories: dict[KeyPath, Callable[..., Any]] = {}
-        also = document.get(ALSO, [])
-        self._paths = component_paths(len(also) if isinstance(also, list) else 0, teacher=True)
+        self._paths = component_paths(document.value)
 
     def problems(self) -> list[Problem]:
         """Return what is wrong; what is only not installed goes to ``unavailable``."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # A value may be left to a reference, whatever its type.
 REFERENCE = {"type": "string", "pattern": r"\$\{.+\}"}
+_LISTED_BY_TRAINER: tuple[Kind, Kind] = ("callback", "logger")
 # Sections that are a component themselves.
 _SECTIONS = {"onnx": "OnnxSection", "optimizer": "OptimizerSection", "lr_scheduler": "LrSchedulerSection"}
 
@@ -35,6 +36,10 @@ def json_schema(registry: Registry) -> dict[str, Any]:
             section = properties["ModelSection" if path[0] == "model" else "DataSection"]
             section[path[1]] = {**section[path[1]], "properties": {"name": names}}
     properties["AlsoReference"]["name"] = _names(registry, "dataset")
+    schema["properties"]["metrics"]["items"] = _listed(registry, "metric")
+    callbacks, loggers = ({"type": "array", "items": _listed(registry, kind)} for kind in _LISTED_BY_TRAINER)
+    several: list[dict[str, Any]] = [{"type": "boolean"}, loggers]
+    schema["properties"]["trainer"]["properties"] = {"callbacks": callbacks, "logger": {"anyOf": several}}
     distillation = properties["DistillationSection"]
     distillation["teacher"] = {**distillation["teacher"], "properties": {"name": _names(registry, "teacher")}}
     schema["properties"] = {
@@ -45,6 +50,12 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         **schema["properties"],
     }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _listed(registry: Registry, kind: Kind) -> dict[str, Any]:
+    """Return the schema of a component of a list."""
+    properties = {"name": _names(registry, kind), "options": {"type": "object"}}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _names(registry: Registry, kind: Kind) -> dict[str, Any]:

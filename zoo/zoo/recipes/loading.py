@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from zoo_core.errors import ComponentError, Problem, UsageError
 
@@ -37,21 +37,15 @@ class LoadedRecipe:
         Raises:
             ComponentError: one is not available.
         """
-        from zoo.recipes.schema import component_paths  # noqa: PLC0415 - needs pydantic
-
         found = {}
-        teacher = self.recipe.model.distillation is not None
-        for path, kind in component_paths(len(self.recipe.data.train_also), teacher=teacher).items():
+        for path, kind in self.recipe.component_paths().items():
             component = registry.find(kind, self.reference(path).name)
             found[kind, component.qualified_name] = component
         return list(found.values())
 
     def reference(self, path: Sequence[str | int]) -> ComponentReference:
         """Return the component that stands at ``path``."""
-        section: Any = self.recipe
-        for key in path:
-            section = section[key] if isinstance(key, int) else getattr(section, key)
-        return cast("ComponentReference", section)
+        return self.recipe.component(path)
 
 
 def shipped() -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from zoo.recipes.schema import component_paths
 from zoo_core.components import WIRED
 from zoo_core.config.document import dotted
 from zoo_core.errors import ComponentError, Problem
@@ -48,8 +47,7 @@ def public_recipe(recipe: Recipe, registry: Registry, *, strict: bool = True) ->
     document = recipe.model_dump(mode="json")
     document.pop("hub")
     named = set(recipe.card.datasets)
-    teacher = recipe.model.distillation is not None
-    for path, kind in component_paths(len(recipe.data.train_also), teacher=teacher).items():
+    for path, kind in recipe.component_paths().items():
         if kind == "dataset":
             reference = _at(document, path)
             told = bool(named & set(_texts(reference["options"])))

@@ -48,7 +48,7 @@ class ComponentOptions:
         return () if _is_dataset(path) else self(path, name)
 
     def _find(self, path: KeyPath, name: str) -> Mapping[str, Any] | None:
-        kind = component_paths(0, teacher=True).get(path)
+        kind = component_paths().get(path)
         if kind is None:
             return None
         self._registry = self._registry or discover()
@@ -97,7 +97,7 @@ def _note(renamed: Renamed) -> str:
 
 
 def _is_dataset(path: KeyPath) -> bool:
-    return component_paths(0).get(path) == "dataset"
+    return component_paths().get(path) == "dataset"
 
 
 def _defaults(schema: type[BaseModel]) -> dict[str, Any]:

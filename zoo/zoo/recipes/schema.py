@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zoo_core.components import Kind
 
 # Where a recipe names components.
@@ -24,15 +26,33 @@ COMPONENTS: dict[tuple[str, ...], Kind] = {
 
 # Any number of further data sets to train on.
 ALSO = ("data", "train_also")
+# Lists of components.
+LISTS: dict[tuple[str, ...], Kind] = {
+    ALSO: "dataset",
+    ("trainer", "callbacks"): "callback",
+    ("trainer", "logger"): "logger",
+    ("metrics",): "metric",
+}
 # Set where the recipe distils.
 TEACHER = ("model", "distillation", "teacher")
 
 
-def component_paths(also: int, *, teacher: bool = False) -> dict[tuple[str | int, ...], Kind]:
-    """Return the kind of each component by its path, for ``also`` further training data sets and maybe a teacher."""
+def component_paths(recipe: object = None) -> dict[tuple[str | int, ...], Kind]:
+    """Return the kind of each component by its path: of a ``recipe`` as plain values also those that lists hold.
+
+    There is a teacher unless the recipe does not distil.
+    """
     paths: dict[tuple[str | int, ...], Kind] = dict(COMPONENTS.items())
-    paths |= {(*ALSO, index): "dataset" for index in range(also)}
-    return paths | ({TEACHER: "teacher"} if teacher else {})
+    for path, kind in LISTS.items():
+        listed = _below(recipe, path)
+        paths |= {(*path, index): kind for index in range(len(listed) if isinstance(listed, list) else 0)}
+    return paths if recipe is not None and _below(recipe, TEACHER[:2]) is None else paths | {TEACHER: "teacher"}
+
+
+def _below(value: object, path: tuple[str, ...]) -> object:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -267,9 +287,23 @@ class Recipe(Section):
     ema: EmaSection | None = None
     trainer: dict[str, Any] = Field(default={}, description="lightning.Trainer's own arguments")
     checkpoint: CheckpointSection = CheckpointSection()
+    metrics: list[ComponentReference] = Field(
+        default=[], description="what an evaluation measures beside zoo's own figures: metrics of plugins"
+    )
     onnx: OnnxSection
     card: CardSection = CardSection()
     hub: HubSection = HubSection()
+
+    def component_paths(self) -> dict[tuple[str | int, ...], Kind]:
+        """Return the kind of each component by its path."""
+        return component_paths(self.model_dump())
+
+    def component(self, path: Sequence[str | int]) -> ComponentReference:
+        """Return the component that stands at ``path``."""
+        section: Any = self
+        for key in path:
+            section = getattr(section, str(key)) if isinstance(section, BaseModel) else section[key]
+        return section if isinstance(section, ComponentReference | OnnxSection) else ComponentReference(**section)  # type: ignore[return-value] # a wrapper's section has what a reference has
 
     def validation_protocol(self) -> dict[str, Any]:
         """Return all that decides which images a model is judged by, as plain values."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.recipes.schema import ComponentReference
 from zoo_core.config import dotted, schema_problems
-from zoo_core.config.suggestions import suggest
 from zoo_core.errors import Problem
 from zoo_core.extras import naming_missing_extras
 from zoo_core.signatures import signature_schema
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from zoo_core.config import Document, KeyPath
 
-# Arguments of lightning.Trainer that a recipe writes as a list of names with options, and where Lightning has them.
-LIGHTNING_PARTS = {"callbacks": "lightning.pytorch.callbacks", "logger": "lightning.pytorch.loggers"}
+# Arguments of lightning.Trainer that a recipe writes as a list of components.
+COMPONENT_LISTS = ("callbacks", "logger")
 # What zoo itself passes to torch.onnx.export.
 OWN_EXPORT = frozenset(
     {"model", "args", "kwargs", "f", "input_names", "output_names", "dynamic_axes", "dynamic_shapes", "external_data"}
@@ -42,8 +41,8 @@ def check_torch(document: Document) -> list[Problem]:
 
 
 def _check_trainer(document: Document, trainer: Callable[..., Any]) -> list[Problem]:
-    parts = [problem for key in LIGHTNING_PARTS for problem in _check_parts(document, ("trainer", key))]
-    own = {f"trainer.{key}" for key in LIGHTNING_PARTS}
+    parts = [problem for key in COMPONENT_LISTS for problem in _check_list(document, ("trainer", key))]
+    own = {f"trainer.{key}" for key in COMPONENT_LISTS}
     others = [
         problem
         for problem in _check_arguments(document, trainer, ("trainer",), ())
@@ -52,31 +51,15 @@ def _check_trainer(document: Document, trainer: Callable[..., Any]) -> list[Prob
     return others + parts
 
 
-def _check_parts(document: Document, path: tuple[str, str]) -> list[Problem]:
-    """Check a list of callbacks or loggers, each with a name and options."""
+def _check_list(document: Document, path: tuple[str, str]) -> list[Problem]:
+    """Check the shape of a list of callbacks or loggers; they themselves are components."""
     written = document.get(path)
     if written is None or (path[1] == "logger" and isinstance(written, bool)):
         return []
     if not isinstance(written, list):
         return [Problem("should be a list of {name: ..., options: {...}}", document.locate(path))]
-    module = import_module(LIGHTNING_PARTS[path[1]])
-    known = {name: getattr(module, name) for name in module.__all__ if name not in {"Callback", "Logger"}}
-    problems = []
-    for index, entry in enumerate(written):
-        at = (*path, index)
-        if found := schema_problems(ComponentReference, document, at):
-            problems += found
-        elif entry["name"] not in known:
-            hint = suggest(entry["name"], known, "known")
-            message = f"{module.__name__} has no {entry['name']!r}"
-            problems.append(Problem(message, document.locate((*at, "name")), hint))
-        elif not _takes_anything(known[entry["name"]]):
-            problems += _check_arguments(document, known[entry["name"]], (*at, "options"), ())
-    return problems
-
-
-def _takes_anything(function: Callable[..., Any]) -> bool:
-    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
+    places = [(*path, index) for index in range(len(written))]
+    return [problem for at in places for problem in schema_problems(ComponentReference, document, at)]
 
 
 def _check_arguments(

@@ -1,32 +1,42 @@
-"""Callbacks and loggers of Lightning that a recipe names, beside zoo's own."""
+"""Callbacks and loggers that a recipe names, beside zoo's own."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from zoo.recipes.torch_checking import LIGHTNING_PARTS
-from zoo_core.errors import Problem, RecipeError
+from zoo.recipes.schema import LISTS, ComponentReference
+from zoo_core.building import build
+from zoo_core.errors import ComponentError, Problem, RecipeError
 
 if TYPE_CHECKING:
     from zoo.recipes.loading import LoadedRecipe
+    from zoo_core.registry import Registry
 
 
-def named_parts(loaded: LoadedRecipe, key: str) -> list[Any]:
-    """Build what ``trainer.callbacks`` or ``trainer.logger`` lists, whose names and options have been checked.
+def named_parts(loaded: LoadedRecipe, registry: Registry, key: Literal["callbacks", "logger"]) -> list[Any]:
+    """Build what ``trainer.callbacks`` or ``trainer.logger`` lists.
 
     Raises:
-        RecipeError: Lightning refuses the options.
+        RecipeError: one refuses its options.
+        ComponentError: one is not available, or needs a package that is not installed.
     """
     written = loaded.recipe.trainer.get(key)
-    module = import_module(LIGHTNING_PARTS[key])
-    parts = []
-    for index, entry in enumerate(written if isinstance(written, list) else []):
-        try:
-            parts.append(getattr(module, entry["name"])(**entry.get("options", {})))
-        except (TypeError, ValueError, MisconfigurationException, ImportError) as error:
-            message = f"{module.__name__}.{entry['name']}: {' '.join(str(error).split())}"
-            raise RecipeError([Problem(message, loaded.document.locate(("trainer", key, index)))]) from error
-    return parts
+    return [_built(loaded, registry, key, index) for index in range(len(written) if isinstance(written, list) else 0)]
+
+
+def _built(loaded: LoadedRecipe, registry: Registry, key: str, index: int) -> Any:  # noqa: ANN401 - of Lightning
+    path = ("trainer", key)
+    reference: ComponentReference = loaded.reference((*path, index))
+
+    def locate(below: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - Location or None
+        return loaded.document.locate((*path, index, *below))
+
+    try:
+        return build(registry, LISTS[path], reference.name, reference.options, wired={}, locate=locate)
+    except ComponentError as error:
+        if not isinstance(error.__cause__, MisconfigurationException):
+            raise
+        name = registry.find(LISTS[path], reference.name).qualified_name
+        raise RecipeError([Problem(f"{name}: {' '.join(str(error.__cause__).split())}", locate(()))]) from error

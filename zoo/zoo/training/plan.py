@@ -138,7 +138,7 @@ def plan_training(
     loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
     streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
     teacher = _teacher(builder, streamed=streamed)
-    trainer = make_trainer(loaded, logger=False)
+    trainer = make_trainer(loaded, registry, logger=False)
     optimization = Optimization(loaded, registry, recipe.data.loader.batch_size)
     schedule = check_optimization(optimization, loss, trainer.strategy.root_device)
     if isinstance(schedule, LRScheduler) and any(line.startswith("optimizer.options.lr:") for line in changes):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # What may change on --resume: it is still the same model, trained on the same data.
 CHANGEABLE = ("trainer.", "data.loader.", "checkpoint.every_", "optimizer.options.lr")
 # No part of a training.
-_ELSEWHERE = ("onnx.", "card.", "hub.")
+_ELSEWHERE = ("onnx.", "card.", "hub.", "metrics")
 _SHOWN = 5
 
 

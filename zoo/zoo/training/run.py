@@ -97,6 +97,7 @@ def _train(plan: TrainingPlan, folder: RunFolder, *, show: bool) -> TrainingOutc
     signals, watch, epoch_length = StopSignals(), RankWatch(folder), EpochLength()
     trainer = make_trainer(
         plan.loaded,
+        plan.registry,
         logger=TensorBoardLogger(
             folder.tensorboard.parent, name=folder.tensorboard.name, version="", default_hp_metric=False
         ),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.recipes.loading import LoadedRecipe
+    from zoo_core.registry import Registry
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.profilers")
 SILENCED = (
@@ -38,13 +39,14 @@ SILENCED = (
 )
 
 
-def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
+def make_trainer(loaded: LoadedRecipe, registry: Registry, **own: Any) -> lightning.Trainer:  # noqa: ANN401 - Lightning's arguments
     """Make the trainer that a recipe asks for, with zoo's ``own`` arguments where it says nothing.
 
     Callbacks and loggers that it names are added to zoo's; ``trainer.logger: false`` is none at all.
 
     Raises:
         RecipeError: Lightning refuses the section, or it asks for what zoo cannot do.
+        ComponentError: a callback or logger is not available.
     """
     given = dict(loaded.recipe.trainer)
     if given.get("overfit_batches"):
@@ -52,10 +54,10 @@ def make_trainer(loaded: LoadedRecipe, **own: Any) -> lightning.Trainer:  # noqa
         raise RecipeError([Problem("zoo orders the batches itself", location, "train on less data instead")])
     # Ours hides its bar, but always counts images and writes the curves.
     given.pop("enable_progress_bar", None)
-    own["callbacks"] = [*own.get("callbacks", []), *named_parts(loaded, "callbacks")]
+    own["callbacks"] = [*own.get("callbacks", []), *named_parts(loaded, registry, "callbacks")]
     if given.pop("logger", None) is False:
         own["logger"] = False
-    elif more := named_parts(loaded, "logger"):
+    elif more := named_parts(loaded, registry, "logger"):
         own["logger"] = [*([own["logger"]] if own.get("logger") else []), *more]
     given.pop("callbacks", None)
     plugins = given.pop("plugins", None) or []
