@@ -117,6 +117,13 @@ def test_a_threshold_of_the_config_is_found(artifact, verdicts):
     assert ("config.json", "zoo.threshold.value") in false_of(found)
 
 
+def test_a_client_that_cannot_run_the_graph_is_found(artifact, verdicts):
+    edit(artifact / "config.json", lambda one: one.update({"transformers.js_config": {"dtype": "fp32"}}))
+    write_manifest(artifact)
+    found = verdicts(artifact, "--no-latency", code=1)
+    assert ("config.json", "transformers.js_config") in false_of(found)
+
+
 def test_a_number_of_the_card_is_found(artifact, verdicts):
     card = artifact / "README.md"
     text = card.read_text(encoding="utf-8")

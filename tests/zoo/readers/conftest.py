@@ -94,7 +94,9 @@ def npm(tmp_path_factory):
     for path in (HERE / "package.json", *HERE.glob("*.mjs")):
         shutil.copy(path, folder)
     subprocess.run([command, *INSTALL], cwd=folder, check=True, capture_output=True)
-    return folder
+    yield folder
+    # pytest keeps the folders of three runs, and this one has half a gigabyte.
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,10 @@
-"""Whether Transformers.js can run a graph, and what it reads about it; only of one that it can run is it told so.
-
-Its pipeline ``image-feature-extraction`` feeds ``pixel_values``, and its image processor resizes otherwise than zoo, so
-that the graph has to do that.
-"""
+"""What an export says to Transformers.js, of graphs alone that it can run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.artifacts import transformers_js
 from zoo_core.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -18,18 +15,13 @@ if TYPE_CHECKING:
     from zoo_core.registry import Component
 
 TAG = "transformers.js"
-_INPUT = "pixel_values"
-# The pipeline returns the first of these that the graph has.
-_RETURNED = ("last_hidden_state", "logits", "image_embeds")
 _HINT = "extend base/transformers_js after the recipe, or see docs/export.md for the overrides"
 
 
 def is_readable(pixels: PixelInput, output_names: Sequence[str]) -> bool:
-    """Return whether the pipeline gives the embeddings of a graph with this input and these outputs."""
-    returned = [name for name in _RETURNED if name in output_names]
-    takes = (pixels.name, pixels.layout, pixels.dtype) == (_INPUT, "NCHW", "float32")
-    # An open batch, as the pipeline feeds one image or several.
-    return takes and pixels.size == (None, None) and pixels.batch is None and returned[:1] == [output_names[0]]
+    """Return whether its pipeline gives the embeddings of a graph with this input and these outputs."""
+    shape = [pixels.axes.get(axis, size) for axis, size in enumerate(pixels.shape)]
+    return transformers_js.is_readable(pixels.name, pixels.dtype, shape, output_names)
 
 
 def check(component: Component, loaded: LoadedRecipe, pixels: PixelInput) -> None:
@@ -41,15 +33,15 @@ def check(component: Component, loaded: LoadedRecipe, pixels: PixelInput) -> Non
     if TAG not in component.spec.tags or is_readable(pixels, loaded.recipe.onnx.output_names):
         return
     message = (
-        f"Transformers.js, which {component} is for, wants one input {_INPUT!r}, float32 [N, 3, H, W] with the axes 0, "
-        f"2 and 3 open, and the first output named {_RETURNED[-1]!r}"
+        f"Transformers.js, which {component} is for, wants one input {transformers_js.INPUT!r}, float32 [N, 3, H, W] "
+        f"with the axes 0, 2 and 3 open, and the first output named {transformers_js.RETURNED[-1]!r}"
     )
     raise RecipeError([Problem(message, loaded.document.locate(("onnx", "input_names")), _HINT)])
 
 
 def config() -> dict[str, Any]:
     """Return what ``config.json`` says at its root: no architecture of its own, and float32, not int8, in browsers."""
-    return {"model_type": "custom", "transformers.js_config": {"dtype": "fp32"}}
+    return {"model_type": "custom", transformers_js.CONFIG_KEY: {"dtype": "fp32"}}
 
 
 def processor() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.artifacts import transformers_js
 from zoo.artifacts.manifest import MANIFEST, Entry, Manifest, check, strangers
 from zoo.artifacts.onnx_model import open_graph
 from zoo.atomic import as_text, read_json, read_mapping
@@ -65,7 +66,7 @@ class Facts(ArtifactFacts):
     @property
     def for_transformers_js(self) -> bool:
         """Whether the export has found that Transformers.js can run the graph."""
-        return "transformers.js_config" in self.config
+        return transformers_js.CONFIG_KEY in self.config
 
     @property
     def has_backbone(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.artifacts import transformers_js
 from zoo.artifacts.layout import PRECISIONS
 from zoo.artifacts.manifest import MANIFEST
 from zoo.artifacts.thresholds import recommended_threshold
@@ -62,6 +63,12 @@ def graph_checks(graph: Graph, config: Mapping[str, Any], export: Mapping[str, A
     found = _described(graph, said)
     claimed = {key: config["zoo"][key] for key in found if key in config["zoo"]}
     yield from compare(CONFIG, {"zoo": claimed}, {"zoo": found}, same)
+    if transformers_js.CONFIG_KEY in config:
+        (taken,) = graph.session.get_inputs()
+        outputs = [output.name for output in graph.session.get_outputs()]
+        readable = transformers_js.is_readable(taken.name, graph.pixels.dtype, taken.shape, outputs)
+        note = "whether the graph has its names and takes any size"
+        yield Check.of(CONFIG, transformers_js.CONFIG_KEY, claimed=True, found=readable, holds=readable, note=note)
 
 
 def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
