@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.artifacts.onnx_model import Graph
     from zoo.recipes.schema import Recipe
 
-_DAMAGED = "do not use this model; tell its owner"
+_DAMAGED = "an older zoo wrote it, or somebody has edited it: ask its owner to export and push it again"
 
 
 @dataclass(frozen=True)
