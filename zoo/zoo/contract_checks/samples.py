@@ -29,6 +29,7 @@ def check_dataset(subject: Subject, dataset: Dataset | StreamingDataset, count: 
 
     Raises:
         ComponentError: a sample breaks the contract, or is another one the second time.
+        UnreadableSample: none that was tried can be read.
     """
     _check_classes(subject, dataset)
     if isinstance(dataset, StreamingDataset):
@@ -39,6 +40,7 @@ def check_dataset(subject: Subject, dataset: Dataset | StreamingDataset, count: 
             _check_same(subject, f"sample {number}", sample, again[number])
         return list(first.values())
     samples: list[Sample] = []
+    unreadable: UnreadableSample | None = None
     steps = np.linspace(0, len(dataset) - 1, min(len(dataset), _ATTEMPTS)).astype(int).tolist()
     # From all over: the first, the last, and what lies between them.
     for index in steps[:: max(1, len(steps) // count)] + steps:
@@ -47,10 +49,13 @@ def check_dataset(subject: Subject, dataset: Dataset | StreamingDataset, count: 
         try:
             with subject.doing(f"reading sample {index}"):
                 sample, again_sample = dataset[index], dataset[index]
-        except UnreadableSample:
+        except UnreadableSample as error:
+            unreadable = error
             continue
         samples.append(_checked(subject, f"sample {index}", sample, dataset))
         _check_same(subject, f"sample {index}", sample, again_sample)
+    if unreadable and not samples:
+        raise unreadable
     return samples
 
 

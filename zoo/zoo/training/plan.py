@@ -27,6 +27,8 @@ from zoo_core.contracts import StreamingDataset
 from zoo_core.errors import Problem, RecipeError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from zoo.assembly import EmbeddingModel
@@ -113,8 +115,7 @@ def plan_training(
     """
     if resume is not None and not resume.last.is_file():
         raise UsageError(f"{resume.path} has no checkpoint to go on from", hint="start anew: zoo train RECIPE")
-    compared = resume is not None and resume.record.is_file()
-    changes = check_recipe(loaded, resume) if resume and compared else ()
+    changes = check_recipe(loaded, resume) if resume and resume.record.is_file() else ()
     quiet()
     recipe = loaded.recipe
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -141,9 +142,8 @@ def plan_training(
     trainer = make_trainer(loaded, registry, logger=False)
     optimization = Optimization(loaded, registry, recipe.data.loader.batch_size)
     schedule = check_optimization(optimization, loss, trainer.strategy.root_device)
-    if isinstance(schedule, LRScheduler) and any(line.startswith("optimizer.options.lr:") for line in changes):
-        message = f"{recipe.lr_scheduler.name} resumes with the learning rate that it has come to"
-        raise UsageError(message, hint="leave optimizer.options.lr as it was")
+    if isinstance(schedule, LRScheduler):
+        _require_same_rate(recipe.lr_scheduler.name, changes)
     data = TrainingData(
         items=items,
         shares=tuple(source.share for source in sources),
@@ -156,11 +156,6 @@ def plan_training(
         residency=residency,
     )
     components = tuple(builder.components())
-    resumption = None
-    if resume is not None:
-        resumption = Resumption(data=(f"{resume.record} is missing: nothing is compared",))
-        if compared:
-            resumption = Resumption(changes, check_data(data, loss, resume), check_versions(components, resume))
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
     check_batch(model, images, recipe.data.image_size, loaded)
     plain = on_device or builder.augmentation()
@@ -180,9 +175,25 @@ def plan_training(
         devices=trainer.world_size,
         images_per_step=data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
         first_batch=first_batch,
-        resumption=resumption,
+        resumption=_resumption(resume, changes, data, loss, components) if resume else None,
         report=report,
     )
+
+
+def _require_same_rate(scheduler: str, changes: Sequence[str]) -> None:
+    """Refuse another learning rate where the scheduler's state would undo it."""
+    if any(line.startswith("optimizer.options.lr:") for line in changes):
+        message = f"{scheduler} resumes with the learning rate that it has come to"
+        raise UsageError(message, hint="leave optimizer.options.lr as it was")
+
+
+def _resumption(
+    run: RunFolder, changes: Sequence[str], data: TrainingData, loss: nn.Module, components: Sequence[Component]
+) -> Resumption:
+    """Compare what is trained now with what ``run`` began with, as far as its record is there."""
+    if not run.record.is_file():
+        return Resumption(data=(f"{run.record} is missing: nothing is compared",))
+    return Resumption(tuple(changes), check_data(data, loss, run), check_versions(components, run))
 
 
 def _residency(
