@@ -121,5 +121,6 @@ def test_a_component_of_a_failed_plugin_gets_that_failure(zoo, add_distribution)
     done = zoo("show", "broken/net", check=4)
     assert done.stderr.splitlines()[-1] == (
         "error: 'broken/net' is from plugin 'broken', which failed to load: "
-        "zoo-broken 2.0: No module named 'not_installed_lib'"
+        "zoo-broken 2.0: No module named 'not_installed_lib'; "
+        "zoo-broken does not require a distribution of that name: tell its author"
     )
