@@ -117,6 +117,7 @@ def test_a_threshold_of_the_config_is_found(artifact, verdicts):
     assert ("config.json", "zoo.threshold.value") in false_of(found)
 
 
+@pytest.mark.slow
 def test_a_client_that_cannot_run_the_graph_is_found(artifact, verdicts):
     edit(artifact / "config.json", lambda one: one.update({"transformers.js_config": {"dtype": "fp32"}}))
     write_manifest(artifact)
@@ -124,6 +125,7 @@ def test_a_client_that_cannot_run_the_graph_is_found(artifact, verdicts):
     assert ("config.json", "transformers.js_config") in false_of(found)
 
 
+@pytest.mark.slow
 def test_a_number_of_the_card_is_found(artifact, verdicts):
     card = artifact / "README.md"
     text = card.read_text(encoding="utf-8")
@@ -173,6 +175,7 @@ def _other_graph(data):
     return model.SerializeToString()
 
 
+@pytest.mark.slow
 def test_another_model_under_the_figures_of_this_one_is_found(artifact, verdicts):
     weights = safetensors.numpy.load_file(artifact / "model.safetensors")
     generator = np.random.default_rng(0)
@@ -206,6 +209,7 @@ def test_another_model_under_the_figures_of_this_one_is_found(artifact, verdicts
     } <= set(found)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_the_proof_are_found(artifact, verdicts):
     def change(document):
         document["batches"][0]["max_abs_diff"] = 1e-10

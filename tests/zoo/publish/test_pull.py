@@ -28,6 +28,12 @@ def cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def patient(monkeypatch):
+    """Make the waits of huggingface_hub's own retries, 23 seconds for each file, take no time."""
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+
+
+@pytest.fixture
 def published(hub, hub_double, exported, cache):  # noqa: ARG001 - the cache is replaced
     """The files of an artifact, on the Hub; it needs no card to be pulled."""
     files = {
@@ -225,6 +231,7 @@ def test_a_name_that_is_none_is_refused_before_anything_is_asked(hub, api, name)
     assert hub.log == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_without_a_hub_the_cache_serves_and_else_the_error_says_so(hub_double, exported, cache):  # noqa: ARG001 - as above
     files = {
         path.relative_to(exported.artifact.path).as_posix(): hub_double.Blob(path.read_bytes(), lfs=False)
@@ -258,6 +265,7 @@ def test_an_independent_client_in_another_process_gets_the_same_bytes(hub, publi
     assert contents(folder) == {name: blob.content for name, blob in published.files.items()}
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_port_where_nobody_listens_is_one_line(cache):  # noqa: ARG001 - as above
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -59,12 +59,16 @@ def test_all_kinds_in_one_plugin_pass_their_own_tests_and_checks(written, zoo):
     assert checked.stdout == "swatch (plugzoo-swatch 0.1.0): nothing to say\n"
 
 
+@pytest.mark.slow
 def test_all_kinds_type_check_strictly(written):
     done = run(written(*EXAMPLES), "mypy")
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
+# Each is a training environment of seconds: the others are slow.
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in {"head", "optimizer"} else pytest.mark.slow) for kind in EXAMPLES]
+)
 def test_each_kind_alone_is_announced_and_its_recipe_is_right(written, zoo, kind):
     folder = written(kind, name="my_plugin")
     environment = {"PYTHONPATH": str(folder)}
