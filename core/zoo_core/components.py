@@ -60,7 +60,9 @@ class ComponentSpec:
 
     ``config`` names a pydantic model that validates the options; without one the factory's signature does. ``check``
     names a function ``(name, options) -> Iterable[OptionProblem]`` that finds in a moment, and without building, what
-    neither of them can: a recipe's check calls it with the valid options that the recipe sets.
+    neither of them can: a recipe's check calls it with the valid options that the recipe sets. ``restoring`` are
+    options and the values that they have while weights are restored: what only matters for initial weights, which are
+    then neither looked up nor downloaded.
     """
 
     kind: Kind
@@ -71,6 +73,7 @@ class ComponentSpec:
     license: str | None = None
     tags: tuple[str, ...] = ()
     check: str | None = None
+    restoring: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,4 +95,5 @@ class ComponentFamily:
     license: str | None = None
     tags: tuple[str, ...] = ()
     check: str | None = None
+    restoring: tuple[tuple[str, object], ...] = ()
     resolves: bool = False

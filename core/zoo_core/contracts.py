@@ -57,7 +57,8 @@ class Backbone(Protocol):
 
     ``forward`` takes ``images float32 [N, 3, H, W]``, RGB in 0..1, normalises them itself as ``preprocessing``
     says, and returns one ``[N, channels, ceil(H / stride), ceil(W / stride)]`` tensor per feature level.
-    A factory parameter called ``pretrained`` is set to ``False`` when zoo restores weights from a checkpoint.
+    Options that only matter for initial weights are named by the ``restoring`` of its manifest; without it, a factory
+    parameter called ``pretrained`` is set to ``False`` when zoo restores weights from a checkpoint.
     One that starts from published weights may say so: see ``HasProvenance``.
     """
 

@@ -129,6 +129,13 @@ def _check_words(spec: ComponentSpec | ComponentFamily, name: str) -> None:
     if licence is not None and not isinstance(licence, str):
         msg = f"the license of {spec.kind} {name!r} is {licence!r}, neither a text nor None"
         raise ManifestError(msg)
+    pairs = spec.restoring
+    if not isinstance(pairs, tuple) or not all(
+        isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)  # noqa: PLR2004 - option and value
+        for pair in cast("tuple[object, ...]", pairs)
+    ):
+        msg = f"the restoring of {spec.kind} {name!r} is {pairs!r}, not a tuple of (option, value)"
+        raise ManifestError(msg)
     if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
         msg = f"the tags of {spec.kind} {name!r} are {tags!r}, not a tuple of texts"
         raise ManifestError(msg)

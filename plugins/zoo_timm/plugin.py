@@ -17,6 +17,7 @@ def zoo_components() -> list[ComponentFamily]:
             names="zoo_timm.catalog:names",
             factory="zoo_timm.backbones:build",
             check="zoo_timm.options:check",
+            restoring=(("pretrained", False),),
             summary="timm model as a feature pyramid",
         ),
         ComponentFamily(

@@ -94,13 +94,20 @@ class RecipeBuilder:
         """Build backbone and head; without ``initial_weights`` nothing is looked up or downloaded for them."""
         section = self.recipe.model.backbone
         if not initial_weights:
-            factory = self.registry.load(self.registry.find("backbone", section.name))
-            if "pretrained" in inspect.signature(factory).parameters:
-                section = section.model_copy(update={"options": {**section.options, "pretrained": False}})
+            section = section.model_copy(update={"options": {**section.options, **self._restoring(section.name)}})
         size = self.recipe.data.image_size
         backbone = self._build("backbone", section, ("model", "backbone"), {"image_size": size})
         head = self.component("head", ("model", "head"), feature_levels=backbone.feature_levels, image_size=size)
         return EmbeddingModel(backbone, head)
+
+    def _restoring(self, backbone: str) -> dict[str, object]:
+        """Return the options with which a backbone is built whose weights are then restored."""
+        component = self.registry.find("backbone", backbone)
+        if component.spec.restoring:
+            return dict(component.spec.restoring)
+        # As the contract said before manifests could.
+        called = "pretrained" in inspect.signature(self.registry.load(component)).parameters
+        return {"pretrained": False} if called else {}
 
     def loss(self, *, embedding_dim: int, classes: Sequence[str]) -> nn.Module:
         """Build the loss for a model and a data set."""
