@@ -35,6 +35,15 @@ def test_where_the_threshold_does_not_matter_the_promise_costs_nothing():
     assert priced(half, lambda _: 1.0).classes_for_little == 598
 
 
+@pytest.mark.parametrize("rate", [0.5, 0.9, 1 - 1e-12])
+def test_a_rate_that_many_may_have_has_a_price_too(rate):
+    # Twice as many are more than there are.
+    found = strangers(np.random.default_rng(0), 100, 1, 0.0)
+    threshold = lowest_threshold(found, rate, 0.95)
+    assert found.rate(threshold) < rate
+    assert price(found, GENUINE.sf, threshold, rate, 0.95).tpir_behind >= 0
+
+
 def test_the_price_is_what_the_best_guess_finds_more():
     found = strangers(np.random.default_rng(0), 1000, 1, 0.0)
     guess, threshold = estimated_threshold(found, 0.01), lowest_threshold(found, 0.01, 0.95)

@@ -116,6 +116,7 @@ def test_a_configuration_that_fails_is_told_and_the_others_are_measured(zoo, alo
         (("--seconds", "0"), 2, "seconds"),
         (("--precision", "int8"), 2, "holds no onnx/model_int8.onnx"),
         (("--precision", "fp8"), 2, "there is no precision 'fp8'"),
+        (("--picture", "b.nonsense"), 2, "b.nonsense: no picture is drawn as .nonsense; choose one of "),
         (("--provider", "nonsense"), 2, "there is no provider 'nonsense'"),
         (("--provider", "cuda"), 4, "provider cuda is not available"),
     ],

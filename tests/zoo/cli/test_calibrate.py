@@ -120,6 +120,15 @@ def test_a_stranger_that_is_in_the_gallery_is_refused(calibrate, cards, pictures
     assert "pictures/stranger100.png: is the same file as cards/bill.png, and so no stranger to 'bill'" in result.stderr
 
 
+def test_a_picture_does_not_find_itself(calibrate, cards, pictures):
+    document = json.loads(calibrate("--fpir", "0.2", "--json", check=0).stdout)
+    for path in cards.iterdir():
+        shutil.copy(path, pictures / path.stem / "reference.png")
+    again = json.loads(calibrate("--fpir", "0.2", "--json", check=0).stdout)
+    assert again["tpir"] == document["tpir"]
+    assert again["tpir"]["pictures"] == 9
+
+
 def test_a_picture_that_cannot_be_read_is_left_out_and_named(calibrate, pictures, tmp_path):
     (pictures / "stranger100.png").write_bytes(b"bad")
     result = calibrate("--fpir", "0.2", "-o", "c.json", check=0)

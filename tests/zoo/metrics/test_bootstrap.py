@@ -115,3 +115,10 @@ def test_intervals_cover_the_truth():
             hits[name] += found[name].low <= value <= found[name].high
     # 95 % of 200 are 190, within three standard deviations of 3.1 and a few for the 80 classes.
     assert all(175 <= count <= 200 for count in hits.values()), hits
+
+
+def test_references_and_labels_may_be_lists():
+    embeddings, labels = images(12)
+    is_reference = np.arange(len(labels)) % 5 == 0
+    wanted = intervals(embeddings, labels, is_reference=is_reference, replicates=20)
+    assert intervals(embeddings, labels.tolist(), is_reference=is_reference.tolist(), replicates=20) == wanted

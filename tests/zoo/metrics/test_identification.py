@@ -60,3 +60,13 @@ def test_what_cannot_be_identified_is_said(references, message):
     with pytest.raises(RunError) as caught:
         rank1(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), np.array(references))
     assert str(caught.value) == message
+
+
+def test_references_may_be_a_list_of_booleans_and_nothing_else():
+    embeddings, labels = np.eye(4, dtype=np.float32)[[0, 0, 1, 1]], [0, 0, 1, 1]
+    assert rank1(embeddings, labels, [True, False, True, False]) == 1
+    # Taken for indices, numbers would choose other images.
+    with pytest.raises(RunError, match="is_reference must be booleans, not int64"):
+        rank1(embeddings, labels, [1, 0, 1, 0])
+    with pytest.raises(RunError, match=r"there are 4 embeddings, but is_reference of shape \[2\]"):
+        rank1(embeddings, labels, [True, False])

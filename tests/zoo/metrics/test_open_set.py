@@ -133,3 +133,8 @@ def test_the_lowest_threshold_refuses_ties_together():
     assert lowest_threshold(strangers, 1) == 0.1
     with pytest.raises(RunError, match="needs strangers, but there are none"):
         lowest_threshold(np.array([]), 0.1)
+
+
+def test_of_no_images_nothing_can_be_expected():
+    with pytest.raises(RunError, match=r"embeddings must be \[N, D\], not \[0, 8\]"):
+        fpir_at(0.5, np.empty((0, 8)), [])

@@ -306,6 +306,8 @@ def test_what_cannot_be_verified_is_said(embeddings, labels, message):
     [
         ([0, 1, 2], "class 0 is in two groups of look-alikes; a class has one group"),
         ([0, 0], "there are 3 embeddings, but groups of shape [2]"),
+        # Cut off, both were group 0.
+        ([0.2, 0.2, 0.7], "groups must be whole numbers, not float64"),
         (
             [5, 5, 5],
             (
@@ -319,3 +321,24 @@ def test_groups_that_cannot_be_used_are_said(groups, message):
     with pytest.raises(RunError) as caught:
         verify(np.eye(3, dtype=np.float32), [0, 0, 1], groups)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "labels", "message"),
+    [
+        ([[1, 0], [0]], [0, 1], "embeddings are no array: their rows differ in length"),
+        ([[1j, 0], [0, 1]], [0, 1], "embeddings must be real numbers, not complex128"),
+        ([["a", "b"]], [0], "embeddings must be real numbers, not <U1"),
+        ([], [], "embeddings must be [N, D], not [0]"),
+        ([[1, 0], [0, 1]], [[0], [1, 2]], "labels are no array: their rows differ in length"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_said(embeddings, labels, message):
+    with pytest.raises(RunError) as caught:
+        verify(embeddings, labels)
+    assert str(caught.value) == message
+
+
+def test_lists_will_do():
+    embeddings, labels = clusters(4, 3, 0.5)
+    assert verify(embeddings.tolist(), labels.tolist()).auc == verify(embeddings, labels).auc

@@ -44,7 +44,7 @@ def bench(
         advance: wraps the configurations, to show progress.
 
     Raises:
-        UsageError: there is no such model, file or provider, or a number is out of range.
+        UsageError: there is no such model, file, provider or format of a picture, or a number is out of range.
         ComponentError: a provider, or for a picture matplotlib, is not installed.
         RemoteError: the Hub refuses, cannot be reached, or holds something else.
         RunError: a file is no ONNX file, does not say which pixels it takes, or nothing can be measured.
@@ -69,7 +69,8 @@ def bench(
     if picture is None:
         return benchmark(plan, advance=advance)
     with naming_missing_extras("a picture"):
-        from zoo.benchmark.plot import draw_benchmark
+        from zoo.benchmark.plot import check_picture, draw_benchmark
+    check_picture(Path(picture))
     found = benchmark(plan, advance=advance)
     machine = found.document["machine"]
     draw_benchmark(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from zoo.atomic import replacing
+from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 _COLORS = {"fp32": "#0072B2", "fp16": "#D55E00", "int8": "#009E73"}
 _STYLES = ("-", "--", ":", "-.")
 _MARKERS = "osD^v"
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture whose ending names no format; without an ending it is a PNG.
+
+    Raises:
+        UsageError: it names none.
+    """
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if path.suffix and path.suffix[1:].lower() not in known:
+        raise UsageError(f"{path}: no picture is drawn as {path.suffix}", hint=f"choose one of {', '.join(known)}")
 
 
 def draw_benchmark(rows: Iterable[dict[str, Any]], path: Path, *, title: str) -> None:

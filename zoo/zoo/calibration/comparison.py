@@ -83,7 +83,7 @@ def compare(found: Embedded, gallery: Embedded | None) -> Compared:
             f"all pictures are of one class, {known.labels[0]!r}, so that none is a stranger",
             hint="give folders of several classes, or a gallery and pictures of strangers to it",
         )
-    itself = np.arange(len(own)) if gallery is None else np.full(len(own), -1)
+    itself = np.arange(len(own)) if gallery is None else _positions(found, gallery)
     rows = np.arange(len(own)) if gallery is None else np.flatnonzero(own == STRANGER)
     if not rows.size:
         raise UsageError(
@@ -97,3 +97,12 @@ def compare(found: Embedded, gallery: Embedded | None) -> Compared:
     classes = np.array([names[found.labels[row]] for row in rows])
     strangers = Strangers(other_scores[rows], classes, _OF_EACH_OTHER if gallery is None else 1.0)
     return Compared(queries, references, own_scores, other_scores, rows, strangers, gallery is None)
+
+
+def _positions(found: Embedded, gallery: Embedded) -> Integers:
+    """Return which reference has the very file of each picture, ``int [N]``, or -1: it would find itself."""
+    position = {digest: number for number, digest in enumerate(gallery.digests)}
+    positions = np.full(len(found.labels), -1)
+    for row, digest in enumerate(found.digests):
+        positions[row] = position.get(digest, -1)
+    return positions

@@ -93,7 +93,9 @@ def just_above(score: float) -> float:
 def _accepted_at(strangers: Strangers, order: Integers, rate: float) -> int:
     """Return how many of the best pictures make at most ``rate`` of all."""
     each = 1 / strangers.pictures[strangers.classes[order]] / len(strangers.pictures)
-    return int(np.searchsorted(np.cumsum(each), rate * (1 + 1e-9), side="right"))
+    found = int(np.searchsorted(np.cumsum(each), rate * (1 + 1e-9), side="right"))
+    # Where all may be accepted, the threshold still lies above the last.
+    return min(found, len(order) - 1)
 
 
 class _Exact:

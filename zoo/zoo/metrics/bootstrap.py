@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.metrics.embeddings import checked_groups, checked_labels, unit_vectors
+from zoo.metrics.embeddings import checked_groups, checked_labels, checked_references, unit_vectors
 from zoo.metrics.identification import rank1_queries
 from zoo.metrics.pair_sample import genuine_sample, impostor_sample
 from zoo.metrics.pairs import SortedImages, run_parts
@@ -163,6 +163,7 @@ class _Weighable:
         values["auc"] = found.auc
         queries = None
         if is_reference is not None:
+            is_reference = checked_references(is_reference, len(unit))
             right = rank1_queries(embeddings, whole, is_reference)
             _, numbers = np.unique(whole, return_inverse=True)
             asked = numbers[~is_reference]

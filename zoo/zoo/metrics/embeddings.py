@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +16,19 @@ Booleans = npt.NDArray[np.bool_]
 Labels = Integers | Sequence[int]
 
 
-def unit_vectors(embeddings: npt.NDArray[np.floating]) -> Floats:
+def unit_vectors(embeddings: npt.ArrayLike) -> Floats:
     """Divide each row of ``float [N, D]`` by its length, in ``float64``.
 
     Raises:
-        RunError: an embedding is not finite, or zero.
+        RunError: they are no rows of real numbers, there is none, or one is not finite, or zero.
     """
-    if embeddings.ndim != 2:  # noqa: PLR2004 - rows and columns
-        raise RunError(f"embeddings must be [N, D], not {list(embeddings.shape)}")
+    rows = _array(embeddings, "embeddings")
+    if rows.ndim != 2 or not len(rows):  # noqa: PLR2004 - rows and columns
+        raise RunError(f"embeddings must be [N, D], not {list(rows.shape)}")
+    if rows.dtype.kind not in "fiu":
+        raise RunError(f"embeddings must be real numbers, not {rows.dtype}")
     # float64, so that scores do not depend on how the work is cut into blocks.
-    wide = embeddings.astype(np.float64)
+    wide = rows.astype(np.float64)
     broken = np.count_nonzero(~np.isfinite(wide).all(axis=1))
     if broken:
         raise RunError(
@@ -50,27 +54,50 @@ def checked_labels(labels: Labels, count: int) -> Integers:
     Raises:
         RunError: there are more or fewer, or they are no whole numbers.
     """
-    found = np.asarray(labels)
-    if found.shape != (count,):
-        raise RunError(f"there are {count} embeddings, but labels of shape {list(found.shape)}")
-    if not np.issubdtype(found.dtype, np.integer):
-        raise RunError(f"labels must be whole numbers, not {found.dtype}")
-    return found.astype(np.int64)
+    return _whole_numbers(labels, count, "labels")
 
 
 def checked_groups(groups: Labels | None, labels: Integers) -> Integers:
     """Return the group of each image's class as ``int64 [N]``; without groups each class is one of its own.
 
     Raises:
-        RunError: there are more or fewer than images, or a class is in two groups.
+        RunError: there are more or fewer than images, they are no whole numbers, or a class is in two groups.
     """
     if groups is None:
         return labels
-    found = np.asarray(groups)
-    if found.shape != labels.shape:
-        raise RunError(f"there are {len(labels)} embeddings, but groups of shape {list(found.shape)}")
-    pairs = np.unique(np.stack([labels, found.astype(np.int64)]), axis=1)
+    found = _whole_numbers(groups, len(labels), "groups")
+    pairs = np.unique(np.stack([labels, found]), axis=1)
     repeated = np.flatnonzero(pairs[0, 1:] == pairs[0, :-1])
     if repeated.size:
         raise RunError(f"class {pairs[0, repeated[0]]} is in two groups of look-alikes; a class has one group")
+    return found
+
+
+def checked_references(is_reference: Booleans | Sequence[bool], count: int) -> Booleans:
+    """Return which of ``count`` images are references as ``bool [N]``.
+
+    Raises:
+        RunError: there are more or fewer, or they are no booleans.
+    """
+    found = _array(is_reference, "is_reference")
+    if found.shape != (count,):
+        raise RunError(f"there are {count} embeddings, but is_reference of shape {list(found.shape)}")
+    if found.dtype != np.bool_:
+        raise RunError(f"is_reference must be booleans, not {found.dtype}")
+    return found
+
+
+def _whole_numbers(values: Labels, count: int, name: str) -> Integers:
+    found = _array(values, name)
+    if found.shape != (count,):
+        raise RunError(f"there are {count} embeddings, but {name} of shape {list(found.shape)}")
+    if not np.issubdtype(found.dtype, np.integer):
+        raise RunError(f"{name} must be whole numbers, not {found.dtype}")
     return found.astype(np.int64)
+
+
+def _array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise RunError(f"{name} are no array: their rows differ in length") from error

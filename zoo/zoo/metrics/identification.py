@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.metrics.embeddings import checked_labels, unit_vectors
+from zoo.metrics.embeddings import checked_labels, checked_references, unit_vectors
 from zoo_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def rank1_queries(embeddings: npt.NDArray[np.floating], labels: Labels, is_refer
     """
     unit = unit_vectors(embeddings)
     labels = checked_labels(labels, len(unit))
+    is_reference = checked_references(is_reference, len(unit))
     references, reference_labels = unit[is_reference], labels[is_reference]
     queries, query_labels = unit[~is_reference], labels[~is_reference]
     if len(queries) == 0:
