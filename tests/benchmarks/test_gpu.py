@@ -307,6 +307,7 @@ class TestTime:
 
 
 class TestTrainings:
+    @pytest.mark.slow
     def test_the_full_sizes_are_recipes_too(self, stage_modules, new_session):
         full, recipes = new_session(tiny=False), stage_modules("recipes")
         workers = {}
@@ -413,6 +414,7 @@ class TestOnABareMachine:
         values = {point.name: point.value for point in found.entry_points if point.group == "zoo.plugins"}
         assert values["margin"] == "zoo_margin.plugin"
 
+    @pytest.mark.slow
     def test_a_checkout_that_nobody_has_installed_runs(self, tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(without_zoo(tmp_path / "packages"))}
         # Without `site`, as on a machine whose packages say nothing of zoo.

@@ -70,6 +70,7 @@ def test_augmentation_measures_each_chain(cards, tmp_path):
         assert sheet.width == 14 * 32
 
 
+@pytest.mark.slow
 def test_caller_decoded_compares_with_pillow(cards):
     as_they_are = json.loads(run("caller_decoded", "--images", cards, "--count", 3))
     assert (as_they_are["photographs"], as_they_are["same"]) == (3, 3)

@@ -92,7 +92,7 @@ def test_it_exports_at_opset_16_with_any_batch(name, tmp_path):
         assert np.abs(found - built([maps()[:batch]]).detach().numpy()).max() < 1e-5
 
 
-@pytest.mark.parametrize("name", ["gem_ln", "attention_ln"])
+@pytest.mark.parametrize("name", ["gem_ln", pytest.param("attention_ln", marks=pytest.mark.slow)])
 def test_a_model_with_it_trains_and_passes_the_proof_of_its_export(name, zoo, tmp_path, tiny_recipe):
     recipe = tiny_recipe.read_text().replace("head: {", f"head: {{name: embedding/{name}, ")
     tiny_recipe.write_text(recipe)

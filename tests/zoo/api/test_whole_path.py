@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import safetensors.numpy
 
 SCRIPT = """\
@@ -42,6 +43,7 @@ print(json.dumps(facts))
 """
 
 
+@pytest.mark.slow
 def test_the_functions_make_what_the_commands_make(zoo, tiny_recipe, hub, hub_environment, tmp_path):
     by_api, by_command = tmp_path / "api", tmp_path / "command"
     by_api.mkdir()

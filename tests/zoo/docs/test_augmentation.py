@@ -5,6 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from zoo_images.capture.augmentation import Capture
 
 PAGE = (Path(__file__).parents[3] / "docs" / "augmentation.md").read_text(encoding="utf-8")
@@ -17,6 +19,7 @@ def test_the_example_is_a_recipe(zoo, tmp_path):
     zoo("config", "check", "--cfg", "my.yaml", check=0)
 
 
+@pytest.mark.slow
 def test_the_command_is_a_training(zoo):
     (command,) = re.findall(r"^```bash\nzoo (.*)\n```$", PAGE, re.MULTILINE)
 

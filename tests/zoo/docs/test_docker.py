@@ -36,6 +36,7 @@ def test_the_scripts_understand_the_pages_commands(tmp_path, line):
         assert command[:2] in (["docker", "run"], ["docker", "build"])
 
 
+@pytest.mark.slow
 def test_zoo_understands_what_the_scripts_hand_over(zoo, tmp_path):
     (line,) = [line for line in SCRIPTS if "--max-time" in line]
     (command,) = dry(line, tmp_path)

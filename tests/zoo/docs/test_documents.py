@@ -12,6 +12,7 @@ from zoo_documents.synthetic import SyntheticDocuments
 PAGE = (Path(__file__).parents[3] / "docs" / "documents.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_example_is_a_recipe(zoo, tmp_path):
     (example,) = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
     (tmp_path / "my.yaml").write_text(example, encoding="utf-8")

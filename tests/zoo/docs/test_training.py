@@ -9,6 +9,7 @@ import pytest
 PAGE = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_examples_are_recipes(zoo, tmp_path):
     examples = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
     assert len(examples) == 5

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from zoo.training.ended import ended_training
 
 
+@pytest.mark.slow
 def test_it_is_said_in_a_line_and_changes_nothing(zoo, tiny_recipe, tmp_path):
     run = tmp_path / "run"
     zoo("train", "--cfg", tiny_recipe, "--output", run, "trainer.max_epochs=1", check=0)

@@ -70,6 +70,7 @@ def test_data_sets_are_mixed_by_their_shares(zoo, tmp_path):
     assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["data"]["train_also"][0]["share"] == 0.25
 
 
+@pytest.mark.slow
 def test_a_loss_may_contrast_the_captures_of_a_sample(zoo, tiny_recipe, tmp_path):
     states = []
     for contrast in ("0", "1"):

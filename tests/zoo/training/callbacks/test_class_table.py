@@ -207,6 +207,7 @@ def test_a_checkpoint_without_its_rows_is_refused(train, resume):
         resume(run, "trainer.max_epochs=2")
 
 
+@pytest.mark.slow
 def test_two_devices_of_torchrun_share_the_table_and_one_goes_on_with_it(zoo, tiny_recipe, tmp_path):
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     program = [Path(sys.executable).with_name("zoo"), "train", "--cfg", tiny_recipe, "--output", tmp_path / "run"]
@@ -240,6 +241,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_what_is_no_number_on_another_device_is_named_with_it(tiny_recipe, tmp_path):
     (tmp_path / "spoiled.py").write_text(SPOILED, encoding="utf-8")
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "spoiled.py"]
