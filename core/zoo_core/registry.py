@@ -279,7 +279,10 @@ def blaming(component: Component, target: str) -> Iterator[None]:
 
 def describe(error: BaseException) -> str:
     """Return the error on one line; with its type, except where the message says it all."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an error of a plugin may fail to say what it is
+        text = ""
     if isinstance(error, ImportError | ValueError | ZooError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -228,6 +228,14 @@ class PixelsBgrAbove(PillowPixels):
         return super().forward(torch.where(large, img.flip(3), img))
 
 
+class PixelsBgrTall(PillowPixels):
+    """In tall ones alone."""
+
+    def forward(self, img):
+        tall = torch._shape_as_tensor(img)[1] > 3000
+        return super().forward(torch.where(tall, img.flip(3), img))
+
+
 class Unnormalized(Wrapper):
     """Allowed: consumers normalise."""
 
@@ -241,7 +249,7 @@ class More(Wrapper):
     def forward(self, img):
         feats = super().forward(img)
         bright = img.mean((1, 2, 3))
-        return feats, feats.argmax(1), (bright > 0.5).float(), bright > 0.5, 100 * bright
+        return feats, feats.argmax(1), (bright > 0.5).float(), bright > 0.5, 100 * bright, feats.half()
 
 
 class Swapped(Wrapper):
@@ -266,6 +274,26 @@ class Failing(Wrapper):
 
     def forward(self, _img):
         self.fail()
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise ValueError("no")
+
+
+class FailsToSay(Wrapper):
+    def forward(self, _img):
+        raise UnspeakableError
+
+
+class FailsInEval(Wrapper):
+    def eval(self):
+        raise KeyError("no such key")
+
+
+class Scalar(Wrapper):
+    def forward(self, img):
+        return super().forward(img), img.mean()
 
 
 class FailingWhenTraced(Failing):

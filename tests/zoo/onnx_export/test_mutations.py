@@ -134,6 +134,7 @@ FAULTS = [
     ("NotANumber", (), "its first output, 'feats', is not finite"),
     ("PixelsBgr", ANY_SIZE, "the wrapper takes the colours as BGR"),
     ("PixelsBgrAbove", ANY_SIZE, r"such as one of \d+ x \d+ pixels .*, the graph takes the colours as BGR"),
+    ("PixelsBgrTall", ANY_SIZE, r"in images of 4000 x 3000 pixels .*, the graph takes the colours as BGR"),
     ("Pixels", ANY_SIZE, "the graph resizes without antialiasing, and not as Pillow does"),
     (
         "Pixels",
@@ -179,11 +180,12 @@ def test_a_wrapper_may_leave_normalisation_to_the_consumer_and_says_so(export, m
 
 
 def test_further_outputs_are_compared_as_what_they_are(export, model):
-    names = ("feats", "best", "flag", "bright", "value")
+    names = ("feats", "best", "flag", "bright", "value", "half")
     axes = ", ".join(f"{name}: {{'0': batch}}" for name in ("img", *names))
     more = (f"onnx.output_names=[{', '.join(names)}]", f"onnx.dynamic_axes={{{axes}}}")
     outputs = {output["name"]: output for output in export(model, "More", *more).report["outputs"]}
     dtypes = {"feats": "float32", "best": "int64", "flag": "float32", "bright": "bool", "value": "float32"}
+    dtypes["half"] = "float16"
     assert {name: output["dtype"] for name, output in outputs.items()} == dtypes
     assert {outputs[name]["max_abs_diff"] for name in ("best", "flag", "bright")} == {0}
 
@@ -195,42 +197,36 @@ def test_a_graph_of_any_size_is_proven_from_16_to_4000_pixels(export, model):
     assert max(compared["max_abs_diff"] for compared in report["sizes"]) <= 1e-5
 
 
+RAISED = [
+    ("Failing", ["onnx.wrapper_options={early: true}"], "KeyError"),
+    ("Failing", [], "its forward failed: KeyError"),
+    ("FailsToSay", [], "its forward failed: Unspeakable"),
+    ("FailsInEval", [], r"its eval\(\) failed: KeyError: 'no such key'"),
+    (
+        "Scalar",
+        ["onnx.output_names=[feats, brightness]"],
+        "its output 'brightness' is a single number; every output has a row for each image",
+    ),
+    ("FailingWhenTraced", [], "torch.onnx.export failed: KeyError"),
+    ("ReturnsDict", [], "its forward returned a dict; return a tensor"),
+    (
+        "Swapped",
+        ["onnx.output_names=[best, feats]"],
+        r"its first output, 'best', is int64 \[1\], but the model's embeddings are float .*; return 'feats' first",
+    ),
+]
+# The same of other exceptions, and what the check before the training knows too.
+RAISED_TOO = [
+    ("Failing", ["onnx.wrapper_options={early: true, what: SystemExit}"], "SystemExit: 3"),
+    ("Failing", ["onnx.wrapper_options={what: SystemExit}"], "its forward failed: SystemExit: 3"),
+    ("Failing", ["onnx.wrapper_options={what: MemoryError}"], "its forward failed: MemoryError"),
+    ("FailingWhenTraced", ["onnx.wrapper_options={what: SystemExit}"], "torch.onnx.export failed: SystemExit: 3"),
+    ("TooMany", [], "its forward returned 2 outputs, but onnx.output_names has 1"),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "overrides", "reason"),
-    [
-        ("Failing", ["onnx.wrapper_options={early: true}"], "KeyError"),
-        pytest.param(
-            *("Failing", ["onnx.wrapper_options={early: true, what: SystemExit}"], "SystemExit: 3"),
-            marks=pytest.mark.slow,
-        ),
-        ("Failing", [], "its forward failed: KeyError"),
-        pytest.param(
-            *("Failing", ["onnx.wrapper_options={what: SystemExit}"], "its forward failed: SystemExit: 3"),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            *("Failing", ["onnx.wrapper_options={what: MemoryError}"], "its forward failed: MemoryError"),
-            marks=pytest.mark.slow,
-        ),
-        ("FailingWhenTraced", [], "torch.onnx.export failed: KeyError"),
-        pytest.param(
-            *(
-                "FailingWhenTraced",
-                ["onnx.wrapper_options={what: SystemExit}"],
-                "torch.onnx.export failed: SystemExit: 3",
-            ),
-            marks=pytest.mark.slow,
-        ),
-        ("ReturnsDict", [], "its forward returned a dict; return a tensor"),
-        pytest.param(
-            *("TooMany", [], "its forward returned 2 outputs, but onnx.output_names has 1"), marks=pytest.mark.slow
-        ),
-        (
-            "Swapped",
-            ["onnx.output_names=[best, feats]"],
-            r"its first output, 'best', is int64 \[1\], but the model's embeddings are float .*; return 'feats' first",
-        ),
-    ],
+    ("name", "overrides", "reason"), [*RAISED, *(pytest.param(*one, marks=pytest.mark.slow) for one in RAISED_TOO)]
 )
 def test_whatever_a_wrapper_raises_is_one_line_that_names_it(export, model, name, overrides, reason):
     with pytest.raises(ZooError, match=rf"export_wrapper faulty/{name} \(zoo-faulty 1\.0\): .*{reason}") as caught:

@@ -104,7 +104,7 @@ def test_any_size_of_bytes_gives_the_embeddings_of_prediction(exported, torch_mo
         np.testing.assert_allclose(session.run(None, {"img": images})[0], embeddings(model, fitted), atol=1e-5)
     assert verified.report["preprocess"]["size"] is None
     *_, largest, random = [compared["image"] for compared in verified.report["sizes"]]
-    assert largest == (3000, 4000)
+    assert largest == (4000, 3000)
     assert min(random) >= 17
     assert open_graph(tmp_path / "pixels.onnx").pixels.maximum == 255
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 BATCHES = (1, 3, 16, 65)
 # One more batch is of a random size, which no fault can have been made for.
 _RANDOM_BATCHES = (66, 257)
-# For a graph that takes any size: small, wide, tall, about the sizes of photographs, and the largest.
-SIZES = ((16, 16), (16, 1200), (900, 40), (97, 131), (480, 640), (1100, 1500), (3000, 4000))
+# For a graph that takes any size: small, wide, tall, about the sizes of photographs, and the largest; upright, as one
+# of the files lies on its side.
+SIZES = ((16, 16), (16, 1200), (900, 40), (97, 131), (480, 640), (1100, 1500), (4000, 3000))
 _RANDOM_SIZES = (17, 2000)
 _TOGETHER = 16
 _SHARE_OF_DIFFERENCE = 0.05

@@ -83,7 +83,7 @@ def wrap(loaded: LoadedRecipe, registry: Registry, reference: EvaluatedModel) ->
     Raises:
         RecipeError: its options do not fit.
         ComponentError: it is not available, or fails.
-        RunError: what it built is no torch module.
+        RunError: what it built is no torch module, or cannot be put into evaluation mode.
     """
     section = loaded.recipe.onnx
 
@@ -103,7 +103,10 @@ def wrap(loaded: LoadedRecipe, registry: Registry, reference: EvaluatedModel) ->
     component = registry.find("export_wrapper", section.name)
     if not isinstance(module, torch.nn.Module):
         raise RunError(f"{component}: made a {type(module).__name__}, no torch module")
-    return Wrapper(component, module.eval(), model)
+    wrapper = Wrapper(component, module, model)
+    with wrapper.blamed("its eval()"):
+        module.eval()
+    return wrapper
 
 
 def check_outputs(wrapper: Wrapper, example: Any, names: Sequence[str], dimension: int) -> None:  # noqa: ANN401 - an array
@@ -118,6 +121,12 @@ def check_outputs(wrapper: Wrapper, example: Any, names: Sequence[str], dimensio
             f"{wrapper.component}: its forward returned {len(outputs)} outputs, but onnx.output_names has {len(names)}",
             hint="name each output",
         )
+    for name, output in zip(names, outputs, strict=True):
+        if not output.ndim:
+            raise RunError(
+                f"{wrapper.component}: its output {name!r} is a single number",
+                hint="every output has a row for each image",
+            )
     first = outputs[0]
     fits = [_is_embedding(output, len(example), dimension) for output in outputs]
     if not fits[0]:
