@@ -127,6 +127,15 @@ def test_refuses_1000_random_changes_by_the_name_of_the_file(artifact, tmp_path)
         shutil.rmtree(copy)
 
 
+def test_refuses_a_size_that_was_edited_in_the_manifest(artifact):
+    path = artifact / "manifest.json"
+    document = json.loads(path.read_text())
+    document["files"]["model.safetensors"]["size"] += 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(RunError, match=r"model\.safetensors: has [\d,]+ bytes, the manifest says"):
+        check(artifact)
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

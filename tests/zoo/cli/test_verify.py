@@ -234,10 +234,62 @@ def test_a_proof_that_was_not_made_is_refused(artifact, zoo):
     assert "export.json: the export was not verified" in zoo("verify", artifact, check=1).stderr
 
 
-def test_a_size_is_found(artifact, verdicts):
+def test_a_size_is_refused(artifact, zoo):
     edit(artifact / "manifest.json", lambda one: one["files"]["model.safetensors"].update(size=12))
-    edit_size = ("manifest.json", "files.model.safetensors.size")
-    assert edit_size in false_of(verdicts(artifact, "--no-latency", code=1))
+    assert "model.safetensors: has " in zoo("verify", artifact, check=1).stderr
+
+
+def test_the_preprocessing_that_other_clients_read_is_found(artifact, verdicts):
+    edit(artifact / "preprocessor_config.json", lambda one: one.update(image_mean=[0, 0, 0], do_normalize=True))
+    write_manifest(artifact)
+    found = false_of(verdicts(artifact, "--no-latency", code=1))
+    assert ("preprocessor_config.json", "do_normalize") in found
+    assert ("preprocessor_config.json", "image_mean[0]") in found
+
+
+def test_a_figure_is_found_under_a_heading_of_another_level(artifact, verdicts):
+    card = artifact / "README.md"
+    text = re.sub(r"<!-- zoo.*?-->", "", card.read_text(encoding="utf-8"))
+    text = text.replace("## Evaluation", "### Evaluation").replace("## Model", "Model\n-----")
+    text, count = re.subn(r"(?m)^\| (Rank-1|Parameters) \| [\d.,]+", r"| \1 | 0.12345", text)
+    assert count == 2
+    card.write_text(text, encoding="utf-8")
+    found = false_of(verdicts(artifact, "--no-latency", code=1))
+    assert found == [("README.md", "Evaluation: Rank-1"), ("README.md", "Model: Parameters")]
+
+
+def test_figures_that_are_not_compared_are_named(artifact, verdicts):
+    card = artifact / "README.md"
+    text = re.sub(r"<!-- zoo.*?-->", "", card.read_text(encoding="utf-8"))
+    card.write_text(text.replace("## Evaluation", "## Results"), encoding="utf-8")
+    found = verdicts(artifact, "--no-latency", code=0)
+    assert any(
+        place == "README.md" and "Results" in claim and verdict == "not re-run"
+        for (place, claim), verdict in found.items()
+    )
+    assert found["assets/roc.png", "picture"] == "not re-run"
+
+
+def test_a_number_in_its_authors_summary_does_not_hold_because_the_recipe_repeats_it(artifact, verdicts):
+    recipe, card = artifact / "recipe.yaml", artifact / "README.md"
+    recipe.write_text(recipe.read_text().replace("summary: null", "summary: Right in 99 % of all cases."))
+    text = card.read_text(encoding="utf-8")
+    card.write_text(re.sub(r"Maps a picture to .*", "Right in 99 % of all cases.", text), encoding="utf-8")
+    write_manifest(artifact)
+    found = verdicts(artifact, "--no-latency", code=1)
+    assert any("card.summary" in claim and verdict == "not re-run" for (_, claim), verdict in found.items())
+    assert not [claim for _, claim in found if claim.startswith("first lines: Right")]
+
+
+def test_units_and_the_licence_of_a_card_are_claims_too(artifact, verdicts):
+    card = artifact / "README.md"
+    text = card.read_text(encoding="utf-8")
+    text, count = re.subn(r"(?m)^(\| Size \| [\d.]+) MB", r"\1 KB", text)
+    assert count == 1
+    assert "license: apache-2.0" in text
+    card.write_text(text.replace("license: apache-2.0", "license: mit"), encoding="utf-8")
+    found = false_of(verdicts(artifact, "--no-latency", code=1))
+    assert found == [("README.md", "Model: Size"), ("README.md", "license")]
 
 
 def test_a_file_that_is_not_that_of_the_manifest_is_refused_by_name(artifact, zoo):

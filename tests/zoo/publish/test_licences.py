@@ -8,6 +8,7 @@ from onnx import load, save
 
 from zoo.artifacts.manifest import write_manifest
 from zoo.publish.facts import gather
+from zoo.recipes.licences import conflict, licence
 from zoo.recipes.loading import load_recipe, load_run_recipe
 from zoo_core.errors import RecipeError, RunError, UsageError
 
@@ -124,6 +125,22 @@ def test_weights_for_research_alone_do_not_become_free(exported, terms, chosen, 
         return
     with pytest.raises(RunError, match=rf"base weights timm/x\.y: its licence {terms} forbids commercial use, which"):
         gathered(exported, f"card.license={chosen}")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "terms"),
+    [
+        # The Hub has no id for these two, which allow everything.
+        ("0BSD", "cc-by-nc-4.0"),
+        ("MIT-0", "cc-by-nc-4.0"),
+        # These two forbid commercial use, and do not say so in their names.
+        ("mit", "apple-amlr"),
+        ("mit", "deepfloyd-if-license"),
+    ],
+)
+def test_a_licence_that_allows_what_another_forbids_is_refused_whoever_has_an_id_for_it(chosen, terms):
+    found = conflict(licence(chosen, None, None), [("base", terms)])
+    assert f"base: its licence {terms} forbids commercial use" in str(found)
 
 
 def test_the_weights_of_a_teacher_count_as_those_that_training_started_from(exported):

@@ -57,6 +57,12 @@ def test_paths_anywhere_are_replaced(registry):
     assert found.hub.repo_id is None
 
 
+@pytest.mark.parametrize("file", ["client/table.jpg", "client.h5", "client.LMDB", "masks.tiff", "x/../client", "a.pkl"])
+def test_files_that_hold_data_are_replaced_wherever_they_are_named(registry, file):
+    found = published(registry, f"trainer.default_root_dir={file}")
+    assert found.trainer["default_root_dir"] == OWN_FILE
+
+
 def test_a_model_to_start_from_is_named_only_where_others_have_it(registry):
     assert published(registry, "init_from=/home/me/runs/first/1").init_from == OWN_FILE
     assert published(registry, "init_from=org/model@v1").init_from == "org/model@v1"

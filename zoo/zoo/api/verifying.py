@@ -71,6 +71,8 @@ def verify(
         *files.size_checks(artifact, manifest, facts.export),
         *files.binding_checks(artifact, manifest, facts.export, facts.metrics),
         *files.graph_checks(facts.graph, facts.config, facts.export),
+        *files.preprocessor_checks(artifact, facts.graph),
+        *files.picture_checks(manifest),
         *files.backbone_checks(artifact, manifest),
         *files.threshold_checks(artifact, facts.config),
         files.sample_check(artifact, surroundings),

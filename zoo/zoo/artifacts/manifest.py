@@ -159,6 +159,12 @@ def check(artifact: Path, *, needed: Iterable[str] | None = None) -> Manifest:
         for name in there
         if found[name] != manifest.files[name].sha256
     ]
+    sizes = {name: (artifact / name).stat().st_size for name in there}
+    problems += [
+        f"{artifact / name}: has {sizes[name]:,} bytes, the manifest says {manifest.files[name].size:,}"
+        for name in there
+        if found[name] == manifest.files[name].sha256 and sizes[name] != manifest.files[name].size
+    ]
     problems = problems or list(_torn(artifact, manifest))
     if problems:
         hint = "run 'zoo export' again, or pull the model again"

@@ -27,7 +27,7 @@ _HUB = frozenset(
     odbl odc-by ofl-1.1 openmdw-1.0 openrail openrail++ osl-3.0 other pddl postgresql unlicense wtfpl zlib
     """.split()  # noqa: SIM905 - a list of words that people read
 )
-_NON_COMMERCIAL = re.compile(r"(^|[^a-z])(nc|non-?commercial|research)([^a-z]|$)", re.IGNORECASE)
+_NON_COMMERCIAL = re.compile(r"(^|[^a-z])(nc|non-?commercial|research|amlr|deepfloyd)([^a-z]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,11 @@ def licence(license_id: str, name: str | None, link: str | None) -> Licence:
 
 
 def conflict(result: Licence, sources: Iterable[tuple[str, str]]) -> str | None:
-    """Return why a model must not have this licence: something in it, by name, forbids commercial use."""
-    if result.is_non_commercial or result.id == OTHER:
+    """Return why a model must not have this licence: something in it, by name, forbids commercial use.
+
+    What a licence of the author's own forbids is not known here.
+    """
+    if result.is_non_commercial or (result.id == OTHER and not _is_spdx(result.name or "")):
         return None
     for what, said in sources:
         if forbids_commerce(said):
@@ -89,15 +92,19 @@ def conflict(result: Licence, sources: Iterable[tuple[str, str]]) -> str | None:
     return None
 
 
+def _is_spdx(name: str) -> bool:
+    try:
+        return " " not in canonicalize_license_expression(name) and not name.lower().startswith("licenseref-")
+    except (InvalidLicenseExpression, ValueError):
+        return False
+
+
 def _on_hub(license_id: str) -> str | None:
     """Return the Hub's id, ``other`` for one that only SPDX knows, None for one that neither does."""
     if license_id.lower() in _HUB:
         return license_id.lower()
-    try:
-        spdx = str(canonicalize_license_expression(license_id)).lower()
-    except (InvalidLicenseExpression, ValueError):
+    if not _is_spdx(license_id):
         return None
-    if " " in spdx or spdx.startswith("licenseref-"):
-        return None
+    spdx = str(canonicalize_license_expression(license_id)).lower()
     without = re.sub(r"-(only|or-later)$", "", spdx)
     return without if without in _HUB else OTHER

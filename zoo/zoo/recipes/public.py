@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 # What stands in a published recipe for the data, and for other files, that were not published.
 OWN_DATA, OWN_FILE = "<own data>", "<own file>"
 # Absolute, from the home folder or from here, with a drive, a share, a scheme, or a program that reads it.
-_PATH = re.compile(r"(^|[\s:=,;|\"'(\[{])(~|/|\.\.?([/\\]|$)|file:)|\\|^[A-Za-z]:|@[\w.-]+[:/]|\$\{?\w")
+_PATH = re.compile(r"(^|[\s:=,;|\"'(\[{])(~|/|\.\.?([/\\]|$)|file:)|\\|^[A-Za-z]:|@[\w.-]+[:/]|\$\{?\w|/\.\.(/|$)")
 _FILE = re.compile(
-    r"\.(pth?|ckpt|bin|np[yz]|safetensors|onnx|json|ya?ml|txt|[ct]sv|parquet|tar|zip|tgz)$", re.IGNORECASE
+    r"\.(pth?|ckpt|bin|pkl|pickle|np[yz]|safetensors|onnx|json|ya?ml|txt|[ct]sv|parquet|tar|zip|t?gz|h5|hdf5|l?mdb|db|sqlite"
+    r"|jpe?g|png|webp|bmp|tiff?)$",
+    re.IGNORECASE,
 )
 # What a person has written for others to read.
 _WORDS = ("card",)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoo.reproduction.surroundings import Surroundings
 
 CONFIG, EXPORT, SAMPLE = "config.json", "onnx/export.json", "sample/embedding.json"
+PREPROCESSOR = "preprocessor_config.json"
 # Another processor or another onnxruntime adds in another order.
 _ROUNDING = 1e-6
 _ROUNDS, _RUNS, _FACTOR = 20, 10, 3.0
@@ -71,6 +72,32 @@ def graph_checks(graph: Graph, config: Mapping[str, Any], export: Mapping[str, A
         yield Check.of(CONFIG, transformers_js.CONFIG_KEY, claimed=True, found=readable, holds=readable, note=note)
 
 
+def preprocessor_checks(artifact: ArtifactFolder, graph: Graph) -> list[Check]:
+    """Compare what the processor of other clients is told with what the graph says of its pixels."""
+    said = _value(graph.metadata.get("zoo.preprocess"))
+    if not artifact.preprocessor.is_file() or not isinstance(said, dict):
+        return []
+    found: dict[str, Any] = {
+        "do_resize": said.get("size") is not None,
+        "do_rescale": said.get("dtype") != "uint8",
+        "rescale_factor": 1 / 255,
+        "do_normalize": False,
+        "image_mean": said.get("mean"),
+        "image_std": said.get("std"),
+    }
+    if said.get("size") is not None:
+        found["size"] = dict(zip(("height", "width"), said["size"], strict=True))
+    claimed = read_mapping(artifact.preprocessor)
+    return compare(PREPROCESSOR, {key: claimed[key] for key in found if key in claimed}, found, same)
+
+
+def picture_checks(manifest: Manifest) -> Iterator[Check]:
+    """Name the pictures of figures: other versions draw them with other pixels."""
+    for name, entry in manifest.files.items():
+        if entry.role == "picture":
+            yield Check.skipped(name, "picture", "drawn of figures, and not drawn again")
+
+
 def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
     """Run a graph, and return what a config has to say of it."""
     batch = random_batch(graph, graph.fixed_batch or 1)
@@ -90,6 +117,9 @@ def _described(graph: Graph, said: Mapping[str, Any]) -> dict[str, Any]:
 
 def backbone_checks(artifact: ArtifactFolder, manifest: Manifest) -> Iterator[Check]:
     """Compare the backbone in its library's format with the weights: whatever the names, its tensors are among them."""
+    config = "backbone/config.json"
+    if config in manifest:
+        yield Check.skipped(config, "settings", "what its library makes of them is not read here")
     name = "backbone/model.safetensors"
     if name not in manifest or not artifact.weights.is_file():
         return

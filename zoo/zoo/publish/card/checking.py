@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from zoo.publish.card import evaluation, export, purpose
 from zoo.publish.card.merging import read_card
+from zoo.recipes.licences import licence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from zoo.publish.artifact_facts import ArtifactFacts
 
-# A hash, or a number with its separators.
-_NUMBER = re.compile(r"[0-9a-f]{12,}|-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
-_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+# A hash, or a number with its separators and its unit.
+_NUMBER = re.compile(r"[0-9a-f]{12,}|-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: (?:%|(?:[kKMGT]?B|[mµn]?s)\b))?")
+# Of any level below the model's name, underlined ones too: a line of code may begin with one '#'.
+_HEADING = re.compile(r"^(?:#{2,6} +(?=\S)|(?=[^|\n]+\n(?:=+|-+)[ \t]*$))([^|\n]+?)(?:\n[=-]+)?[ \t]*$", re.MULTILINE)
 _GRAPH_HASH = re.compile(r'"([0-9a-f]{64})"')
 _PRINTED = re.compile(r"^\d+ \[.*\]$", re.MULTILINE)
 _USAGE = "How to use"
@@ -36,7 +38,9 @@ class CardClaim:
     @property
     def holds(self) -> bool:
         """Whether the numbers are the same."""
-        return self.meant is not None and numbers(self.said) == numbers(self.meant)
+        return self.said == self.meant or bool(
+            self.meant is not None and numbers(self.said) == numbers(self.meant) and numbers(self.said)
+        )
 
 
 def card_claims(text: str, facts: ArtifactFacts, sample: Sequence[float]) -> tuple[list[CardClaim], list[str]]:
@@ -68,12 +72,16 @@ def card_claims(text: str, facts: ArtifactFacts, sample: Sequence[float]) -> tup
         "Files": export.files(facts),
     }
     unknown = []
+    if (own := facts.recipe.card.summary or "") and own in written[""] and numbers(own):
+        # That the recipe repeats its author's words proves nothing.
+        unknown.append("card.summary")
+        written[""], meant[""] = (text.replace(own, "") for text in (written[""], meant[""] or ""))
     for title, section in written.items():
         if title == _USAGE:
             claims += _usage_claims(section, facts, sample)
         elif title in meant:
             claims += _line_claims(title, section, meant[title] or "")
-        elif numbers(section) and (title in _OF_THE_RUN or card.block):
+        elif numbers(section):
             unknown.append(title)
     if card.block and numbers(card.before + card.after):
         unknown.append("what stands outside of zoo's block")
@@ -113,6 +121,10 @@ def _usage_claims(section: str, facts: ArtifactFacts, sample: Sequence[float]) -
 
 
 def _metadata_claims(metadata: Mapping[str, object], facts: ArtifactFacts) -> Iterator[CardClaim]:
+    card, said = facts.recipe.card, metadata.get("license")
+    if said is not None and card.license:
+        meant = licence(card.license, card.license_name, card.license_link).id
+        yield CardClaim("license", str(said), meant)
     figures = (facts.metrics or {}).get("metrics", {})
     for model in _mappings(metadata.get("model-index")):
         for result in _mappings(model.get("results")):
