@@ -58,7 +58,8 @@ class Wrapper:
             RunError: it fails, or returns something else than tensors.
         """
         with self.blamed("its forward"), torch.inference_mode():
-            returned = self.module.eval()(pixels)
+            # A copy: what a wrapper changes in place are not the arrays that others are given.
+            returned = self.module.eval()(pixels.clone())
         outputs = [returned] if isinstance(returned, torch.Tensor) else returned
         if not isinstance(outputs, (tuple, list)) or not all(isinstance(one, torch.Tensor) for one in outputs):
             raise RunError(
