@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import lightning
 import torch
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from zoo.assembly import EmbeddingModel
+    from zoo.assembly import EmbeddingModel, Source
     from zoo.recipes.loading import LoadedRecipe
     from zoo.recipes.schema import Recipe
     from zoo.runs.layout import RunFolder
     from zoo.training.init_from.source import Fetch
     from zoo.training.init_from.weights import InitialWeights
     from zoo_core.capabilities import DeviceAugmentation
-    from zoo_core.contracts import Teacher
     from zoo_core.registry import Component, Registry
 
 
@@ -127,6 +126,8 @@ def plan_training(
     augmentation = on_device.prepare if on_device else builder.augmentation()
     items = TrainingItems(dataset, augmentation, recipe.seed, recipe.data.captures)
     validation = builder.validation_items()
+    samples_per_epoch = _samples_per_epoch(loaded, len(items))
+    _require_numbered(builder, sources)
     check = FirstBatchCheck(builder)
     samples = check.data([source.dataset for source in sources], validation.dataset)
     model, initial = (builder.model(initial_weights=False), None) if resume else initial_model(builder, fetch)
@@ -137,8 +138,7 @@ def plan_training(
         model.to(memory_format=torch.channels_last)
     report = StartReport.of(loaded, [source.dataset for source in sources], validation.dataset, model.backbone, initial)
     loss = builder.loss(embedding_dim=model.embedding_dim, classes=dataset.classes)
-    streamed = any(isinstance(source.dataset, StreamingDataset) for source in sources)
-    teacher = _teacher(builder, streamed=streamed)
+    teacher = builder.component("teacher", TEACHER) if recipe.model.distillation else None
     trainer = make_trainer(loaded, registry, logger=False)
     optimization = Optimization(loaded, registry, recipe.data.loader.batch_size)
     schedule = check_optimization(optimization, loss, trainer.strategy.root_device)
@@ -147,7 +147,7 @@ def plan_training(
     data = TrainingData(
         items=items,
         shares=tuple(source.share for source in sources),
-        samples_per_epoch=_samples_per_epoch(loaded, len(items)),
+        samples_per_epoch=samples_per_epoch,
         batch_size=recipe.data.loader.batch_size,
         seed=recipe.seed,
         validation=validation,
@@ -159,7 +159,7 @@ def plan_training(
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
     check_batch(model, images, recipe.data.image_size, loaded)
     plain = on_device or builder.augmentation()
-    first_batch = check.run(samples, sources[0].dataset.classes, plain, model, cast("Teacher | None", teacher))
+    first_batch = check.run(samples, sources[0].dataset.classes, plain, model, teacher)
     if strict:
         report.require_nothing(first_batch.warnings)
     return TrainingPlan(
@@ -218,14 +218,12 @@ def _residency(
     return Residency(augmentation, ResidentExecutor(augmentation.executor()), required=wanted is True)
 
 
-def _teacher(builder: RecipeBuilder, *, streamed: bool) -> nn.Module | None:
-    if builder.recipe.model.distillation is None:
-        return None
-    if streamed:
+def _require_numbered(builder: RecipeBuilder, sources: Sequence[Source]) -> None:
+    """Refuse a stream where a teacher's features are kept by the samples' numbers."""
+    if builder.recipe.model.distillation and any(isinstance(one.dataset, StreamingDataset) for one in sources):
         hint = "distil from data sets with samples by number, or leave the distillation out"
         message = "a stream's samples come once: no teacher's features can be kept"
         raise RecipeError([Problem(message, builder.loaded.document.locate(TEACHER[:2]), hint)])
-    return cast("nn.Module", builder.component("teacher", TEACHER))
 
 
 def _samples_per_epoch(loaded: LoadedRecipe, length: int) -> int:

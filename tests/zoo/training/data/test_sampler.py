@@ -27,6 +27,7 @@ def stream(length, samples_per_epoch, epochs, *, seed=0, rank=0, world_size=1):
     return keys
 
 
+@settings(deadline=None)
 @given(LENGTHS, EPOCHS)
 def test_every_pass_shows_every_sample_once_however_epochs_cut_it(length, samples_per_epoch):
     keys = [key for epoch in stream(length, samples_per_epoch, 5) for key in epoch]

@@ -115,9 +115,11 @@ def test_streams_mix_with_other_data_sets_by_their_shares():
 
 @pytest.fixture
 def shards(tmp_path, write_tar):
-    write_tar(tmp_path / "empty.tar", {})
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "png")
+    write_tar(tmp_path / "one.tar", {"0.png": picture.getvalue(), "0.cls": b"a"})
     (tmp_path / "classes.txt").write_text("a\nb\n")
-    options = f"{{shards: {tmp_path}/empty.tar, classes: {tmp_path}/classes.txt}}"
+    options = f"{{shards: {tmp_path}/one.tar, classes: {tmp_path}/classes.txt}}"
     return ["data.train.name=images/webdataset", f"data.train.options={options}"]
 
 
@@ -128,6 +130,14 @@ def test_an_epoch_without_end_and_a_validation_by_stream_are_refused(prepare, sh
         prepare(*(word.replace("data.train", "data.valid") for word in shards))
     known = prepare(*(word.replace("classes: ", "length: 96, classes: ") for word in shards))
     assert known.data.samples_per_epoch == 96
+
+
+def test_shards_without_a_sample_are_refused_before_training(prepare, shards, tmp_path, write_tar):
+    write_tar(tmp_path / "one.tar", {})
+    with pytest.raises(
+        RunError, match=r"dataset images/webdataset .*: none of the samples that were tried can be read"
+    ):
+        prepare(*shards, "data.samples_per_epoch=96")
 
 
 @pytest.fixture
