@@ -14,10 +14,12 @@ from zoo_testing import (
     ExportWrapperSuite,
     HeadSuite,
     LossSuite,
+    LrSchedulerSuite,
+    OptimizerSuite,
     TeacherSuite,
 )
 
-KINDS = {"backbone", "head", "loss", "dataset", "augmentation", "export_wrapper", "teacher"}
+KINDS = {"backbone", "head", "loss", "dataset", "augmentation", "export_wrapper", "teacher", "lr_scheduler"}
 LOSSES = (
     "adaface",
     "arcface",
@@ -39,6 +41,8 @@ def suite(base, component, **attributes):
 
 for _name in LOSSES:
     globals()[f"TestLoss_{_name}"] = suite(LossSuite, f"margin/{_name}")
+for _name in ("constant", "cosine_warmup", "polynomial_warmup"):
+    globals()[f"TestSchedule_{_name}"] = suite(LrSchedulerSuite, f"torch/{_name}")
 for _name in HEADS:
     globals()[f"TestHead_{_name}"] = suite(HeadSuite, f"embedding/{_name}", options={"embed_dim": 20})
 
@@ -51,6 +55,19 @@ class TestBackbone(BackboneSuite):
 class TestTeacher(TeacherSuite):
     component = "timm/test_resnet"
     options = {"pretrained": False}
+
+
+class TestTorchOptimizer(OptimizerSuite):
+    component = "torch/AdamW"
+
+
+class TestTimmOptimizer(OptimizerSuite):
+    component = "timm/lion"
+
+
+class TestTorchScheduler(LrSchedulerSuite):
+    component = "torch/StepLR"
+    options = {"step_size": 3}
 
 
 class TestCapture(AugmentationSuite):
