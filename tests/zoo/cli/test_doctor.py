@@ -36,7 +36,7 @@ def test_the_report_covers_code_machine_plugins_and_hub_and_shows_no_secret(zoo,
 def test_a_failed_plugin_is_told(add_distribution):
     add_distribution("zoo-broken", "2.0", broken="import not_installed_lib")
     text = CliRunner().invoke(cli, ["doctor"]).stdout
-    assert re.search(r"^  broken \(zoo-broken 2.0\)  failed: No module named 'not_installed_lib'$", text, re.MULTILINE)
+    assert re.search(r"^  broken \(zoo-broken 2.0\)  failed: No module named 'not_installed_lib'; ", text, re.MULTILINE)
 
 
 def test_strict_discovery_does_not_stop_the_report(add_distribution, monkeypatch):

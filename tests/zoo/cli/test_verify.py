@@ -326,6 +326,7 @@ def test_a_lie_on_the_hub_is_found_and_its_files_are_refused(
     assert "no such folder" in zoo("verify", "nowhere", check=2).stderr
 
 
+@pytest.mark.slow
 def test_data_of_its_author_are_known_by_their_hash(own_data, verdicts, zoo, tmp_path):
     figure = ("eval/metrics.json", "metrics.auc")
     assert "<own data>" in (own_data / "recipe.yaml").read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ def test_the_example_on_the_page_is_the_one_that_is_tested(name):
     assert shown == (EXAMPLE / name).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_pages_recipe_is_one_of_the_pages_plugin(zoo, add_distribution, site, tmp_path):
     (recipe,) = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
     (tmp_path / "swatch.yaml").write_text(recipe, encoding="utf-8")

@@ -34,6 +34,7 @@ def test_looking_around_works(zoo, line):
     assert zoo(*words[1:], check=0).stdout
 
 
+@pytest.mark.slow
 def test_own_documents_are_a_data_set_as_they_are(zoo, tmp_path):
     from PIL import Image
 

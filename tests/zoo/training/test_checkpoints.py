@@ -187,6 +187,7 @@ def test_other_classes_than_those_of_the_checkpoint_are_refused(train, resume, t
         resume(folder, "trainer.max_epochs=2")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_keeps_its_best_checkpoint(train, resume, state_of, tmp_path, monkeypatch):
     from zoo.runs.layout import RunFolder
     from zoo.training.module import EmbeddingTraining

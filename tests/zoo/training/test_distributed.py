@@ -118,6 +118,7 @@ def test_ranks_whose_clocks_differ_end_together_and_step_alike(train, on_ranks, 
     assert first[-1] < first[1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_ends_ranks_and_loader_processes_with_one_line(tiny_recipe, tmp_path):
     """A terminal sends the signal to all of them: two ranks, and the loader's process of each."""
     options = (*TWO, "trainer.max_epochs=100000", "data.loader.num_workers=1")

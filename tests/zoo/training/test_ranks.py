@@ -32,7 +32,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_killed_rank_is_named_in_one_line(tiny_recipe, tmp_path, killed):
     program = tmp_path / "program.py"
     program.write_text(RANK, encoding="utf-8")

@@ -44,6 +44,7 @@ def test_a_run_folder_holds_all_that_was_promised(zoo, tiny_recipe, tmp_path, re
     assert "zoo export" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_weights(zoo, tiny_recipe, tmp_path):
     states = []
     for name in ("one", "two"):
@@ -224,6 +225,7 @@ def test_a_wrong_duration_is_a_usage_error(zoo, tiny_recipe, time):
     assert "duration" in zoo("train", "--cfg", tiny_recipe, "--max-time", time, check=2).stderr
 
 
+@pytest.mark.slow
 def test_two_devices_train_through_lightning_untouched(zoo, tiny_recipe, tmp_path, read_curves):
     zoo(
         *("train", "--cfg", tiny_recipe, "trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1"),

@@ -24,6 +24,7 @@ def rows_beside(run, name="last"):
     return {key: torch.cat([shard[key] for shard in shards]) for key in shards[0]}
 
 
+@pytest.mark.slow
 def test_the_command_says_what_the_table_takes_and_keeps_it_beside_the_checkpoints(zoo, tiny_recipe, tmp_path):
     run = tmp_path / "run"
     result = zoo("train", "--cfg", tiny_recipe, "--output", run, SPARSE, check=0)

@@ -82,6 +82,7 @@ def kept(capture, count):
     return (np.arange(count), *drawn), sizes.max(axis=1).astype(np.int32), executor
 
 
+@pytest.mark.slow
 def test_a_step_of_an_accelerator_takes_few_operations_and_reads_nothing():
     """In parts of 32, 1,024 images took 26,130 operations, 345 ``nonzero`` and 32 reads of a number."""
     capture = Capture((96, 96))

@@ -88,6 +88,7 @@ def shards(tmp_path, write_tar):
     return [f"data.train_also=[{{name: images/webdataset, options: {options}, share: 0.5}}]"]
 
 
+@pytest.mark.slow
 def test_two_ranks_with_two_processes_each_skip_count_and_list_together(zoo, tiny_recipe, cards, shards, tmp_path):
     result = zoo(
         *("train", "--cfg", tiny_recipe, "--output", tmp_path / "run", "--json", *cards, *shards),
