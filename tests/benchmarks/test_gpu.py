@@ -184,6 +184,7 @@ def test_a_cut_run_keeps_what_it_had(tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["stages"].keys() == {"class_table"}
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_is_reported_and_the_others_are_kept(tmp_path):
     broken = tmp_path / "broken" / "onnxruntime.py"
     broken.parent.mkdir()

@@ -52,6 +52,7 @@ def test_the_commands_about_precisions_run(zoo, trained_run, picture):
     assert (root / "half.onnx").stat().st_size == trained_run.artifact.graph("fp16").stat().st_size
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_example_run(zoo, trained_run, tmp_path, monkeypatch):
     root = trained_run.path.parents[2]
     for line in block("bash").splitlines():

@@ -4,11 +4,14 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from zoo.recipes.loading import load_recipe, recipe_names
 
 PAGE = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_examples_are_recipes(zoo, tmp_path):
     examples = re.findall(r"^```yaml\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
     assert examples

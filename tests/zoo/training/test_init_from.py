@@ -161,6 +161,7 @@ def test_what_is_no_model_is_told(prepare, tmp_path, monkeypatch, said, message)
     assert "give a run, an artifact folder" in problem(raised)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_does_not_need_the_other_model_any_more(trained, train, resume):
     first, _ = trained
     folder, _ = train("second", f"init_from={first.path}", "trainer.max_epochs=1")
