@@ -44,7 +44,7 @@ for number in range(count):
     if not child:
         write_artifact(exports[wanted], run, registry)
         os._exit(0)
-    time.sleep(chance.uniform(0, 1.2 * span))
+    time.sleep(chance.uniform(0, 1.6 * span))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     artifact = RunFolder.open(path).artifact
@@ -75,7 +75,8 @@ def test_killed_at_200_random_moments_the_artifact_is_the_old_one_or_the_new_one
     )
     found = json.loads(done.stdout)
     assert found["whole"] == 200
-    assert min(found["old"], found["new"], found["left over"]) > 10
+    # How many of each depends on what else the machine does.
+    assert min(found["old"], found["new"], found["left over"]) > 3
     assert found["names"] == []
 
 
