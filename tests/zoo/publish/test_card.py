@@ -329,7 +329,7 @@ def test_only_an_evaluation_that_says_so_is_of_classes_not_trained_on(exported, 
     (model,) = front(card)["model-index"]
     titles = {result["dataset"]["name"] for result in model["results"]}
     assert titles == {metrics["data"]["name"] + (", classes not trained on" if unseen else "")}
-    assert ("classes that were not trained on its threshold accepts" in card) == bool(unseen)
+    assert ("classes that were not trained on, its threshold accepts" in card) == bool(unseen)
     assert ("classes that were not trained on" in section(card, "Evaluation")) == bool(unseen)
 
 

@@ -81,6 +81,6 @@ def _figure(facts: ArtifactFacts, metrics: Mapping[str, Any]) -> str:
     bounds = point.get("interval")
     sure = f" (95 % interval {percent(bounds[0])} to {percent(bounds[1])})" if bounds else ""
     return (
-        f"On {where} its threshold accepts {percent(point['tpr'])}{sure} of the pairs of one class and "
+        f"On {where}, its threshold accepts {percent(point['tpr'])}{sure} of the pairs of one class and "
         f"{percent(point['fpr'])} of the pairs of two."
     )
