@@ -11,30 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from zoo_testing.fixtures import RECIPE
+
 # The settings of who runs the tests must reach none of them; before any import, when libraries read theirs.
 for _name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_", "ZOO_"))]:
     del os.environ[_name]
 
 ZOO = Path(sys.executable).with_name("zoo")
-
-# Enough of a model to train in seconds: 32-pixel images, a backbone without weights, a handful of templates.
-TINY_RECIPE = """\
-extends: lcnet050_cosface_96
-model:
-  backbone: {name: timm/test_resnet, options: {pretrained: false}}
-  head: {options: {embed_dim: 16}}
-data:
-  image_size: [32, 32]
-  train: {options: {templates: 12, samples_per_template: 8}}
-  valid: {options: {templates: 6, samples_per_template: 3}}
-  valid_captures: 1
-  captures: 1
-  loader: {batch_size: 16, num_workers: 0}
-optimizer: {reference_batch: null}
-ema: null
-trainer: {max_epochs: 2, accelerator: cpu}
-card: {license: apache-2.0}
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +50,14 @@ def zoo(tmp_path):
 
 @pytest.fixture(scope="session")
 def tiny_recipe_text():
-    return TINY_RECIPE
+    return RECIPE
 
 
 @pytest.fixture
 def tiny_recipe(tmp_path):
     """Write a recipe that trains in seconds, and return its path."""
     path = tmp_path / "tiny.yaml"
-    path.write_text(TINY_RECIPE, encoding="utf-8")
+    path.write_text(RECIPE, encoding="utf-8")
     return path
 
 

@@ -21,7 +21,9 @@ from zoo_core.manifest import ManifestError, api_version, check_hooks, check_id,
 from zoo_core.registry import FIRST_PARTY, Plugin, PluginFailure, Provenance, Registry, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from packaging.requirements import Requirement
 
 GROUP = "zoo.plugins"
 # Ids that this distribution ships belong to it, and so do import packages that start like its own: two packages of one
@@ -278,29 +280,37 @@ def _load(point: EntryPoint, source: Provenance, manager: pluggy.PluginManager) 
         return PluginFailure(point.name, source, reason, error)
 
 
-def _missing(error: ModuleNotFoundError, point: EntryPoint, source: Provenance) -> str:
-    """Say what to install for a module that a manifest imports and that is not there."""
-    module = (error.name or "").partition(".")[0]
-    for text in (point.dist.requires if point.dist else None) or ():
-        requirement = re.split(r"[\s;\[<>=!~(]", text, maxsplit=1)[0]
-        if normalised(requirement) == normalised(module):
-            return f"pip install '{text.partition(';')[0].strip()}'"
-    return f"{source.distribution} does not require a distribution of that name: tell its author"
-
-
-def _unmet_requirement(point: EntryPoint) -> str | None:
-    """Return what the plugin's distribution asks of zoo, if the installed zoo does not fit."""
+def _requirements(point: EntryPoint) -> Iterator[Requirement]:
+    """Yield what the plugin's distribution requires here; what cannot be read is left out."""
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only a failure needs it
 
     for text in (point.dist.requires if point.dist else None) or ():
         try:
             requirement = Requirement(text)
-            if normalised(requirement.name) != FIRST_PARTY or (
-                requirement.marker and not requirement.marker.evaluate()
-            ):
-                continue
+        except InvalidRequirement:
+            continue
+        if not requirement.marker or requirement.marker.evaluate():
+            yield requirement
+
+
+def _missing(error: ModuleNotFoundError, point: EntryPoint, source: Provenance) -> str:
+    """Say what to install for a module that a manifest imports and that is not there."""
+    module = normalised((error.name or "").partition(".")[0])
+    for requirement in _requirements(point):
+        if normalised(requirement.name) == module:
+            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            return f"pip install '{requirement.name}{extras}{requirement.specifier}'"
+    return f"{source.distribution} does not require a distribution of that name: tell its author"
+
+
+def _unmet_requirement(point: EntryPoint) -> str | None:
+    """Return what the plugin's distribution asks of zoo, if the installed zoo does not fit."""
+    for requirement in _requirements(point):
+        if normalised(requirement.name) != FIRST_PARTY:
+            continue
+        try:
             installed = distribution(FIRST_PARTY).version
-        except (InvalidRequirement, PackageNotFoundError):
+        except PackageNotFoundError:
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
             return f"{FIRST_PARTY}{requirement.specifier}, installed is {installed}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from zoo_core.registry import Registry
 
-# Trains in seconds on a processor, of documents that are drawn.
+# Trains in seconds: 32-pixel images, a backbone without weights, a handful of drawn documents.
 RECIPE = """\
 extends: lcnet050_cosface_96
 model:

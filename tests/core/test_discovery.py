@@ -418,3 +418,10 @@ def test_what_a_manifest_prints_is_no_product(add_distribution, manifest, capsys
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "hello\n"
+
+
+def test_a_missing_requirement_gets_its_pip_line(add_distribution):
+    wanted = ["not-installed-lib[fast]>=2; python_version > '3'", "is no requirement !"]
+    add_distribution("zoo-broken", "2.0", requires=wanted, broken="import not_installed_lib.below")
+    [failure] = discover().failures
+    assert failure.reason == "No module named 'not_installed_lib'; pip install 'not-installed-lib[fast]>=2'"

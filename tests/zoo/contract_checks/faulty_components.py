@@ -186,6 +186,13 @@ class GlobalRandom(GoodDataset):
         return np.full((40, 60, 3), random.randrange(256), np.uint8)  # noqa: S311 - the fault
 
 
+class PairsInStream(GoodDataset):
+    length = 24
+
+    def stream(self, **_):
+        return ((index, (self.image(index), 0)) for index in range(24))
+
+
 class Raises(GoodDataset):
     def image(self, index):
         return {}[index]

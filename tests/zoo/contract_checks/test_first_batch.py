@@ -51,6 +51,7 @@ FAULTS = {
     "Grey": "the image of sample 0 is uint8 [40, 60], not uint8 [H, W, 3]; convert it to RGB, 0..255",
     "Float": "the image of sample 0 is float32 [40, 60, 3], not uint8 [H, W, 3]",
     "Pair": "sample 0 is a tuple; return a zoo_core.api.Sample(image, label)",
+    "PairsInStream": "(zoo-acme 0.3.0): sample 0 is a tuple; return a zoo_core.api.Sample(image, label)",
     "LabelTooHigh": "the label of sample 0 is 6, but there are 6 classes",
     "LabelText": "the label of sample 0 is a str; give an int, the index of its class",
     "OtherEachTime": "sample 0 has another image when it is read again; the same index must give the same sample",
@@ -101,7 +102,7 @@ def override(kind, name):
 def test_a_fault_names_component_version_line_promise_and_find(name, tiny_recipe):
     kind = kind_of(name)
     others = [override(other, f"Good{KINDS[other]}") for other in ("backbone", "head") if other != kind]
-    done = dry_run(tiny_recipe, *others, override(kind, name))
+    done = dry_run(tiny_recipe, *others, override(kind, name), "data.samples_per_epoch=96")
     assert done.exit_code == 4, done.output
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert f"{PLACES[kind]}: {kind} acme/{name} (zoo-acme 0.3.0): " in line

@@ -36,7 +36,7 @@ if not exchange:
 begun = time.perf_counter()
 for export in exports:
     write_artifact(export, run, registry)
-span = (time.perf_counter() - begun) / 2
+span = 1.2 * (time.perf_counter() - begun) / 2
 chance, found = random.Random(0), {"whole": 0, "old": 0, "new": 0, "left over": 0}
 for number in range(count):
     wanted = number % 2
@@ -44,7 +44,7 @@ for number in range(count):
     if not child:
         write_artifact(exports[wanted], run, registry)
         os._exit(0)
-    time.sleep(chance.uniform(0, 1.6 * span))
+    time.sleep(chance.uniform(0, span))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     artifact = RunFolder.open(path).artifact
@@ -54,6 +54,8 @@ for number in range(count):
     opset = yaml.safe_load(artifact.recipe.read_text())["onnx"]["options"]["opset_version"]
     found["whole"] += report["sha256"] == graph and opset == opsets[which] and artifact.config.is_file()
     found["new" if which == wanted else "old"] += 1
+    # A busy machine is slower: as many are to be killed before the end as after it.
+    span *= 0.95 if which == wanted else 1.05
     found["left over"] += any(one.name.startswith(".") for one in path.iterdir())
     if which != wanted:
         # As the next child wants the other one, this one has to be there.
@@ -75,8 +77,7 @@ def test_killed_at_200_random_moments_the_artifact_is_the_old_one_or_the_new_one
     )
     found = json.loads(done.stdout)
     assert found["whole"] == 200
-    # How many of each depends on what else the machine does.
-    assert min(found["old"], found["new"], found["left over"]) > 3
+    assert min(found["old"], found["new"], found["left over"]) > 10
     assert found["names"] == []
 
 

@@ -84,6 +84,7 @@ def test_each_kind_alone_is_announced_and_its_recipe_is_right(written, zoo, kind
     [
         (["Bad-Name"], "'Bad-Name' is no name for a plugin; take lower-case letters, digits and underscores"),
         (["swatch", "-o", "full"], "full: is there already; name a new folder with --output DIR"),
+        (["swatch", "-o", "."], ".: is there already; name a new folder with --output DIR"),
     ],
 )
 def test_wrong_words_write_nothing(zoo, tmp_path, arguments, message):

@@ -37,6 +37,7 @@ def check_dataset(subject: Subject, dataset: Dataset | StreamingDataset, count: 
         if first.keys() != again.keys():
             raise subject.fault(f"one pass began with samples {[*first]}, the same pass again with {[*again]}", _AGAIN)
         for number, sample in first.items():
+            _checked(subject, f"sample {number}", sample, dataset)
             _check_same(subject, f"sample {number}", sample, again[number])
         return list(first.values())
     samples: list[Sample] = []
@@ -141,7 +142,7 @@ def _streamed(subject: Subject, dataset: StreamingDataset, count: int, seed: int
             stack.callback(stream.close)
         for number, sample in islice(stream, _ATTEMPTS):
             if not isinstance(sample, UnreadableSample):
-                found[number] = _checked(subject, f"sample {number}", sample, dataset)
+                found[number] = sample
             if len(found) == count:
                 break
     return found

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from zoo import __version__
-from zoo.scaffold.writing import write_new
+from zoo.artifacts.swap import replacing_folder
 from zoo_core.components import Kind
 from zoo_core.errors import UsageError
 from zoo_core.manifest import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -98,6 +98,8 @@ def write_plugin(folder: Path, name: str, kinds: Sequence[Kind]) -> list[Path]:
     if unknown:
         known = [kind for kind in get_args(Kind) if kind in EXAMPLES]
         raise UsageError(f"there is no example of kind {unknown[0]!r}", hint=f"there are: {', '.join(known)}")
+    if folder.resolve() == Path.cwd() or folder.is_symlink() or (folder.exists() and not _is_empty(folder)):
+        raise UsageError(f"{folder}: is there already", hint="name a new folder with --output DIR")
     package = f"plugzoo_{name}"
     examples = {kind: EXAMPLES[kind] for kind in dict.fromkeys(kinds)}
     contents = {
@@ -115,7 +117,15 @@ def write_plugin(folder: Path, name: str, kinds: Sequence[Kind]) -> list[Path]:
     for example in examples.values():
         text = (templates / f"{example.module}.py.txt").read_text(encoding="utf-8")
         contents[f"{package}/{example.module}.py"] = text
-    return write_new(folder, contents)
+    with replacing_folder(folder) as staged:
+        for file, text in contents.items():
+            (staged / file).parent.mkdir(parents=True, exist_ok=True)
+            (staged / file).write_text(text, encoding="utf-8")
+    return [folder / file for file in contents]
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _pyproject(name: str, package: str) -> str:

@@ -123,8 +123,9 @@ def plan_training(
     dataset = MixedDataset([source.dataset for source in sources], recipe.seed)
     on_device = builder.device_augmentation() if recipe.data.augment_on == "device" else None
     residency = _residency(loaded, dataset, on_device)
-    augmentation = on_device.prepare if on_device else builder.augmentation()
-    items = TrainingItems(dataset, augmentation, recipe.seed, recipe.data.captures)
+    augmentation = on_device or builder.augmentation()
+    prepared = on_device.prepare if on_device else augmentation
+    items = TrainingItems(dataset, prepared, recipe.seed, recipe.data.captures)
     validation = builder.validation_items()
     samples_per_epoch = _samples_per_epoch(loaded, len(items))
     _require_numbered(builder, sources)
@@ -158,8 +159,7 @@ def plan_training(
     components = tuple(builder.components())
     images = min(data.batch_size, data.samples_per_epoch * recipe.data.captures)
     check_batch(model, images, recipe.data.image_size, loaded)
-    plain = on_device or builder.augmentation()
-    first_batch = check.run(samples, sources[0].dataset.classes, plain, model, teacher)
+    first_batch = check.run(samples, sources[0].dataset.classes, augmentation, model, teacher)
     if strict:
         report.require_nothing(first_batch.warnings)
     return TrainingPlan(

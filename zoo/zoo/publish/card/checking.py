@@ -23,8 +23,6 @@ _HEADING = re.compile(r"^(?:#{2,6} +(?=\S)|(?=[^|\n]+\n(?:=+|-+)[ \t]*$))([^|\n]
 _GRAPH_HASH = re.compile(r'"([0-9a-f]{64})"')
 _PRINTED = re.compile(r"^\d+ \[.*\]$", re.MULTILINE)
 _USAGE = "How to use"
-# What the figures of the files do not tell.
-_OF_THE_RUN = frozenset({"Use", "Training data", "Training procedure", "Plugins", "Environment", "Licence", "Citation"})
 
 
 @dataclass(frozen=True)
