@@ -80,8 +80,7 @@ class TorchReference:
     @property
     def axes(self) -> dict[str, dict[int, str]]:
         """The dimensions that the graph leaves open, by input or output name."""
-        axes = self.loaded.recipe.onnx.dynamic_axes
-        return {name: {int(axis): label for axis, label in labels.items()} for name, labels in axes.items()}
+        return open_axes(self.loaded)
 
     def parity(self, graph: onnx.ModelProto) -> Parity:
         """Compare a graph with the wrapper.
@@ -118,6 +117,12 @@ class TorchReference:
         """
         with self.wrapper.blamed("its forward"):
             return cost(self.wrapper.module, self.pixels.shape, getattr(torch, self.pixels.dtype))
+
+
+def open_axes(loaded: LoadedRecipe) -> dict[str, dict[int, str]]:
+    """Return the dimensions that the ``onnx`` section leaves open, by input or output name."""
+    axes = loaded.recipe.onnx.dynamic_axes
+    return {name: {int(axis): label for axis, label in labels.items()} for name, labels in axes.items()}
 
 
 def image_input(loaded: LoadedRecipe) -> PixelInput:

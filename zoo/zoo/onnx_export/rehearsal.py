@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.onnx_export import transformers_js
 from zoo.onnx_export.evaluated import EvaluatedModel
 from zoo.onnx_export.proof import check_spread, check_wrapper
-from zoo.onnx_export.reference import image_input
+from zoo.onnx_export.reference import image_input, open_axes
 from zoo.onnx_export.torch_export import to_onnx
 from zoo.onnx_export.witnesses import Witnesses, patterns
 from zoo.onnx_export.wrapping import check_outputs, wrap
@@ -61,7 +61,7 @@ def _rehearsed(reference: EvaluatedModel, pixels: PixelInput, wrapper: Wrapper, 
     spread = _spread(reference, images)
     if spread is not None:
         check_wrapper(wrapper, reference, pixels, [images], spread)
-    axes = {name: {int(axis): label for axis, label in labels.items()} for name, labels in section.dynamic_axes.items()}
+    axes = open_axes(loaded)
     with wrapper.blamed("its export"):
         to_onnx(wrapper.module, pixels, output_names=section.output_names, axes=axes, options=section.options)
     return f"{wrapper.component}: {', '.join(section.output_names)}"

@@ -34,8 +34,9 @@ def prove_again(artifact: ArtifactFolder, loaded: LoadedRecipe, registry: Regist
         RunError: the weights do not fit the recipe's model, or the graph differs from them.
     """
     pixels = image_input(loaded)
-    model = load_published(RecipeBuilder(loaded, registry), artifact.weights)
-    reference = TorchReference.prepare(RecipeBuilder(loaded, registry), pixels, model, sha256(artifact.weights))
+    builder = RecipeBuilder(loaded, registry)
+    model = load_published(builder, artifact.weights)
+    reference = TorchReference.prepare(builder, pixels, model, sha256(artifact.weights))
     data = artifact.onnx.read_bytes()
     try:
         graph = onnx.load_from_string(data)
